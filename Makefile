@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Byway: `make deps` once, then `make`, `make run`, `make test`. `make help` lists the rest.
+#
+#   FLAVOUR=release|san   -O2 with hardening (default) or ASan + UBSan
+#   CC=clang              objects go into a folder of their own
+#   V=1                   show the commands
+#   prefix, DESTDIR       for install
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+ifneq ($(filter default undefined,$(origin CC)),)
+CC := gcc
+endif
+FLAVOUR ?= release
+BUILD   := build/$(FLAVOUR)$(if $(findstring clang,$(notdir $(CC))),-clang)
+V       ?= 0
+Q       := $(if $(filter 0,$(V)),@)
+say      = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
+
+prefix     ?= /usr/local
+sbindir    ?= $(prefix)/sbin
+bindir     ?= $(prefix)/bin
+mandir     ?= $(prefix)/share/man
+docdir     ?= $(prefix)/share/doc/byway
+unitdir    ?= $(prefix)/lib/systemd/system
+INSTALL    ?= install
+
+VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
+
+# ---- flags --------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
+	-Wformat=2 -Wvla -Wswitch-enum -Werror
+
+ifeq ($(FLAVOUR),release)
+OPT   := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE \
+	$(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection)
+LDOPT := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+else ifeq ($(FLAVOUR),san)
+OPT   := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LDOPT := -fsanitize=address,undefined
+else
+$(error FLAVOUR is '$(FLAVOUR)'; it must be release or san)
+endif
+
+# mbedTLS: what `make deps` unpacked (Debian 12), or the system's (Debian 13).
+MBED_DIR := $(patsubst %/include/mbedtls/build_info.h,%,$(wildcard .deps/usr/include/mbedtls/build_info.h))
+ifneq ($(MBED_DIR),)
+MBED_CFLAGS := -isystem $(MBED_DIR)/include
+MBED_LIBS   := $(foreach l,tls x509 crypto,$(wildcard $(MBED_DIR)/lib/*/libmbed$(l).a))
+else ifeq ($(shell pkg-config --exists 'mbedtls >= 3.6.6' 2>/dev/null && echo yes),yes)
+MBED_CFLAGS := $(shell pkg-config --cflags mbedtls mbedx509 mbedcrypto)
+MBED_LIBS   := $(shell pkg-config --libs mbedtls mbedx509 mbedcrypto)
+endif
+
+ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DBYWAY_VERSION='"$(VERSION)"' $(MBED_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS   = -std=c17 $(WARN) $(OPT) -pthread $(CFLAGS)
+ALL_LDFLAGS  = $(LDOPT) -pthread $(LDFLAGS)
+LIBS         = $(MBED_LIBS) -lev -linih -lsqlite3 -lcrypt -lm $(LDLIBS)
+
+# ---- what there is ------------------------------------------------------------------------------
+
+FLOORS  := wire conf relay proxy console
+MAINS   := proxy/main.c console/main.c bench/main.c
+SRC     := $(wildcard $(addsuffix /*.c,$(FLOORS)))
+BENCH   := $(filter-out bench/main.c,$(wildcard bench/*.c))
+LIBSRC  := $(filter-out $(MAINS),$(SRC))
+UNIT    := $(wildcard tests/unit/test_*.c)
+HELPERS := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
+
+obj      = $(patsubst %.c,$(BUILD)/%.o,$(1))
+LIBRARY := $(BUILD)/libbyway.a
+BINS    := $(if $(wildcard proxy/main.c),$(BUILD)/bywayd) $(if $(wildcard console/main.c),$(BUILD)/byway) \
+	$(if $(wildcard bench/main.c),$(BUILD)/byway-bench)
+TESTS   := $(patsubst %.c,$(BUILD)/%,$(UNIT))
+
+# ---- targets ------------------------------------------------------------------------------------
+
+.PHONY: all san deps run test unit e2e check lint format docs install uninstall clean dist help FORCE
+
+all: $(BINS)
+
+help:
+	@echo 'make            build the release flavour into $(BUILD)/ (bywayd, byway, byway-bench)'
+	@echo 'make deps       install what is missing (Debian 12 and 13)'
+	@echo 'make run        the whole thing live on loopback ports, until Ctrl-C; CHECK=1 ends by itself'
+	@echo 'make test       build with ASan and UBSan, then unit and end to end tests'
+	@echo 'make unit       unit tests only; T="slice dots" picks some'
+	@echo 'make e2e        end to end tests only; K=expression picks some'
+	@echo 'make check      style: floors, banned functions, sizes, layout, cppcheck ...'
+	@echo 'make lint       clang-tidy, and a build with clang'
+	@echo 'make format     lay the sources out as .clang-format says'
+	@echo 'make docs       write docs/CONFIG.md anew from the option table'
+	@echo 'make install    prefix=$(prefix) DESTDIR=$(DESTDIR); uninstall takes it back'
+	@echo 'make dist       build/byway-$(VERSION).tar.gz from the last commit'
+	@echo 'make clean      remove build/ (.deps/ stays)'
+	@echo 'FLAVOUR=san, CC=clang, V=1 work with all of them'
+
+deps:
+	$(Q)sh dist/deps all
+
+san:
+	$(Q)$(MAKE) FLAVOUR=san all
+
+run:
+	$(Q)sh dist/deps build run
+	$(Q)$(MAKE) all
+	$(Q)BYWAY_BUILD='$(CURDIR)/$(BUILD)' CHECK='$(CHECK)' dist/run
+
+test:
+	$(Q)sh dist/deps build test
+	$(Q)$(MAKE) FLAVOUR=san all $(patsubst %.c,build/san/%,$(UNIT))
+	$(Q)dist/test --build build/san unit e2e
+
+unit:
+	$(Q)$(MAKE) FLAVOUR=san $(patsubst %.c,build/san/%,$(if $(T),$(T:%=tests/unit/test_%.c),$(UNIT)))
+	$(Q)dist/test --build build/san unit $(addprefix --only ,$(T))
+
+e2e:
+	$(Q)$(MAKE) FLAVOUR=san all
+	$(Q)dist/test --build build/san e2e $(if $(K),-k '$(K)')
+
+check:
+	$(Q)sh dist/deps check
+	$(Q)dist/check --self-test
+	$(Q)dist/check
+
+lint:
+	$(Q)sh dist/deps build check
+	$(Q)$(MAKE) CC=clang all
+	$(Q)dist/check clang-tidy
+
+format:
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+
+docs: $(BUILD)/byway
+	$(Q)$(BUILD)/byway config docs > build/CONFIG.md
+	$(Q)mv build/CONFIG.md docs/CONFIG.md
+
+clean:
+	rm -rf build
+
+dist:
+	$(Q)mkdir -p build
+	$(Q)git archive --prefix=byway-$(VERSION)/ -o build/byway-$(VERSION).tar.gz HEAD
+	@echo build/byway-$(VERSION).tar.gz
+
+# ---- building -----------------------------------------------------------------------------------
+
+# What a build needs beside make: looked for only where something is to be compiled.
+$(BUILD)/ready: $(wildcard .deps/usr/include/mbedtls/build_info.h)
+	@command -v $(CC) >/dev/null || \
+	    { echo 'byway: no $(CC) here: run `make deps`' >&2; exit 1; }
+	@$(if $(MBED_LIBS),:,{ echo 'byway: mbedTLS 3.6.6 or later is not here: run `make deps`' >&2; exit 1; })
+	@echo '#include <ev.h>\n#include <ini.h>\n#include <sqlite3.h>\n#include <crypt.h>' | \
+	    $(CC) -E -xc - >/dev/null 2>&1 || \
+	    { echo 'byway: a library'"'"'s header is missing (libev, inih, sqlite3, crypt): run `make deps`' >&2; exit 1; }
+	@mkdir -p $(@D) && touch $@
+
+# Objects are made anew when the flags change, the library when a source came or went.
+define keep
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(1))' > $@
+endef
+$(BUILD)/flags: FORCE | $(BUILD)/ready
+	$(call keep,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS))
+$(BUILD)/sources: FORCE | $(BUILD)/ready
+	$(call keep,$(LIBSRC))
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIBRARY): $(call obj,$(LIBSRC)) $(BUILD)/sources
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+
+$(BUILD)/bywayd: $(BUILD)/proxy/main.o $(LIBRARY)
+$(BUILD)/byway: $(BUILD)/console/main.o $(LIBRARY)
+$(BUILD)/byway-bench: $(BUILD)/bench/main.o $(call obj,$(BENCH)) $(LIBRARY)
+$(BUILD)/bywayd $(BUILD)/byway $(BUILD)/byway-bench:
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
+
+$(TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(HELPERS)) $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) -lcmocka $(LIBS)
+
+.SECONDARY:
+
+-include $(patsubst %.o,%.d,$(call obj,$(SRC) $(wildcard bench/*.c tests/unit/*.c)))
+
+# ---- installing ---------------------------------------------------------------------------------
+
+MANS := $(wildcard docs/man/*.[1-8])
+
+install: all
+	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(bindir)' '$(DESTDIR)$(docdir)' '$(DESTDIR)$(unitdir)'
+	$(INSTALL) -m 755 $(BUILD)/bywayd '$(DESTDIR)$(sbindir)/'
+	$(INSTALL) -m 755 $(filter-out %/bywayd,$(BINS)) '$(DESTDIR)$(bindir)/'
+	$(INSTALL) -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*.md dist/byway.ini.sample) '$(DESTDIR)$(docdir)/'
+	sed 's,@sbindir@,$(sbindir),g' dist/byway.service > $(BUILD)/byway.service
+	$(INSTALL) -m 644 $(BUILD)/byway.service '$(DESTDIR)$(unitdir)/byway.service'
+	$(INSTALL) -m 644 dist/byway.socket '$(DESTDIR)$(docdir)/byway.socket.example'
+	$(foreach m,$(MANS),$(INSTALL) -D -m 644 $(m) '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :
+
+uninstall:
+	rm -f '$(DESTDIR)$(sbindir)/bywayd' '$(DESTDIR)$(bindir)/byway' '$(DESTDIR)$(bindir)/byway-bench'
+	rm -f '$(DESTDIR)$(unitdir)/byway.service'
+	rm -rf '$(DESTDIR)$(docdir)'
+	$(foreach m,$(MANS),rm -f '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :
