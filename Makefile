@@ -26,6 +26,7 @@ bindir     ?= $(prefix)/bin
 mandir     ?= $(prefix)/share/man
 docdir     ?= $(prefix)/share/doc/byway
 unitdir    ?= $(prefix)/lib/systemd/system
+usersdir   ?= $(prefix)/lib/sysusers.d
 INSTALL    ?= install
 
 VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
@@ -199,17 +200,19 @@ $(TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(HELPERS)) 
 MANS := $(wildcard docs/man/*.[1-8])
 
 install: all
-	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(bindir)' '$(DESTDIR)$(docdir)' '$(DESTDIR)$(unitdir)'
+	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(bindir)' '$(DESTDIR)$(docdir)' '$(DESTDIR)$(unitdir)' \
+	    '$(DESTDIR)$(usersdir)'
 	$(INSTALL) -m 755 $(BUILD)/bywayd '$(DESTDIR)$(sbindir)/'
 	$(INSTALL) -m 755 $(filter-out %/bywayd,$(BINS)) '$(DESTDIR)$(bindir)/'
 	$(INSTALL) -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*.md dist/byway.ini.sample) '$(DESTDIR)$(docdir)/'
 	sed 's,@sbindir@,$(sbindir),g' dist/byway.service > $(BUILD)/byway.service
 	$(INSTALL) -m 644 $(BUILD)/byway.service '$(DESTDIR)$(unitdir)/byway.service'
 	$(INSTALL) -m 644 dist/byway.socket '$(DESTDIR)$(docdir)/byway.socket.example'
+	$(INSTALL) -m 644 dist/byway.sysusers '$(DESTDIR)$(usersdir)/byway.conf'
 	$(foreach m,$(MANS),$(INSTALL) -D -m 644 $(m) '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :
 
 uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/bywayd' '$(DESTDIR)$(bindir)/byway' '$(DESTDIR)$(bindir)/byway-bench'
-	rm -f '$(DESTDIR)$(unitdir)/byway.service'
+	rm -f '$(DESTDIR)$(unitdir)/byway.service' '$(DESTDIR)$(usersdir)/byway.conf'
 	rm -rf '$(DESTDIR)$(docdir)'
 	$(foreach m,$(MANS),rm -f '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :
