@@ -34,10 +34,10 @@ VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
 # ---- flags --------------------------------------------------------------------------------------
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
-	-Wformat=2 -Wvla -Wswitch-enum -Werror
+	-Wformat=2 -Wvla -Wswitch-enum -Werror $(if $(findstring clang,$(notdir $(CC))),-Wno-string-conversion)
 
 ifeq ($(FLAVOUR),release)
-OPT   := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE \
+OPT   := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE \
 	$(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection)
 LDOPT := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 else ifeq ($(FLAVOUR),san)
@@ -78,11 +78,14 @@ BINS    := $(if $(wildcard proxy/main.c),$(BUILD)/bywayd) $(if $(wildcard consol
 	$(if $(wildcard bench/main.c),$(BUILD)/byway-bench)
 TESTS   := $(patsubst %.c,$(BUILD)/%,$(UNIT))
 
+# A make that was not told how many jobs to run builds with all cores where it calls itself.
+MORE     = $(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 1))
+
 # ---- targets ------------------------------------------------------------------------------------
 
 .PHONY: all san deps run test unit e2e check lint format docs install uninstall clean dist help FORCE
 
-all: $(BINS)
+all: $(if $(LIBSRC),$(LIBRARY)) $(BINS)
 
 help:
 	@echo 'make            build the release flavour into $(BUILD)/ (bywayd, byway, byway-bench)'
@@ -104,24 +107,24 @@ deps:
 	$(Q)sh dist/deps all
 
 san:
-	$(Q)$(MAKE) FLAVOUR=san all
+	$(Q)$(MORE) FLAVOUR=san all
 
 run:
 	$(Q)sh dist/deps build run
-	$(Q)$(MAKE) all
+	$(Q)$(MORE) all
 	$(Q)BYWAY_BUILD='$(CURDIR)/$(BUILD)' CHECK='$(CHECK)' dist/run
 
 test:
 	$(Q)sh dist/deps build test
-	$(Q)$(MAKE) FLAVOUR=san all $(patsubst %.c,build/san/%,$(UNIT))
+	$(Q)$(MORE) FLAVOUR=san all $(patsubst %.c,build/san/%,$(UNIT))
 	$(Q)dist/test --build build/san unit e2e
 
 unit:
-	$(Q)$(MAKE) FLAVOUR=san $(patsubst %.c,build/san/%,$(if $(T),$(T:%=tests/unit/test_%.c),$(UNIT)))
+	$(Q)$(MORE) FLAVOUR=san $(patsubst %.c,build/san/%,$(if $(T),$(T:%=tests/unit/test_%.c),$(UNIT)))
 	$(Q)dist/test --build build/san unit $(addprefix --only ,$(T))
 
 e2e:
-	$(Q)$(MAKE) FLAVOUR=san all
+	$(Q)$(MORE) FLAVOUR=san all
 	$(Q)dist/test --build build/san e2e $(if $(K),-k '$(K)')
 
 check:
@@ -131,7 +134,7 @@ check:
 
 lint:
 	$(Q)sh dist/deps build check
-	$(Q)$(MAKE) CC=clang all
+	$(Q)$(MORE) CC=clang all
 	$(Q)dist/check clang-tidy
 
 format:
