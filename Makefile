@@ -7,7 +7,7 @@
 #   V=1                   show the commands
 #   prefix, DESTDIR       for install
 
-MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
@@ -107,24 +107,24 @@ deps:
 	$(Q)sh dist/deps all
 
 san:
-	$(Q)$(MORE) FLAVOUR=san all
+	+$(Q)$(MORE) FLAVOUR=san all
 
 run:
 	$(Q)sh dist/deps build run
-	$(Q)$(MORE) all
+	+$(Q)$(MORE) all
 	$(Q)BYWAY_BUILD='$(CURDIR)/$(BUILD)' CHECK='$(CHECK)' dist/run
 
 test:
 	$(Q)sh dist/deps build test
-	$(Q)$(MORE) FLAVOUR=san all $(patsubst %.c,build/san/%,$(UNIT))
+	+$(Q)$(MORE) FLAVOUR=san all $(patsubst %.c,build/san/%,$(UNIT))
 	$(Q)dist/test --build build/san unit e2e
 
 unit:
-	$(Q)$(MORE) FLAVOUR=san $(patsubst %.c,build/san/%,$(if $(T),$(T:%=tests/unit/test_%.c),$(UNIT)))
+	+$(Q)$(MORE) FLAVOUR=san $(patsubst %.c,build/san/%,$(if $(T),$(T:%=tests/unit/test_%.c),$(UNIT)))
 	$(Q)dist/test --build build/san unit $(addprefix --only ,$(T))
 
 e2e:
-	$(Q)$(MORE) FLAVOUR=san all
+	+$(Q)$(MORE) FLAVOUR=san all
 	$(Q)dist/test --build build/san e2e $(if $(K),-k '$(K)')
 
 check:
@@ -134,7 +134,7 @@ check:
 
 lint:
 	$(Q)sh dist/deps build check
-	$(Q)$(MORE) CC=clang all
+	+$(Q)$(MORE) CC=clang all
 	$(Q)dist/check clang-tidy
 
 format:
