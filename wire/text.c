@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/text.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char hex_digits[] = "0123456789abcdef";
+
+struct text
+text_over(char *mem, size_t cap)
+{
+	assert(cap > 0);
+	mem[0] = '\0';
+	return (struct text){ .mem = mem, .cap = cap };
+}
+
+void
+text_reset(struct text *t)
+{
+	t->n = 0;
+	t->overflow = false;
+	t->mem[0] = '\0';
+}
+
+/* N octets at the end, or NULL: what does not fit as a whole is not begun. */
+static char *
+grow(struct text *t, size_t n)
+{
+	if (t->overflow || n > t->cap - t->n - 1) {
+		t->overflow = true;
+		return NULL;
+	}
+
+	char *p = t->mem + t->n;
+
+	t->n += n;
+	t->mem[t->n] = '\0';
+	return p;
+}
+
+void
+text_put(struct text *t, struct slice s)
+{
+	char *p = grow(t, s.n);
+
+	if (p && s.n > 0)
+		memcpy(p, s.p, s.n);
+}
+
+void
+text_char(struct text *t, char c)
+{
+	char *p = grow(t, 1);
+
+	if (p)
+		*p = c;
+}
+
+void
+text_u64(struct text *t, uint64_t v)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	text_put(t, slice_of(digits + at, sizeof(digits) - at));
+}
+
+void
+text_i64(struct text *t, int64_t v)
+{
+	char digits[21];
+	struct text all = text_over(digits, sizeof(digits));
+
+	if (v < 0)
+		text_char(&all, '-');
+	text_u64(&all, v < 0 ? -(uint64_t)v : (uint64_t)v);
+	text_put(t, text_slice(&all));
+}
+
+void
+text_hex(struct text *t, struct slice s)
+{
+	size_t n;
+	char *p = __builtin_mul_overflow(s.n, (size_t)2, &n) ? NULL : grow(t, n);
+
+	if (!p) {
+		t->overflow = true;
+		return;
+	}
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = (uint8_t)s.p[i];
+
+		*p++ = hex_digits[c >> 4];
+		*p++ = hex_digits[c & 15];
+	}
+}
+
+void
+text_fmt(struct text *t, const char *fmt, ...)
+{
+	va_list args;
+
+	if (t->overflow)
+		return;
+
+	size_t left = t->cap - t->n;
+
+	va_start(args, fmt);
+	int n = vsnprintf(t->mem + t->n, left, fmt, args);
+	va_end(args);
+	if (n < 0 || (size_t)n >= left) {
+		t->mem[t->n] = '\0';
+		t->overflow = true;
+		return;
+	}
+	t->n += (size_t)n;
+}
+
+void
+text_escaped(struct text *t, struct slice s, size_t max)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = (uint8_t)s.p[i];
+		bool plain = c >= 0x20 && c < 0x7f;
+		char hex[4] = { '\\', 'x', hex_digits[c >> 4], hex_digits[c & 15] };
+		size_t n = plain ? 1 : sizeof(hex);
+
+		if (n > max)
+			return;
+		max -= n;
+		text_put(t, slice_of(plain ? s.p + i : hex, n));
+	}
+}
+
+/* How many octets at the start of S stand in a JSON string as they are. */
+static size_t
+json_plain(struct slice s)
+{
+	size_t i = 0;
+
+	while (i < s.n) {
+		uint8_t c = (uint8_t)s.p[i];
+		size_t n = c < 0x80 ? 1 : slice_utf8(slice_skip(s, i));
+
+		if (n == 0 || c < 0x20 || c == 0x7f || c == '"' || c == '\\')
+			break;
+		i += n;
+	}
+	return i;
+}
+
+static void
+json_escape(struct text *t, uint8_t c)
+{
+	char hex[6] = { '\\', 'u', '0', '0', hex_digits[c >> 4], hex_digits[c & 15] };
+
+	if (c == '"')
+		text_put(t, SLICE("\\\""));
+	else if (c == '\\')
+		text_put(t, SLICE("\\\\"));
+	else if (c == '\n')
+		text_put(t, SLICE("\\n"));
+	else if (c == '\r')
+		text_put(t, SLICE("\\r"));
+	else if (c == '\t')
+		text_put(t, SLICE("\\t"));
+	else if (c < 0x80)
+		text_put(t, slice_of(hex, sizeof(hex)));
+	else
+		text_put(t, SLICE("\xef\xbf\xbd"));
+}
+
+void
+text_json(struct text *t, struct slice s)
+{
+	while (s.n > 0 && !t->overflow) {
+		size_t n = json_plain(s);
+
+		if (n > 0) {
+			text_put(t, slice_head(s, n));
+			s = slice_skip(s, n);
+			continue;
+		}
+		json_escape(t, (uint8_t)s.p[0]);
+		s = slice_skip(s, 1);
+	}
+}
