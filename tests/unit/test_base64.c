@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/base64.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static void
+knows_the_rfc_vectors(void **state)
+{
+	(void)state;
+	static const struct {
+		struct slice plain;
+		struct slice coded;
+	} cases[] = {
+		{ SLICE(""), SLICE("") },
+		{ SLICE("f"), SLICE("Zg==") },
+		{ SLICE("fo"), SLICE("Zm8=") },
+		{ SLICE("foo"), SLICE("Zm9v") },
+		{ SLICE("foob"), SLICE("Zm9vYg==") },
+		{ SLICE("fooba"), SLICE("Zm9vYmE=") },
+		{ SLICE("foobar"), SLICE("Zm9vYmFy") },
+		{ SLICE("\0u\0p"), SLICE("AHUAcA==") },
+		{ SLICE("\xff\xfe\xfd\xfb\xef"), SLICE("//79++8=") },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char mem[64], out[64];
+		size_t n = 99;
+		struct text t = text_over(mem, sizeof(mem));
+
+		base64_encode(&t, cases[i].plain);
+		assert_true(slice_eq(text_slice(&t), cases[i].coded));
+		assert_true(base64_decode(cases[i].coded, out, cases[i].plain.n, &n));
+		assert_true(slice_eq(slice_of(out, n), cases[i].plain));
+	}
+}
+
+static void
+refuses_what_does_not_belong(void **state)
+{
+	(void)state;
+	static const struct slice cases[] = {
+		SLICE("Z"),
+		SLICE("Zg"),
+		SLICE("Zg="),
+		SLICE("Zm9vY"), /* padding missing */
+		SLICE("Zh=="),
+		SLICE("Zm9="),
+		SLICE("//79++9="), /* spare bits */
+		SLICE("===="),
+		SLICE("Z==="),
+		SLICE("=Zg="),
+		SLICE("Zg==Zg=="), /* padding within */
+		SLICE("Z=g="),
+		SLICE("Zm9v===="),
+		SLICE("Zg=Z"),
+		SLICE(" Zg="),
+		SLICE("Zg\r\n"),
+		SLICE("Zm 9"),
+		SLICE("Zm-_"),
+		SLICE("Zm9\0"),
+		SLICE("Zm9\xc3"),
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char out[64];
+		size_t n;
+
+		if (base64_decode(cases[i], out, sizeof(out), &n))
+			fail_msg("case %zu", i);
+	}
+}
+
+static void
+keeps_to_its_cap(void **state)
+{
+	(void)state;
+	char out[8];
+	size_t n;
+
+	assert_false(base64_decode(SLICE("Zm9vYmFy"), out, 5, &n));
+	assert_true(base64_decode(SLICE("Zm9vYmFy"), out, 6, &n));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(knows_the_rfc_vectors),
+		cmocka_unit_test(refuses_what_does_not_belong),
+		cmocka_unit_test(keeps_to_its_cap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
