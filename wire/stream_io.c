@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream_io - how a stream reads and writes, plain and TLS, in few system calls
+ */
+#include "wire/stream_private.h"
+
+#include <errno.h>
+
+enum {
+	TLS_WRITE_MAX = 16384, /* one record */
+	TLS_TURN_MAX = 65536,  /* read from one stream in a turn */
+	BULK_ROOM = 16384,
+	/* A handshake takes a millisecond of CPU and more; no turn shall take 20. The sockets of those that must wait stay readable. */
+	HANDSHAKES_A_TURN = 4,
+	DROPS_A_TURN = 4,
+};
+
+static const double drain_s = 1;
+
+static struct stream *dirty_first;
+static unsigned handshakes; /* in this turn */
+static char scrap[16384];   /* where dropped input goes */
+
+/* ---- the list of those that have something to send --------------------------------------------- */
+
+void
+stream_dirty_put(struct stream *s)
+{
+	if (s->at_dirty)
+		return;
+	s->next_dirty = dirty_first;
+	if (dirty_first)
+		dirty_first->at_dirty = &s->next_dirty;
+	dirty_first = s;
+	s->at_dirty = &dirty_first;
+}
+
+void
+stream_dirty_remove(struct stream *s)
+{
+	if (!s->at_dirty)
+		return;
+	*s->at_dirty = s->next_dirty;
+	if (s->next_dirty)
+		s->next_dirty->at_dirty = s->at_dirty;
+	s->at_dirty = NULL;
+	s->next_dirty = NULL;
+}
+
+void
+stream_turn_end(void *ctx)
+{
+	(void)ctx;
+	while (dirty_first)
+		stream_flush(dirty_first);
+	handshakes = 0;
+}
+
+/* A connection that was open may also end with a time-out or an unreachable network: to its owner it is lost, no more. */
+static enum stream_error
+error_of_lost(int e)
+{
+	return e == ENOMEM || e == ENOBUFS ? STREAM_NO_MEMORY : STREAM_RESET;
+}
+
+static enum stream_error
+error_of_tls(enum tls_io r)
+{
+	switch (r) {
+	case TLS_EOF:
+		return STREAM_EOF;
+	case TLS_CUT:
+		return STREAM_RESET;
+	case TLS_CERTIFICATE:
+		return STREAM_CERTIFICATE;
+	case TLS_OK:
+	case TLS_WANT_READ:
+	case TLS_WANT_WRITE:
+	case TLS_FAIL:
+		break;
+	}
+	return STREAM_TLS;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+/* Where the next octets go. The small block does for commands; content wants a big one at once. */
+static char *
+space(struct stream *s, size_t *n_r)
+{
+	size_t room = buf_room(&s->in);
+	size_t min = s->bulk && room > BULK_ROOM ? BULK_ROOM : 1;
+
+	return buf_space(&s->in, min, n_r);
+}
+
+/* An end that stands behind data is left for the next turn (poll tells of it again), so that what the owner answers to the data still leaves. */
+static void
+read_plain(struct stream *s)
+{
+	uint64_t before = s->received;
+
+	while (buf_room(&s->in) > 0) {
+		size_t n;
+		char *at = space(s, &n);
+
+		if (!at) {
+			stream_end(s, STREAM_NO_MEMORY);
+			return;
+		}
+		ssize_t got = recv(s->fd, at, n, 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		buf_add(&s->in, got > 0 ? (size_t)got : 0);
+		if (got > 0) {
+			s->received += (uint64_t)got;
+			s->bulk = (size_t)got == n;
+			if (s->bulk)
+				continue;
+			return; /* short: there is no more, and poll tells when there is */
+		}
+		if (s->received > before || (got < 0 && errno == EAGAIN))
+			return;
+		s->eof = got == 0;
+		stream_end(s, got == 0 ? STREAM_EOF : error_of_lost(errno));
+		return;
+	}
+}
+
+static void
+read_tls(struct stream *s)
+{
+	uint64_t before = s->received;
+
+	s->tls_wants_write = false;
+	s->tls_more = true;
+	while (buf_room(&s->in) > 0) {
+		size_t n;
+		size_t got = 0;
+
+		if (s->received - before >= TLS_TURN_MAX) {
+			stream_due_next(s, DUE_READ);
+			return;
+		}
+		char *at = space(s, &n);
+
+		if (!at) {
+			stream_end(s, STREAM_NO_MEMORY);
+			return;
+		}
+		enum tls_io r = tls_read(s->tls, at, n, &got);
+
+		buf_add(&s->in, got);
+		if (r == TLS_OK) {
+			s->received += got;
+			s->bulk = got == n;
+			continue;
+		}
+		if (r == TLS_WANT_READ || r == TLS_WANT_WRITE) {
+			s->tls_more = false;
+			s->tls_wants_write = r == TLS_WANT_WRITE;
+			return;
+		}
+		/* As in read_plain(); but here poll need not tell of it. */
+		if (s->received > before) {
+			stream_due_next(s, DUE_READ);
+			return;
+		}
+		s->eof = r == TLS_EOF;
+		stream_end(s, error_of_tls(r));
+		return;
+	}
+}
+
+static void
+read_more(struct stream *s)
+{
+	if (s->tls)
+		read_tls(s);
+	else
+		read_plain(s);
+}
+
+void
+stream_input(struct stream *s)
+{
+	uint64_t before = s->received;
+
+	read_more(s);
+	stream_update(s);
+	if (s->received > before && !s->paused)
+		s->fn(s->owner, STREAM_DATA);
+}
+
+void
+stream_lost(struct stream *s)
+{
+	enum stream_error error = s->error;
+	uint64_t before = s->received;
+
+	if (s->phase != PHASE_OPEN)
+		return;
+	read_more(s);
+	stream_end(s, error);
+	s->error = error;
+	if (s->received > before)
+		s->due |= DUE_DATA;
+}
+
+/* Our last words are out. A socket that is closed while the peer still sends answers with RST, which may overtake them: so what comes is read and dropped. */
+void
+stream_drop_input(struct stream *s)
+{
+	for (unsigned i = 0; i < DROPS_A_TURN; i++) {
+		ssize_t got = recv(s->fd, scrap, sizeof(scrap), 0);
+
+		if (got > 0) {
+			if ((size_t)got < sizeof(scrap))
+				return;
+			continue;
+		}
+		if (got == 0 && s->phase == PHASE_FINISHING) {
+			s->eof = true;
+			stream_update(s);
+			return;
+		}
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		stream_end(s, STREAM_EOF);
+		return;
+	}
+}
+
+/* ---- TLS --------------------------------------------------------------------------------------- */
+
+void
+stream_handshake(struct stream *s)
+{
+	if (handshakes >= HANDSHAKES_A_TURN) {
+		stream_due_next(s, DUE_HANDSHAKE);
+		return;
+	}
+	handshakes++;
+
+	enum tls_io r = tls_handshake(s->tls);
+
+	s->blocked = r == TLS_WANT_WRITE;
+	if (r == TLS_WANT_READ || r == TLS_WANT_WRITE) {
+		stream_update(s);
+		return;
+	}
+	if (r != TLS_OK) {
+		stream_end(s, r == TLS_CERTIFICATE ? STREAM_CERTIFICATE : STREAM_TLS);
+		return;
+	}
+	s->phase = PHASE_OPEN;
+	/* What came with the last of the handshake: poll knows nothing of it. */
+	if (tls_pending(s->tls))
+		stream_due(s, DUE_READ);
+	if (buf_used(&s->out))
+		stream_dirty_put(s);
+	stream_update(s);
+	s->fn(s->owner, STREAM_SECURED);
+}
+
+/* ---- writing ----------------------------------------------------------------------------------- */
+
+/* The peer takes no more. What it said before it went (its 421, or a verdict) is often still there. It is read by a task: who writes may hold a slice of
+ * the input. */
+static void
+end_of_output(struct stream *s, enum stream_error error)
+{
+	if (s->phase != PHASE_OPEN) {
+		stream_end(s, error);
+		return;
+	}
+	s->error = error;
+	s->blocked = true;
+	buf_clear(&s->out, false);
+	stream_due(s, DUE_LOST);
+}
+
+static void
+write_plain(struct stream *s)
+{
+	struct slice rest = buf_data(&s->out);
+	ssize_t put;
+
+	if (s->phase == PHASE_SECURING)
+		rest = slice_head(rest, s->plain_left);
+	if (rest.n == 0)
+		return;
+	do {
+		put = send(s->fd, rest.p, rest.n, MSG_NOSIGNAL);
+	} while (put < 0 && errno == EINTR);
+
+	if (put < 0 && errno != EAGAIN) {
+		end_of_output(s, error_of_lost(errno));
+		return;
+	}
+	size_t n = put < 0 ? 0 : (size_t)put;
+
+	s->blocked = n < rest.n;
+	s->sent += n;
+	buf_skip(&s->out, n);
+	if (s->phase == PHASE_SECURING)
+		s->plain_left -= n;
+}
+
+static void
+write_tls(struct stream *s)
+{
+	s->tls_wants_read = false;
+	for (;;) {
+		struct slice rest = slice_head(buf_data(&s->out), TLS_WRITE_MAX);
+		size_t put = 0;
+
+		if (s->tls_write_n)
+			rest.n = s->tls_write_n;
+		if (rest.n == 0)
+			return;
+		enum tls_io r = tls_write(s->tls, rest.p, rest.n, &put);
+
+		if (r == TLS_OK) {
+			s->tls_write_n = 0;
+			s->sent += put;
+			buf_skip(&s->out, put);
+			continue;
+		}
+		s->tls_write_n = rest.n;
+		if (r == TLS_WANT_WRITE)
+			s->blocked = true;
+		else if (r == TLS_WANT_READ)
+			s->tls_wants_read = true;
+		else
+			end_of_output(s, error_of_tls(r));
+		return;
+	}
+}
+
+/* Everything has been sent: say goodbye and wait for the peer's. */
+static void
+begin_drain(struct stream *s)
+{
+	if (s->tls) {
+		tls_shut(s->tls);
+		tls_close(s->tls);
+		s->tls = NULL;
+	}
+	if (s->eof || shutdown(s->fd, SHUT_WR) != 0) {
+		stream_end(s, STREAM_EOF);
+		return;
+	}
+	s->phase = PHASE_DRAINING;
+	stream_deadline(s, drain_s);
+}
+
+void
+stream_flush(struct stream *s)
+{
+	stream_dirty_remove(s);
+	if (s->blocked)
+		return;
+	if (s->phase != PHASE_OPEN && s->phase != PHASE_SECURING && s->phase != PHASE_FINISHING)
+		return;
+
+	if (s->tls && s->phase != PHASE_SECURING)
+		write_tls(s);
+	else
+		write_plain(s);
+
+	if (s->phase == PHASE_SECURING && s->plain_left == 0) {
+		s->phase = PHASE_HANDSHAKING;
+		stream_due(s, DUE_HANDSHAKE);
+	} else if (s->phase == PHASE_FINISHING && buf_used(&s->out) == 0) {
+		begin_drain(s);
+	}
+	if (s->lowat && buf_used(&s->out) < s->lowat) {
+		s->lowat = 0;
+		stream_due(s, DUE_LOWAT);
+	}
+	stream_update(s);
+}
+
+/* Something was added to the output. */
+static void
+written(struct stream *s)
+{
+	if (buf_used(&s->out) > s->out.max / 2)
+		stream_flush(s);
+	else if (!s->blocked)
+		stream_dirty_put(s);
+}
+
+bool
+stream_write(struct stream *s, struct slice what)
+{
+	if (s->phase == PHASE_ENDED || s->phase == PHASE_CLOSED)
+		return true;
+	if (!buf_put(&s->out, what))
+		return false;
+	written(s);
+	return true;
+}
+
+char *
+stream_space(struct stream *s, size_t min, size_t *n_r)
+{
+	if (s->phase == PHASE_CLOSED)
+		return NULL;
+	return buf_space(&s->out, min, n_r);
+}
+
+void
+stream_wrote(struct stream *s, size_t n)
+{
+	if (s->phase == PHASE_ENDED || s->phase == PHASE_CLOSED)
+		return;
+	buf_add(&s->out, n);
+	written(s);
+}
+
+void
+stream_want_lowat(struct stream *s, size_t n)
+{
+	if (s->phase == PHASE_ENDED || s->phase == PHASE_CLOSED)
+		return;
+	s->lowat = n + 1;
+	if (buf_used(&s->out) < s->lowat) {
+		s->lowat = 0;
+		stream_due(s, DUE_LOWAT);
+	}
+}
