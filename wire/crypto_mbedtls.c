@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crypto - the few primitives that we need, from mbedTLS
+ *
+ * PSA where it costs nothing; HMAC through mbedtls_md, which takes an empty key and needs no key slot.
+ */
+#include "wire/crypto.h"
+#include "wire/guard.h"
+
+#include <mbedtls/asn1write.h>
+#include <mbedtls/constant_time.h>
+#include <mbedtls/ecp.h>
+#include <mbedtls/md.h>
+#include <mbedtls/oid.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/platform_util.h>
+#include <mbedtls/psa_util.h>
+#include <mbedtls/x509_crt.h>
+#include <psa/crypto.h>
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { NAMES_MAX = 64, CN_MAX = 64, SERIAL_LEN = 16, PEM_MAX = 4096 + NAMES_MAX * 400 };
+
+static inline const unsigned char *
+octets(struct slice s)
+{
+	return (const unsigned char *)s.p;
+}
+
+bool
+crypto_init(void)
+{
+	return psa_crypto_init() == PSA_SUCCESS;
+}
+
+bool
+crypto_random(void *out, size_t n)
+{
+	return psa_generate_random(out, n) == PSA_SUCCESS;
+}
+
+bool
+crypto_sha256(struct slice in, unsigned char out[SHA256_LEN])
+{
+	size_t n;
+
+	return psa_hash_compute(PSA_ALG_SHA_256, octets(in), in.n, out, SHA256_LEN, &n) ==
+	    PSA_SUCCESS;
+}
+
+static bool
+hmac(mbedtls_md_type_t type, struct slice key, struct slice in, unsigned char *out)
+{
+	const mbedtls_md_info_t *md = mbedtls_md_info_from_type(type);
+
+	return md && mbedtls_md_hmac(md, octets(key), key.n, octets(in), in.n, out) == 0;
+}
+
+bool
+crypto_hmac_sha256(struct slice key, struct slice in, unsigned char out[SHA256_LEN])
+{
+	return hmac(MBEDTLS_MD_SHA256, key, in, out);
+}
+
+bool
+crypto_hmac_md5(struct slice key, struct slice in, unsigned char out[16])
+{
+	return hmac(MBEDTLS_MD_MD5, key, in, out);
+}
+
+bool
+crypto_hkdf_sha256(struct slice key, struct slice salt, struct slice info, unsigned char *out,
+    size_t n)
+{
+	psa_key_derivation_operation_t op = PSA_KEY_DERIVATION_OPERATION_INIT;
+	bool ok = psa_key_derivation_setup(&op, PSA_ALG_HKDF(PSA_ALG_SHA_256)) == PSA_SUCCESS &&
+	    psa_key_derivation_input_bytes(&op, PSA_KEY_DERIVATION_INPUT_SALT, octets(salt),
+	        salt.n) == PSA_SUCCESS &&
+	    psa_key_derivation_input_bytes(&op, PSA_KEY_DERIVATION_INPUT_SECRET, octets(key),
+	        key.n) == PSA_SUCCESS &&
+	    psa_key_derivation_input_bytes(&op, PSA_KEY_DERIVATION_INPUT_INFO, octets(info),
+	        info.n) == PSA_SUCCESS &&
+	    psa_key_derivation_output_bytes(&op, out, n) == PSA_SUCCESS;
+
+	psa_key_derivation_abort(&op);
+	if (!ok)
+		crypto_wipe(out, n);
+	return ok;
+}
+
+/* A volatile key for one call. */
+static bool
+aead_key(const unsigned char key[AEAD_KEY], psa_key_usage_t usage, psa_key_id_t *id_r)
+{
+	psa_key_attributes_t a = PSA_KEY_ATTRIBUTES_INIT;
+
+	psa_set_key_type(&a, PSA_KEY_TYPE_AES);
+	psa_set_key_bits(&a, AEAD_KEY * 8);
+	psa_set_key_algorithm(&a, PSA_ALG_GCM);
+	psa_set_key_usage_flags(&a, usage);
+	return psa_import_key(&a, key, AEAD_KEY, id_r) == PSA_SUCCESS;
+}
+
+bool
+crypto_aead_seal(const unsigned char key[AEAD_KEY], const unsigned char nonce[AEAD_NONCE],
+    struct slice aad, struct slice in, unsigned char *out)
+{
+	psa_key_id_t id;
+	size_t room = in.n + AEAD_TAG;
+	size_t n = 0;
+
+	if (!aead_key(key, PSA_KEY_USAGE_ENCRYPT, &id)) {
+		crypto_wipe(out, room);
+		return false;
+	}
+	bool ok = psa_aead_encrypt(id, PSA_ALG_GCM, nonce, AEAD_NONCE, octets(aad), aad.n,
+	              octets(in), in.n, out, room, &n) == PSA_SUCCESS &&
+	    n == room;
+
+	psa_destroy_key(id);
+	if (!ok)
+		crypto_wipe(out, room);
+	return ok;
+}
+
+bool
+crypto_aead_open(const unsigned char key[AEAD_KEY], const unsigned char nonce[AEAD_NONCE],
+    struct slice aad, struct slice in, unsigned char *out)
+{
+	psa_key_id_t id;
+	size_t n = 0;
+
+	if (in.n < AEAD_TAG)
+		return false;
+	size_t room = in.n - AEAD_TAG;
+
+	if (!aead_key(key, PSA_KEY_USAGE_DECRYPT, &id)) {
+		crypto_wipe(out, room);
+		return false;
+	}
+	bool ok = psa_aead_decrypt(id, PSA_ALG_GCM, nonce, AEAD_NONCE, octets(aad), aad.n,
+	              octets(in), in.n, out, room, &n) == PSA_SUCCESS &&
+	    n == room;
+
+	psa_destroy_key(id);
+	if (!ok)
+		crypto_wipe(out, room);
+	return ok;
+}
+
+bool
+crypto_equal(const void *a, const void *b, size_t n)
+{
+	return mbedtls_ct_memcmp(a, b, n) == 0;
+}
+
+void
+crypto_wipe(void *p, size_t n)
+{
+	if (n)
+		mbedtls_platform_zeroize(p, n);
+}
+
+/* ---- a self-signed certificate ----------------------------------------------------------------- */
+
+/* What stands behind one name: the list that mbedTLS wants, and an address's octets. */
+struct san {
+	mbedtls_x509_san_list entry;
+	unsigned char addr[16];
+	char text[256];
+};
+
+/* Letters, digits, "-", "_", ".", ":" and "*": host names and addresses, and nothing that means something in a distinguished name. */
+static bool
+is_name(struct slice s)
+{
+	static const char others[] = "-_.:*";
+
+	if (s.n == 0 || s.n > 253)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		bool digit = c >= '0' && c <= '9';
+
+		if (!letter && !digit && !memchr(others, c, sizeof(others) - 1))
+			return false;
+	}
+	return true;
+}
+
+static bool
+san_set(struct san *san, struct slice name)
+{
+	mbedtls_x509_subject_alternative_name *node = &san->entry.node;
+
+	if (!is_name(name))
+		return false;
+	memcpy(san->text, name.p, name.n);
+	san->text[name.n] = 0;
+
+	node->type = MBEDTLS_X509_SAN_IP_ADDRESS;
+	node->san.unstructured_name.p = san->addr;
+	if (inet_pton(AF_INET, san->text, san->addr) == 1) {
+		node->san.unstructured_name.len = 4;
+	} else if (inet_pton(AF_INET6, san->text, san->addr) == 1) {
+		node->san.unstructured_name.len = 16;
+	} else {
+		node->type = MBEDTLS_X509_SAN_DNS_NAME;
+		node->san.unstructured_name.p = (unsigned char *)san->text;
+		node->san.unstructured_name.len = name.n;
+	}
+	return true;
+}
+
+static bool
+set_subject(mbedtls_x509write_cert *crt, struct slice name)
+{
+	char dn[sizeof("CN=") + CN_MAX];
+	struct text t = text_over(dn, sizeof(dn));
+
+	text_put(&t, SLICE("CN="));
+	text_put(&t, name.n <= CN_MAX ? name : SLICE("Byway"));
+	return mbedtls_x509write_crt_set_subject_name(crt, dn) == 0 &&
+	    mbedtls_x509write_crt_set_issuer_name(crt, dn) == 0;
+}
+
+static bool
+set_validity(mbedtls_x509write_cert *crt, unsigned days)
+{
+	time_t now = time(NULL);
+	time_t from = now - 3600; /* clocks differ */
+	time_t until = now + (time_t)days * 86400;
+	struct tm tm;
+	char not_before[16];
+	char not_after[16];
+
+	return gmtime_r(&from, &tm) &&
+	    strftime(not_before, sizeof(not_before), "%Y%m%d%H%M%S", &tm) == 14 &&
+	    gmtime_r(&until, &tm) &&
+	    strftime(not_after, sizeof(not_after), "%Y%m%d%H%M%S", &tm) == 14 &&
+	    mbedtls_x509write_crt_set_validity(crt, not_before, not_after) == 0;
+}
+
+/* Not a CA: a client that has this very certificate in its trust store takes it, and nothing can be signed with it. */
+static bool
+set_extensions(mbedtls_x509write_cert *crt, const struct san *sans)
+{
+	unsigned char serial[SERIAL_LEN];
+	mbedtls_asn1_sequence usage = {
+		.buf = { .tag = MBEDTLS_ASN1_OID,
+		    .len = MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH),
+		    .p = (unsigned char *)(uintptr_t)MBEDTLS_OID_SERVER_AUTH },
+	};
+
+	if (!crypto_random(serial, sizeof(serial)))
+		return false;
+	serial[0] = (unsigned char)((serial[0] & 0x7f) | 0x40); /* positive, and of full length */
+	return mbedtls_x509write_crt_set_serial_raw(crt, serial, sizeof(serial)) == 0 &&
+	    mbedtls_x509write_crt_set_basic_constraints(crt, 0, -1) == 0 &&
+	    mbedtls_x509write_crt_set_key_usage(crt, MBEDTLS_X509_KU_DIGITAL_SIGNATURE) == 0 &&
+	    mbedtls_x509write_crt_set_ext_key_usage(crt, &usage) == 0 &&
+	    mbedtls_x509write_crt_set_subject_key_identifier(crt) == 0 &&
+	    mbedtls_x509write_crt_set_authority_key_identifier(crt) == 0 &&
+	    mbedtls_x509write_crt_set_subject_alternative_name(crt, &sans->entry) == 0;
+}
+
+static bool
+write_pems(mbedtls_x509write_cert *crt, mbedtls_pk_context *key, struct text *key_pem,
+    struct text *cert_pem)
+{
+	unsigned char *mem = malloc(PEM_MAX);
+	bool ok = false;
+
+	if (!mem)
+		return false;
+	if (mbedtls_pk_write_key_pem(key, mem, PEM_MAX) == 0) {
+		text_put(key_pem, slice_str((char *)mem));
+		crypto_wipe(mem, PEM_MAX);
+		ok = mbedtls_x509write_crt_pem(crt, mem, PEM_MAX, mbedtls_psa_get_random,
+		         MBEDTLS_PSA_RANDOM_STATE) == 0;
+		if (ok)
+			text_put(cert_pem, slice_str((char *)mem));
+	}
+	crypto_wipe(mem, PEM_MAX);
+	free(mem);
+	return ok && !key_pem->overflow && !cert_pem->overflow;
+}
+
+bool
+crypto_self_signed(const struct slice *names, size_t names_n, unsigned days, struct text *key_pem,
+    struct text *cert_pem)
+{
+	mbedtls_x509write_cert crt;
+	mbedtls_pk_context key;
+	bool ok = false;
+
+	if (names_n == 0 || names_n > NAMES_MAX)
+		return false;
+
+	struct san *sans = calloc(names_n, sizeof(*sans));
+
+	if (!sans)
+		return false;
+	mbedtls_x509write_crt_init(&crt);
+	mbedtls_pk_init(&key);
+
+	for (size_t i = 0; i < names_n; i++) {
+		if (!san_set(&sans[i], names[i]))
+			goto out;
+		if (i + 1 < names_n)
+			sans[i].entry.next = &sans[i + 1].entry;
+	}
+	if (mbedtls_pk_setup(&key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) != 0 ||
+	    mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key),
+	        mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE) != 0)
+		goto out;
+
+	mbedtls_x509write_crt_set_version(&crt, MBEDTLS_X509_CRT_VERSION_3);
+	mbedtls_x509write_crt_set_md_alg(&crt, MBEDTLS_MD_SHA256);
+	mbedtls_x509write_crt_set_subject_key(&crt, &key);
+	mbedtls_x509write_crt_set_issuer_key(&crt, &key);
+	ok = set_subject(&crt, names[0]) && set_validity(&crt, days) &&
+	    set_extensions(&crt, sans) && write_pems(&crt, &key, key_pem, cert_pem);
+out:
+	mbedtls_pk_free(&key);
+	mbedtls_x509write_crt_free(&crt);
+	free(sans);
+	return ok;
+}
