@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * auth - AUTH PLAIN and LOGIN (RFC 4954, RFC 4616, draft-murchison-sasl-login), BEHAVIOUR A1 to A4
+ */
+#include <stdlib.h>
+
+#include "proxy/dialogue.h"
+#include "wire/base64.h"
+#include "wire/crypto.h"
+
+enum auth_step { AUTH_NONE, AUTH_PLAIN, AUTH_LOGIN_NAME, AUTH_LOGIN_PASSWORD };
+
+enum { DECODED_MAX = AUTH_MAX };
+
+bool
+auth_is_offered(const struct session *s)
+{
+	const struct conf_listener *l = s->lane->listener;
+
+	return l->auth && (s->sender == NULL || s->sender->is_address) &&
+	    (s->secure || l->plaintext_auth);
+}
+
+void
+auth_forget(struct session *s)
+{
+	if (s->auth_user != NULL) {
+		crypto_wipe(s->auth_user, s->auth_user_n);
+		free(s->auth_user);
+	}
+	s->auth_user = NULL;
+	s->auth_user_n = 0;
+	s->auth_step = AUTH_NONE;
+}
+
+static enum verdict
+refuse(struct session *s, enum reply_id r)
+{
+	auth_forget(s);
+	session_enter(s, STATE_READY);
+	session_reply(s, r);
+	return DONE;
+}
+
+static void
+log_failure(const struct session *s, const char *why)
+{
+	struct log_line l;
+
+	if (!session_log(&l, s, LOG_NOTICE, "auth"))
+		return;
+	log_str(&l, "result", SLICE("refused"));
+	log_str(&l, "why", slice_str(why));
+	log_end(&l);
+}
+
+/* A wrong answer, counted; the third ends the connection (A3). */
+static void
+fail(struct session *s, const char *why)
+{
+	auth_forget(s);
+	scoreboard_count(s->worker->board, s->worker->number, COUNTER_AUTH_FAILED, 1);
+	log_failure(s, why);
+	session_enter(s, STATE_READY);
+	session_reply(s, SAY_AUTH_FAILED);
+	if (++s->login_failures >= s->lane->conf->limits.login_failures)
+		session_end(s, CLOSE_LOGIN_FAILURES, SAY_AUTH_TOO_MANY);
+}
+
+static void
+welcome(struct session *s, struct sender *sender)
+{
+	struct worker *w = s->worker;
+	struct log_line l;
+
+	auth_forget(s);
+	sender_unref(s->sender);
+	s->sender = sender;
+	scoreboard_count(w->board, w->number, COUNTER_AUTH_OK, 1);
+	scoreboard_gauge(w->board, w->number, GAUGE_AUTHENTICATED, 1);
+	s->counted_account = true;
+	session_enter(s, STATE_READY);
+	if (scoreboard_enter_account(w->board, w->number, sender->account.id) >
+	    s->lane->conf->limits.connections_per_account) {
+		session_end(s, CLOSE_ACCOUNT_CAP, SAY_TOO_MANY_CONNECTIONS);
+		return;
+	}
+	session_logged_in(s);
+	session_reply(s, SAY_AUTH_OK);
+	if (session_log(&l, s, LOG_INFO, "auth")) {
+		log_str(&l, "result", SLICE("ok"));
+		log_u64(&l, "account", sender->account.id);
+		log_str(&l, "sender", slice_str(sender->name));
+		log_end(&l);
+	}
+}
+
+static void
+on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
+{
+	struct worker *w = ctx;
+	struct session *s = session_find(w->sessions, owner);
+
+	if (s == NULL || s->state != STATE_AUTH) {
+		sender_unref(sender);
+		return;
+	}
+	switch (result) {
+	case LOGIN_OK:
+		welcome(s, sender);
+		break;
+	case LOGIN_REFUSED:
+		fail(s, why);
+		break;
+	case LOGIN_UNAVAILABLE:
+		log_failure(s, why);
+		(void)refuse(s, SAY_AUTH_UNAVAILABLE);
+		break;
+	}
+	if (s->state != STATE_GONE)
+		session_resume(s);
+}
+
+/* Names and passwords are text; a name with control characters is nobody's. */
+static enum verdict
+ask(struct session *s, struct slice user, struct slice password)
+{
+	if (user.n == 0 || !slice_is_text(user) || memchr(password.p, '\0', password.n) != NULL) {
+		fail(s, "malformed name or password");
+		return s->state == STATE_GONE ? CLOSED : DONE;
+	}
+	session_enter(s, STATE_AUTH);
+	directory_login(s->worker->directory, user, password, s->number, on_login);
+	return WAIT;
+}
+
+/* authzid NUL authcid NUL password; authzid is empty or the same (Perl's Net::SMTP sends it). */
+static enum verdict
+got_plain(struct session *s, struct slice all)
+{
+	size_t first = slice_find(all, '\0');
+	struct slice authzid = slice_head(all, first);
+	struct slice rest = slice_skip(all, first + 1);
+	size_t second = slice_find(rest, '\0');
+	struct slice user = slice_head(rest, second);
+
+	if (first == all.n || second == rest.n)
+		return refuse(s, SAY_AUTH_BASE64);
+	if (authzid.n > 0 && !slice_eq(authzid, user)) {
+		fail(s, "another authorization identity");
+		return s->state == STATE_GONE ? CLOSED : DONE;
+	}
+	return ask(s, user, slice_skip(rest, second + 1));
+}
+
+static enum verdict
+got_login_name(struct session *s, struct slice name)
+{
+	s->auth_user = malloc(name.n + 1);
+	if (s->auth_user == NULL)
+		return refuse(s, SAY_AUTH_UNAVAILABLE);
+	memcpy(s->auth_user, name.p, name.n);
+	s->auth_user_n = name.n;
+	s->auth_step = AUTH_LOGIN_PASSWORD;
+	if (!stream_write(&s->stream, SLICE("334 UGFzc3dvcmQ6\r\n")))
+		return refuse(s, SAY_AUTH_UNAVAILABLE);
+	session_enter(s, STATE_AUTH);
+	return DONE;
+}
+
+static enum verdict
+got_response(struct session *s, struct slice decoded)
+{
+	switch ((enum auth_step)s->auth_step) {
+	case AUTH_PLAIN:
+		return got_plain(s, decoded);
+	case AUTH_LOGIN_NAME:
+		return got_login_name(s, decoded);
+	case AUTH_LOGIN_PASSWORD:
+		return ask(s, slice_of(s->auth_user, s->auth_user_n), decoded);
+	case AUTH_NONE:
+		break;
+	}
+	return refuse(s, SAY_AUTH_BASE64);
+}
+
+/* "=" is an empty initial response (RFC 4954 4). */
+static enum verdict
+decode(struct session *s, struct slice line)
+{
+	char mem[DECODED_MAX];
+	size_t n = 0;
+
+	if (slice_eq(line, SLICE("=")))
+		line = slice_of("", 0);
+	if (!base64_decode(line, mem, sizeof(mem), &n))
+		return refuse(s, SAY_AUTH_BASE64);
+	enum verdict v = got_response(s, slice_of(mem, n));
+
+	crypto_wipe(mem, n);
+	return v;
+}
+
+enum verdict
+auth_line(struct session *s, struct slice line)
+{
+	if (slice_eq(line, SLICE("*")))
+		return refuse(s, SAY_AUTH_CANCELLED);
+	return decode(s, line);
+}
+
+/* True and the first step set if we know the mechanism; PROMPT_R is what to say when no response came with the command. */
+static bool
+find_mechanism(struct session *s, struct slice word, struct slice *prompt_r)
+{
+	if (slice_eq_nocase(word, SLICE("PLAIN"))) {
+		s->auth_step = AUTH_PLAIN;
+		*prompt_r = SLICE("334 \r\n");
+		return true;
+	}
+	if (slice_eq_nocase(word, SLICE("LOGIN"))) {
+		s->auth_step = AUTH_LOGIN_NAME;
+		*prompt_r = SLICE("334 VXNlcm5hbWU6\r\n");
+		return true;
+	}
+	return false;
+}
+
+/* Before the credentials are looked at (THREATS S3). */
+static enum reply_id
+not_now(const struct session *s)
+{
+	if (s->sender != NULL && !s->sender->is_address)
+		return SAY_AUTH_AGAIN;
+	if (!s->lane->listener->auth)
+		return SAY_AUTH_NOT_OFFERED;
+	if (!s->secure && !s->lane->listener->plaintext_auth)
+		return SAY_AUTH_NEEDS_TLS;
+	if (!s->esmtp)
+		return SAY_NEED_EHLO;
+	return SAY_NONE;
+}
+
+enum verdict
+do_auth(struct session *s, struct slice args)
+{
+	enum reply_id no = not_now(s);
+	struct slice prompt;
+
+	if (no != SAY_NONE) {
+		session_reply(s, no);
+		return DONE;
+	}
+	struct slice word = slice_cut(&args, ' ');
+
+	args = slice_trim(args);
+	if (word.n == 0) {
+		session_reply(s, SAY_SYNTAX);
+		return DONE;
+	}
+	if (!find_mechanism(s, word, &prompt)) {
+		session_reply(s, SAY_AUTH_MECHANISM);
+		return DONE;
+	}
+	if (args.n > 0)
+		return decode(s, args);
+	session_enter(s, STATE_AUTH);
+	if (!stream_write(&s->stream, prompt))
+		return refuse(s, SAY_AUTH_UNAVAILABLE);
+	return DONE;
+}

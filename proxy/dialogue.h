@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROXY_DIALOGUE_H
+#define PROXY_DIALOGUE_H
+
+/*
+ * dialogue - a session from the inside, for the files that make it up: session.c (life, input, rules), commands.c, auth.c, envelope.c, content.c
+ *
+ * The state is one enum; only session_enter() writes it, which also sets the state's deadline. Whatever waits for an answer from elsewhere parks the session: a command that parked is
+ * dispatched again when the session is resumed, unless it was consumed.
+ */
+#include "proxy/reply.h"
+#include "proxy/session.h"
+#include "proxy/txn.h"
+#include "wire/arena.h"
+#include "wire/command.h"
+#include "wire/id.h"
+#include "wire/log.h"
+#include "wire/stream.h"
+
+enum state {
+#define STATE(id, doing) STATE_##id,
+#include "proxy/state.def"
+#undef STATE
+	STATE_COUNT
+};
+
+enum close_row {
+#define CLOSE(id, word) CLOSE_##id,
+#include "proxy/close.def"
+#undef CLOSE
+	CLOSE_COUNT
+};
+
+enum {
+	HELO_MAX = 64,
+	SESSION_IN_MAX = BUF_LARGE,
+	SESSION_OUT_MAX = 16384,
+	REPLY_ROOM = 2048, /* a reply of ours fits; no command is begun with less */
+	COMMAND_MAX = 512,
+	ENVELOPE_MAX = 2048, /* MAIL and RCPT with their parameters */
+	AUTH_MAX = 12288,
+};
+
+/* What the look-up for the command in hand has said already. */
+enum looked { LOOKED_NOT, LOOKED_OK, LOOKED_REFUSED, LOOKED_FAILED };
+
+struct session {
+	struct grave grave; /* first: the loop frees by it */
+	struct worker *worker;
+	struct lane *lane;
+	uint64_t number;                 /* what answers come back by */
+	struct session *older, *younger; /* those that have not logged in, by age */
+	struct stream stream;
+	struct sockaddr_storage peer;
+	struct id id;
+	ev_tstamp opened;
+	struct sender *sender; /* who logged in, or the IP identity */
+	struct txn txn;
+	struct arena arena;
+	struct task run; /* resume through the loop */
+	enum state state;
+	enum looked looked;
+	uint8_t auth_step;
+	uint8_t login_failures;
+	bool esmtp;
+	bool secure;
+	bool parked;
+	bool skipping; /* the rest of a line that was too long */
+	bool counted_account;
+	bool listed;     /* among those not logged in */
+	bool in_address; /* counted in the scoreboard by address */
+	unsigned bad_commands;
+	unsigned messages; /* accepted by an upstream */
+	unsigned commands;
+	size_t helo_n;
+	char helo[HELO_MAX];
+	uint64_t chunk; /* BDAT: octets of the chunk still to come */
+	bool chunk_last;
+	enum reply_id chunk_refused; /* SAY_NONE, or what to say when the chunk has been swallowed */
+	char *auth_user;             /* LOGIN: the name while the password is awaited; malloc'd */
+	size_t auth_user_n;
+};
+
+enum verdict { DONE, WAIT, KEEP, CLOSED };
+/* DONE: the line is consumed. WAIT: consumed, parked until session_resume(). KEEP: parked, the same line comes again. CLOSED: the session has ended. */
+
+typedef enum verdict verb_fn(struct session *s, struct slice args);
+
+/* session.c */
+void session_enter(struct session *s, enum state state);
+const char *session_doing(const struct session *s);
+/* Handles what waits in the input, from the loop. */
+void session_resume(struct session *s);
+/* Ends the session: says SAY first (SAY_NONE: nothing), logs the row. S must not be touched after, except by callers that return CLOSED. */
+enum verdict session_end(struct session *s, enum close_row row, enum reply_id say);
+struct session *session_find(struct sessions *all, uint64_t number);
+/* It has logged in: no longer to be shed, login deadline gone. */
+void session_logged_in(struct session *s);
+/* The client did something: its deadline starts anew. */
+void session_touch(struct session *s);
+/* The upstream has said its last word for a client that had left. */
+void session_after_last_word(struct session *s);
+bool session_log(struct log_line *l, const struct session *s, enum log_level level,
+    const char *event) MUST_CHECK;
+
+/* answer.c */
+void session_reply(struct session *s, enum reply_id r);
+/* The row's text, then a blank and MORE. */
+void session_reply_more(struct session *s, enum reply_id r, struct slice more);
+/* An upstream's verdict, already classed; never 421, 3xx or an authentication code (asserted). */
+void session_forward(struct session *s, const struct relay_verdict *v);
+/* The same as octets, for later. Empty: no memory. */
+struct slice session_forward_later(struct session *s, const struct relay_verdict *v);
+void session_greet(struct session *s);
+void session_say_ehlo(struct session *s);
+
+/* commands.c */
+verb_fn do_ehlo, do_helo, do_noop, do_rset, do_quit, do_vrfy, do_help, do_starttls, do_http;
+/* auth.c */
+verb_fn do_auth;
+/* A line in STATE_AUTH. */
+enum verdict auth_line(struct session *s, struct slice line);
+void auth_forget(struct session *s);
+bool auth_is_offered(const struct session *s);
+/* envelope.c */
+verb_fn do_mail, do_rcpt, do_data, do_bdat;
+/* Says the RCPT verdicts that waited for room in the output. */
+void envelope_say(struct session *s);
+void envelope_on_rcpt(struct session *s, const struct relay_verdict *v);
+void envelope_on_go(struct session *s, const struct relay_verdict *v);
+/* content.c */
+bool content_begin(struct session *s, bool chunked) MUST_CHECK;
+/* Takes content from the input. False: it waits, for input or for the relay. */
+bool content_feed(struct session *s) MUST_CHECK;
+void content_on_room(struct session *s);
+/* The relay's last word, whenever it comes. */
+void content_on_done(struct session *s, const struct relay_verdict *v);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+/*
+ * relay - the upstream side of a worker: one transaction after another, each live (BEHAVIOUR 1, 6, 7)
+ *
+ * This is the only header of relay/ that proxy/ includes. A transaction goes
+ *
+ *      relay_open -> relay_rcpt ... -> relay_data -> on_go -> relay_content ... -> relay_finish -> on_done
+ *
+ * and ends with on_done (exactly once) or with relay_drop(), after either of which the pointer is dead. Answers come by the owner's id, on the loop, never from inside a relay_ call:
+ *
+ *      on_rcpt  the verdict on recipient INDEX, in order of index, each exactly once unless dropped. A failure before (connect, TLS, AUTH, MAIL) is told to each
+ *               recipient that waits, and to each that comes.
+ *      on_go    content may be sent (code 354), or DATA was refused (then the transaction has ended, as with on_done).
+ *      on_room  relay_room() is above zero again after it was zero.
+ *      on_done  the last word. May come before relay_finish() if the upstream breaks or refuses early; the owner then swallows the client's content and says it at the end.
+ *
+ * The relay picks the connection (pool, native pool's healthy MTA), keeps what was pipelined pipelined, replaces a reused connection that proves dead once before content was sent, uses the fallback
+ * route where there is one and nothing of the content went (R6), and classes every failure (verdict.h). No second attempt once a content octet went (L11).
+ *
+ * Owns:   transactions, connections, resolver's cache.  ORDER is copied; ACCOUNT snapshots are not kept: profiles are copied.
+ * Errors: everything is a verdict.
+ */
+#include "conf/conf.h"
+#include "conf/directory.h"
+#include "conf/vault.h"
+#include "wire/command.h"
+#include "wire/loop.h"
+#include "wire/reply.h"
+#include "wire/work.h"
+
+struct relay;
+struct relay_txn;
+
+enum verdict_class {
+#define VERDICT_CLASS(name, word, ...) VERDICT_##name,
+#include "relay/class.def"
+#undef VERDICT_CLASS
+	VERDICT_CLASS_COUNT
+};
+
+/* "rate": the class's word in logs, metrics and docs. */
+const char *verdict_word(enum verdict_class class);
+
+/* What the client is to hear, already mapped by the class table of BEHAVIOUR 7. Borrowed for the length of the callback. */
+struct relay_verdict {
+	enum verdict_class class;
+	int code; /* 250, 354, 4xx, 5xx */
+	struct enhanced enhanced;
+	struct slice text; /* words for the client: printable ASCII, no secrets */
+	struct slice upstream; /* the upstream's own reply, flattened, for the log and the final 250; empty if local */
+	bool unknown; /* the final dot went out and no answer came: outcome=unknown */
+};
+
+struct relay_events {
+	void (*on_rcpt)(void *ctx, uint64_t owner, unsigned index, const struct relay_verdict *v);
+	void (*on_go)(void *ctx, uint64_t owner, const struct relay_verdict *v);
+	void (*on_room)(void *ctx, uint64_t owner);
+	void (*on_done)(void *ctx, uint64_t owner, const struct relay_verdict *v);
+};
+
+struct relay_order {
+	uint64_t owner;
+	struct slice id;               /* message id, for the log */
+	const struct profile *profile; /* NULL: native pool */
+	bool has_fallback;
+	const struct profile *fallback; /* NULL: native pool */
+	struct mail_args mail;
+	struct slice client_address; /* XCLIENT, as text; may be empty */
+	struct slice client_helo;
+	struct slice client_login;
+};
+
+/* What the last EHLO of a route's upstream offered. */
+struct relay_offer {
+	bool known;
+	uint64_t size;       /* 0: no limit told */
+	uint64_t recipients; /* LIMITS RCPTMAX; 0: not told */
+	bool eight_bit, smtputf8, dsn, chunking;
+};
+
+struct relay *relay_new(struct loop *l, struct work *w, struct conf *c, struct vault *v,
+    const struct relay_events *events, void *ctx) MUST_CHECK;
+/* Drops all; open transactions are not told. */
+void relay_free(struct relay *r);
+/* New settings: connections made with older ones are not used again. */
+void relay_reconf(struct relay *r, struct conf *c, struct vault *v);
+/* Sums for status: JSON object members without braces. */
+void relay_status(const struct relay *r, struct text *out);
+struct relay_offer relay_offers(const struct relay *r, const struct profile *p);
+
+/* NULL: no memory (452 4.3.1). */
+struct relay_txn *relay_open(struct relay *r, const struct relay_order *order) MUST_CHECK;
+/* The next recipient (index counts from 0). False: no memory; nothing was added. */
+bool relay_rcpt(struct relay_txn *t, const struct rcpt_args *rcpt) MUST_CHECK;
+/* No more recipients; ask for the go-ahead. May be called while verdicts are still out: it is pipelined. */
+void relay_data(struct relay_txn *t);
+/* So many content octets can be given now. */
+size_t relay_room(const struct relay_txn *t);
+/* Content: CRLF lines, not dot-stuffed, at most relay_room() octets. */
+void relay_content(struct relay_txn *t, struct slice octets);
+void relay_finish(struct relay_txn *t);
+/* The owner gives up: before content the connection is RSET and kept, in the middle of content it is cut. After relay_finish() an
+ * owner whose client has left does not drop: the answer is still read and on_done still comes (L7). */
+void relay_drop(struct relay_txn *t);
+/* The route taken, for the log: "native:mx1", "profile:acme-mg"; and "host[address]:port", TLS version; empty before a connection was leased. */
+struct slice relay_route(const struct relay_txn *t);
+struct slice relay_peer(const struct relay_txn *t);
+
+#endif
