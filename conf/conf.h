@@ -39,15 +39,15 @@ struct conf_listener {
 	const char *name;
 	struct conf_address *addresses; /* address = 127.0.0.1:2525, [::1]:2525 */
 	size_t addresses_n;
-	enum listener_tls tls;          /* tls = none | starttls | implicit */
-	bool auth;                      /* auth = yes: offered */
+	enum listener_tls tls; /* tls = none | starttls | implicit */
+	bool auth;             /* auth = yes: offered */
 	bool plaintext_auth;
 	bool proxy_protocol;
-	struct net *trusted_proxies;    /* who may send a PROXY header; with proxy_protocol = yes it may not be empty */
+	struct net *trusted_proxies; /* who may send a PROXY header; with proxy_protocol = yes it may not be empty */
 	size_t trusted_proxies_n;
-	const char **certificates;      /* certificates = NAME NAME; default: all [certificate] sections in order */
+	const char **certificates; /* certificates = NAME NAME; default: all [certificate] sections in order */
 	size_t certificates_n;
-	struct tls_pair *pairs;         /* their files, in that order; none with tls = none */
+	struct tls_pair *pairs; /* their files, in that order; none with tls = none */
 	size_t pairs_n;
 	enum tls_client_cert client_certificates;
 	const char *client_ca_file;
@@ -59,12 +59,13 @@ enum upstream_tls { UPSTREAM_TLS_NONE, UPSTREAM_TLS_STARTTLS, UPSTREAM_TLS_IMPLI
 struct conf_mta {
 	const char *name;
 	const char *host;
-	unsigned port;             /* never 0: 25, or 465 with tls = implicit, where not given */
+	unsigned port; /* never 0: 25, or 465 with tls = implicit, where not given */
 	enum upstream_tls tls;
 	unsigned weight;
 	bool xclient;
 	const char *username;      /* NULL: no AUTH */
 	const char *password;      /* from password or password_file; wiped with the conf */
+	const char *password_file; /* where it came from, or NULL */
 	const char *ca_file;       /* NULL: [upstream] ca_file */
 	const char *pin;           /* hex SHA-256 of its certificate, or NULL */
 	unsigned max_connections;  /* never 0: [upstream]'s where not given; so is the next */
@@ -76,13 +77,13 @@ struct conf {
 	uint64_t revision; /* counts loads in this process */
 
 	struct {
-		const char *name;           /* host name for the greeting, Received:, EHLO upstream */
-		unsigned workers;           /* 0: one a core */
+		const char *name; /* host name for the greeting, Received:, EHLO upstream */
+		unsigned workers; /* 0: one a core */
 		const char *user;
 		const char *group;
 		unsigned drain_timeout_s;
 		const char *control_socket;
-		const char *instance;       /* loop token seed; default: name */
+		const char *instance; /* loop token seed; default: name */
 	} server;
 	struct {
 		const char *path;
@@ -96,14 +97,14 @@ struct conf {
 		const char *ticket_key_file; /* shared by the nodes of a fleet; NULL: random at start */
 	} tls;
 	struct {
-		unsigned connections;             /* in all */
+		unsigned connections; /* in all */
 		unsigned connections_per_address;
 		unsigned connections_per_account;
-		uint64_t message_size;            /* octets, upper bound over all plans */
-		unsigned bad_commands;            /* 20 */
-		unsigned login_failures;          /* 3 */
-		unsigned received_fields;         /* 50 */
-		size_t session_memory;            /* arena cap of one session, octets */
+		uint64_t message_size;    /* octets, upper bound over all plans */
+		unsigned bad_commands;    /* 20 */
+		unsigned login_failures;  /* 3 */
+		unsigned received_fields; /* 50 */
+		size_t session_memory;    /* arena cap of one session, octets */
 	} limits;
 	struct {
 		unsigned proxy_header_s;  /* 5 */
@@ -116,35 +117,36 @@ struct conf {
 	struct {
 		enum dots_policy line_ends; /* refuse | repair */
 		bool show_client_address;
-		bool add_missing;           /* Date:, Message-ID: */
+		bool add_missing; /* Date:, Message-ID: */
 	} content;
 	struct {
 		const char *path;
-		unsigned remember_s;  /* a successful log-in, 60 at most */
-		unsigned poll_ms;     /* revision */
+		unsigned remember_s; /* a successful log-in, 60 at most */
+		unsigned poll_ms;    /* revision */
 	} directory;
 	struct {
 		const char *key_file;
 	} vault;
 	struct {
-		const char *ehlo_name;          /* NULL: server.name */
-		const char *ca_file;            /* /etc/ssl/certs/ca-certificates.crt */
-		struct net *allow_networks;     /* private networks that customers' hosts may be in */
+		const char *ehlo_name;      /* NULL: server.name */
+		const char *ca_file;        /* /etc/ssl/certs/ca-certificates.crt */
+		struct net *allow_networks; /* private networks that customers' hosts may be in */
 		size_t allow_networks_n;
 		unsigned *allow_ports;
 		size_t allow_ports_n;
-		unsigned max_connections;       /* a profile, a worker */
+		unsigned max_connections; /* a profile, a worker */
 		unsigned messages_per_connection;
 		unsigned idle_s;
 		unsigned max_age_s;
-		unsigned wait_s;                /* for a lease, at most */
-		unsigned connect_s, greeting_s, tls_s, ehlo_s, auth_s, mail_s, rcpt_s, data_s, content_s, final_s;
+		unsigned wait_s; /* for a lease, at most */
+		unsigned connect_s, greeting_s, tls_s, ehlo_s, auth_s, mail_s, rcpt_s, data_s,
+		    content_s, final_s;
 		unsigned dns_cache_s;
 		bool chunking;
 	} upstream;
 	struct {
-		unsigned check_s;  /* health checks of the native pool */
-		unsigned dead_s;   /* how long a dead one is skipped at first; doubles to ten times that */
+		unsigned check_s; /* health checks of the native pool */
+		unsigned dead_s; /* how long a dead one is skipped at first; doubles to ten times that */
 	} native;
 	struct conf_certificate *certificates;
 	size_t certificates_n;
@@ -158,7 +160,8 @@ struct conf {
  * permissions); tls_init() must have been called then. NULL with all mistakes in MISTAKES, one a line. */
 struct conf *conf_load(const char *path, bool deep, struct text *mistakes) MUST_CHECK;
 /* INI as if it stood in a file PATH (which need not be there); no conf.d. */
-struct conf *conf_parse(const char *path, struct slice ini, bool deep, struct text *mistakes) MUST_CHECK;
+struct conf *conf_parse(const char *path, struct slice ini, bool deep, struct text *mistakes)
+    MUST_CHECK;
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c);
 /* What differs between two and cannot change without a restart (listeners' addresses, user, workers); empty text if nothing. */

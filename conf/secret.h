@@ -29,7 +29,8 @@ secret_peek(const struct secret *s)
 }
 /* Reads a file whole, less one trailing line end. Unless SHARED, refuses one that group or others may touch or that belongs to neither root nor us. Never more than
  * 64 KiB, only regular files. WHY says what and where. */
-bool secret_read_file(struct secret *s, const char *path, bool shared, char *why, size_t why_len) MUST_CHECK;
+bool secret_read_file(struct secret *s, const char *path, bool shared, char *why, size_t why_len)
+    MUST_CHECK;
 /* N random octets as base 32 text (passwords that we make: 128 bits and more). */
 bool secret_generate(struct secret *s, size_t octets) MUST_CHECK;
 /* How many are alive: for tests, since no leak checker knows our memory. */

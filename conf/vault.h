@@ -26,7 +26,7 @@ struct vault_place {
 	uint64_t version;
 	struct slice host;
 	unsigned port;
-	const char *tls;   /* "implicit", "starttls", "none" */
+	const char *tls; /* "implicit", "starttls", "none" */
 };
 
 enum { VAULT_BLOB_MAX = 8192, VAULT_PLAIN_MAX = 4096 };
@@ -45,7 +45,8 @@ const char *vault_current(const struct vault *v);
 bool vault_is_current(const struct vault *v, struct slice blob);
 /* A keyed hash that needs no slow function (BEHAVIOUR A2): for machine-made passwords and remembered log-ins. With the current key: what is stored must name it
  * (vault_current) and is checked with vault_mac_by(), or it dies with the next rotation. */
-bool vault_mac(struct vault *v, struct slice purpose, struct slice in, unsigned char out[32]) MUST_CHECK;
+bool vault_mac(struct vault *v, struct slice purpose, struct slice in, unsigned char out[32])
+    MUST_CHECK;
 /* False also where the ring has no key of that id. */
 bool vault_mac_by(struct vault *v, struct slice key_id, struct slice purpose, struct slice in,
     unsigned char out[32]) MUST_CHECK;

@@ -1,0 +1,760 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "conf/option.h"
+
+/* ---- numbers with units ---- */
+
+struct unit {
+	const char *word;
+	uint64_t factor;
+};
+
+/* From large to small; the last is what a bare number means. */
+static const struct unit units_none[] = { { "", 1 }, { NULL, 0 } };
+static const struct unit units_size[] = {
+	{ "g", 1u << 30 },
+	{ "m", 1u << 20 },
+	{ "k", 1u << 10 },
+	{ "", 1 },
+	{ NULL, 0 },
+};
+static const struct unit units_seconds[] = {
+	{ "d", 86400 },
+	{ "h", 3600 },
+	{ "m", 60 },
+	{ "s", 1 },
+	{ "", 1 },
+	{ NULL, 0 },
+};
+static const struct unit units_millis[] = {
+	{ "m", 60000 },
+	{ "s", 1000 },
+	{ "ms", 1 },
+	{ "", 1 },
+	{ NULL, 0 },
+};
+
+static const struct unit *
+units_of(enum option_type type)
+{
+	if (type == OPTION_SIZE || type == OPTION_MEMORY)
+		return units_size;
+	if (type == OPTION_SECONDS)
+		return units_seconds;
+	return type == OPTION_MILLIS ? units_millis : units_none;
+}
+
+static bool
+is_number(enum option_type type)
+{
+	return type == OPTION_UNSIGNED || type == OPTION_SIZE || type == OPTION_MEMORY ||
+	    type == OPTION_SECONDS || type == OPTION_MILLIS;
+}
+
+static bool
+is_list(enum option_type type)
+{
+	return type == OPTION_NETWORKS || type == OPTION_PORTS || type == OPTION_WORDS ||
+	    type == OPTION_ADDRESSES;
+}
+
+bool
+value_is_secret(const struct conf_option *opt)
+{
+	return opt->type == OPTION_SECRET;
+}
+
+/* With the largest unit that leaves no rest. */
+static void
+write_number(const struct unit *u, uint64_t v, struct text *out)
+{
+	while (u[1].word && *u[1].word && (v == 0 || v % u->factor != 0))
+		u++;
+	/* No unit at all but for "0s". */
+	if (u[1].word && !*u[1].word && v % u->factor != 0)
+		u++;
+	text_u64(out, v / u->factor);
+	text_put(out, slice_str(u->word));
+}
+
+static void
+refuse(struct text *why, struct slice text, const char *what)
+{
+	text_char(why, '"');
+	text_escaped(why, text, 80);
+	text_fmt(why, "\" %s", what);
+}
+
+void
+value_expected(const struct conf_option *opt, struct text *out)
+{
+	switch (opt->type) {
+	case OPTION_BOOL:
+		text_put(out, SLICE("yes or no"));
+		break;
+	case OPTION_UNSIGNED:
+	case OPTION_SIZE:
+	case OPTION_MEMORY:
+	case OPTION_SECONDS:
+	case OPTION_MILLIS:
+		write_number(units_of(opt->type), opt->min, out);
+		text_put(out, SLICE(" to "));
+		write_number(units_of(opt->type), opt->max, out);
+		break;
+	case OPTION_CHOICE:
+		for (size_t i = 0; opt->words[i]; i++) {
+			if (i)
+				text_put(out, opt->words[i + 1] ? SLICE(", ") : SLICE(" or "));
+			text_put(out, slice_str(opt->words[i]));
+		}
+		break;
+	case OPTION_STRING:
+		text_fmt(out, "text of at most %u octets", (unsigned)opt->max);
+		break;
+	case OPTION_DOMAIN:
+		text_put(out, SLICE("a host name, or an address in brackets"));
+		break;
+	case OPTION_HOST:
+		text_put(out, SLICE("a host name or an IP address"));
+		break;
+	case OPTION_PATH:
+	case OPTION_SECRET_FILE:
+		text_put(out, SLICE("a path"));
+		break;
+	case OPTION_PIN:
+		text_put(out, SLICE("64 hex digits"));
+		break;
+	case OPTION_SECRET:
+		text_fmt(out, "a secret of at most %u octets", (unsigned)opt->max);
+		break;
+	case OPTION_NETWORKS:
+		text_put(out, SLICE("networks such as 192.0.2.0/24 2001:db8::/32"));
+		break;
+	case OPTION_PORTS:
+		text_put(out, SLICE("ports, 1 to 65535"));
+		break;
+	case OPTION_WORDS:
+		text_put(out, SLICE("names"));
+		break;
+	case OPTION_ADDRESSES:
+		text_put(out, SLICE("addresses such as 192.0.2.1:587 [2001:db8::1]:587"));
+		break;
+	}
+}
+
+static void
+expect(const struct conf_option *opt, struct text *why)
+{
+	text_put(why, SLICE(" (expected "));
+	value_expected(opt, why);
+	text_char(why, ')');
+}
+
+static bool
+number_parse(struct slice text, const struct unit *u, uint64_t *v_r)
+{
+	size_t digits = 0;
+	struct slice word;
+	uint64_t v;
+
+	while (digits < text.n && text.p[digits] >= '0' && text.p[digits] <= '9')
+		digits++;
+	if (!slice_to_u64(slice_head(text, digits), &v))
+		return false;
+	word = slice_skip(text, digits);
+	for (; u->word; u++)
+		if (slice_eq_nocase(slice_str(u->word), word))
+			return !__builtin_mul_overflow(v, u->factor, v_r);
+	return false;
+}
+
+static bool
+set_number(const struct conf_option *opt, void *field, struct slice text, struct text *why)
+{
+	uint64_t v;
+
+	if (!number_parse(text, units_of(opt->type), &v)) {
+		refuse(why, text, "is not a number");
+		expect(opt, why);
+		return false;
+	}
+	if (v < opt->min || v > opt->max) {
+		refuse(why, text, v < opt->min ? "is too small" : "is too large");
+		expect(opt, why);
+		return false;
+	}
+	if (opt->type == OPTION_SIZE)
+		*(uint64_t *)field = v;
+	else if (opt->type == OPTION_MEMORY)
+		*(size_t *)field = (size_t)v;
+	else
+		*(unsigned *)field = (unsigned)v;
+	return true;
+}
+
+static uint64_t
+get_number(const struct conf_option *opt, const void *field)
+{
+	if (opt->type == OPTION_SIZE)
+		return *(const uint64_t *)field;
+	if (opt->type == OPTION_MEMORY)
+		return *(const size_t *)field;
+	return *(const unsigned *)field;
+}
+
+/* ---- words ---- */
+
+static bool
+set_bool(const struct conf_option *opt, void *field, struct slice text, struct text *why)
+{
+	static const char *const yes[] = { "yes", "true", "on", "1" };
+	static const char *const no[] = { "no", "false", "off", "0" };
+
+	for (size_t i = 0; i < sizeof(yes) / sizeof(*yes); i++) {
+		bool is_yes = slice_eq_nocase(slice_str(yes[i]), text);
+
+		if (is_yes || slice_eq_nocase(slice_str(no[i]), text)) {
+			*(bool *)field = is_yes;
+			return true;
+		}
+	}
+	refuse(why, text, "is neither yes nor no");
+	expect(opt, why);
+	return false;
+}
+
+static bool
+set_choice(const struct conf_option *opt, void *field, struct slice text, struct text *why)
+{
+	struct guess g = { .word = text };
+
+	for (unsigned i = 0; opt->words[i]; i++) {
+		if (slice_eq(slice_str(opt->words[i]), text)) {
+			/* An enum without negative values is an unsigned (conf_option.c asserts its size). */
+			memcpy(field, &i, sizeof(i));
+			return true;
+		}
+		guess_try(&g, opt->words[i]);
+	}
+	refuse(why, text, "is not one of the words here");
+	expect(opt, why);
+	if (g.best)
+		text_fmt(why, "; did you mean \"%s\"?", g.best);
+	return false;
+}
+
+static bool
+is_name(struct slice text)
+{
+	bool alpha = false;
+
+	if (text.n == 0 || text.n > 253)
+		return false;
+	while (text.n) {
+		struct slice label = slice_cut(&text, '.');
+
+		if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
+			return false;
+		alpha = false;
+		for (size_t i = 0; i < label.n; i++) {
+			char c = label.p[i];
+			bool digit = c >= '0' && c <= '9';
+
+			if (!digit && c != '-' && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z'))
+				return false;
+			alpha = alpha || !digit;
+		}
+	}
+	/* A last label of digits alone makes it look like an address. */
+	return alpha;
+}
+
+static bool
+is_address(struct slice text, int family)
+{
+	char z[INET6_ADDRSTRLEN];
+	unsigned char addr[16];
+
+	if (text.n >= sizeof(z) || memchr(text.p, '\0', text.n))
+		return false;
+	memcpy(z, text.p, text.n);
+	z[text.n] = '\0';
+	return inet_pton(family, z, addr) == 1;
+}
+
+/* RFC 5321 4.1.3: [192.0.2.1], [IPv6:2001:db8::1] */
+static bool
+is_literal(struct slice text)
+{
+	if (text.n < 3 || text.p[0] != '[' || text.p[text.n - 1] != ']')
+		return false;
+	text = slice_of(text.p + 1, text.n - 2);
+	if (slice_starts_nocase(text, SLICE("IPv6:")))
+		return is_address(slice_skip(text, 5), AF_INET6);
+	return is_address(text, AF_INET);
+}
+
+static bool
+fits_text(const struct conf_option *opt, struct slice text)
+{
+	if (opt->type == OPTION_DOMAIN)
+		return is_name(text) || is_literal(text);
+	if (opt->type == OPTION_HOST)
+		return is_name(text) || is_address(text, AF_INET) || is_address(text, AF_INET6);
+	return text.n >= opt->min && text.n <= opt->max;
+}
+
+static bool
+out_of_memory(struct text *why)
+{
+	text_put(why, SLICE("out of memory"));
+	return false;
+}
+
+static bool
+set_text(struct conf_owned *o, const struct conf_option *opt, const char **field, struct slice text,
+    struct text *why)
+{
+	if (!fits_text(opt, text)) {
+		refuse(why, text, "cannot be");
+		expect(opt, why);
+		return false;
+	}
+	*field = arena_str(&o->mem, text);
+	return *field || out_of_memory(why);
+}
+
+/* 64 hex digits; colons between are what openssl x509 -fingerprint prints. */
+static bool
+set_pin(struct conf_owned *o, const struct conf_option *opt, const char **field, struct slice text,
+    struct text *why)
+{
+	char *pin = arena_zalloc(&o->mem, 65);
+	size_t n = 0;
+
+	if (!pin)
+		return out_of_memory(why);
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+
+		if (c == ':')
+			continue;
+		if (c >= 'A' && c <= 'F')
+			c = (char)(c + ('a' - 'A'));
+		if (n == 64 || !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
+			n = 0;
+			break;
+		}
+		pin[n++] = c;
+	}
+	if (n != 64) {
+		refuse(why, text, "is not the SHA-256 of a certificate");
+		expect(opt, why);
+		return false;
+	}
+	*field = pin;
+	return true;
+}
+
+/* ---- paths and secrets ---- */
+
+/* Relative to the folder of the file that says it; $CREDENTIALS_DIRECTORY is systemd's. */
+static bool
+set_path(struct conf_owned *o, const struct conf_option *opt, const char **field, struct slice text,
+    struct text *why)
+{
+	const struct slice variable = SLICE("$CREDENTIALS_DIRECTORY/");
+	struct slice dir = o->dir;
+	bool absolute = text.p[0] == '/' || slice_eq(text, SLICE("-")) || dir.n == 0;
+	struct text path;
+	char *mem;
+	size_t cap;
+
+	if (slice_starts(text, variable)) {
+		dir = slice_str(getenv("CREDENTIALS_DIRECTORY"));
+		if (dir.n == 0) {
+			refuse(why, text,
+			    "cannot be: CREDENTIALS_DIRECTORY is not in the environment");
+			return false;
+		}
+		text = slice_skip(text, variable.n);
+		absolute = false;
+	} else if (text.p[0] == '$') {
+		refuse(why, text, "begins with a variable: only $CREDENTIALS_DIRECTORY/ is known");
+		return false;
+	}
+	cap = dir.n + 1 + text.n + 1;
+	mem = arena_alloc(&o->mem, cap);
+	if (!mem)
+		return out_of_memory(why);
+	path = text_over(mem, cap);
+	if (!absolute) {
+		text_put(&path, dir);
+		if (dir.p[dir.n - 1] != '/')
+			text_char(&path, '/');
+	}
+	text_put(&path, text);
+	if (path.n > opt->max) {
+		refuse(why, text, "is too long");
+		text_fmt(why, " (expected a path of at most %u octets)", (unsigned)opt->max);
+		return false;
+	}
+	*field = mem;
+	return true;
+}
+
+/* FIELD points into the secret from now on. */
+static bool
+hold(struct conf_owned *o, const struct conf_option *opt, const char **field, struct secret *s,
+    struct text *why)
+{
+	struct conf_held *h = arena_zalloc(&o->mem, sizeof(*h));
+
+	if (!h) {
+		secret_fini(s);
+		return out_of_memory(why);
+	}
+	h->secret = *s;
+	h->next = o->held;
+	o->held = h;
+	if (s->n < opt->min || s->n > opt->max || !slice_is_text(secret_peek(s))) {
+		text_fmt(why, "not a line of text of 1 to %u octets", (unsigned)opt->max);
+		return false;
+	}
+	*field = s->p;
+	return true;
+}
+
+static bool
+set_secret(struct conf_owned *o, const struct conf_option *opt, const char **field,
+    struct slice text, struct text *why)
+{
+	struct secret s;
+
+	if (!secret_init(&s, text))
+		return out_of_memory(why);
+	return hold(o, opt, field, &s, why);
+}
+
+/* password_file: the path into its own field, the content into password's. */
+static bool
+set_secret_file(struct conf_owned *o, const struct conf_option *opt, void *base, struct slice text,
+    struct text *why)
+{
+	struct slice twin = slice_head(slice_str(opt->key), strlen(opt->key) - strlen("_file"));
+	const struct conf_option *of = option_find(opt->section, twin);
+	const char **path = (const char **)((char *)base + opt->at);
+	struct secret s;
+	char words[512];
+
+	if (!set_path(o, opt, path, text, why))
+		return false;
+	if (!secret_read_file(&s, *path, false, words, sizeof(words))) {
+		text_put(why, slice_str(words));
+		return false;
+	}
+	if (hold(o, of, (const char **)((char *)base + of->at), &s, why))
+		return true;
+	text_fmt(why, " in %s", *path);
+	return false;
+}
+
+/* ---- lists ---- */
+
+bool
+word_next(struct slice *rest, struct slice *word_r)
+{
+	size_t n = 0;
+
+	while (rest->n && strchr(" \t,", rest->p[0]))
+		*rest = slice_skip(*rest, 1);
+	while (n < rest->n && !strchr(" \t,", rest->p[n]))
+		n++;
+	*word_r = slice_head(*rest, n);
+	*rest = slice_skip(*rest, n);
+	return n > 0;
+}
+
+static bool
+address_parse(struct slice text, struct conf_address *a_r)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&a_r->addr;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a_r->addr;
+	char host[INET6_ADDRSTRLEN];
+	struct slice port = text;
+	size_t colon = text.n;
+	uint64_t n;
+
+	while (colon > 0 && text.p[colon - 1] != ':')
+		colon--;
+	if (colon < 2)
+		return false;
+	port = slice_skip(text, colon);
+	text = slice_head(text, colon - 1);
+	if (port.n > 5 || !slice_to_u64(port, &n) || n == 0 || n > 65535)
+		return false;
+	if (text.p[0] == '[' && text.p[text.n - 1] == ']' && text.n > 2) {
+		text = slice_of(text.p + 1, text.n - 2);
+		a_r->len = sizeof(*v6);
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t)n);
+	} else {
+		a_r->len = sizeof(*v4);
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)n);
+	}
+	if (text.n >= sizeof(host) || memchr(text.p, '\0', text.n))
+		return false;
+	memcpy(host, text.p, text.n);
+	host[text.n] = '\0';
+	if (a_r->len == sizeof(*v6))
+		return inet_pton(AF_INET6, host, &v6->sin6_addr) == 1;
+	return inet_pton(AF_INET, host, &v4->sin_addr) == 1;
+}
+
+static size_t
+element_size(enum option_type type)
+{
+	if (type == OPTION_NETWORKS)
+		return sizeof(struct net);
+	if (type == OPTION_ADDRESSES)
+		return sizeof(struct conf_address);
+	return type == OPTION_PORTS ? sizeof(unsigned) : sizeof(const char *);
+}
+
+static bool
+set_element(struct conf_owned *o, const struct conf_option *opt, void *list, size_t i,
+    struct slice word, struct text *why)
+{
+	uint64_t port;
+
+	if (opt->type == OPTION_NETWORKS) {
+		if (net_parse(word, &((struct net *)list)[i]))
+			return true;
+		refuse(why, word, "is not a network, or has bits behind its prefix");
+	} else if (opt->type == OPTION_PORTS) {
+		if (slice_to_u64(word, &port) && port >= 1 && port <= 65535) {
+			((unsigned *)list)[i] = (unsigned)port;
+			return true;
+		}
+		refuse(why, word, "is not a port");
+	} else if (opt->type == OPTION_ADDRESSES) {
+		struct conf_address *a = &((struct conf_address *)list)[i];
+
+		a->text = arena_str(&o->mem, word);
+		if (!a->text)
+			return out_of_memory(why);
+		if (address_parse(word, a))
+			return true;
+		refuse(why, word, "is not a numeric address with a port");
+	} else {
+		((const char **)list)[i] = arena_str(&o->mem, word);
+		return ((const char **)list)[i] || out_of_memory(why);
+	}
+	expect(opt, why);
+	return false;
+}
+
+static bool
+set_list(struct conf_owned *o, const struct conf_option *opt, void *base, struct slice text,
+    struct text *why)
+{
+	struct slice rest = text, word;
+	size_t n = 0;
+	void *list;
+
+	while (word_next(&rest, &word))
+		n++;
+	if (n < opt->min || n > opt->max) {
+		text_fmt(why, "%zu in the list", n);
+		text_fmt(why, " (expected %u to %u: ", (unsigned)opt->min, (unsigned)opt->max);
+		value_expected(opt, why);
+		text_char(why, ')');
+		return false;
+	}
+	list = arena_zalloc(&o->mem, (n ? n : 1) * element_size(opt->type));
+	if (!list)
+		return out_of_memory(why);
+	rest = text;
+	for (size_t i = 0; word_next(&rest, &word); i++)
+		if (!set_element(o, opt, list, i, word, why))
+			return false;
+	memcpy((char *)base + opt->at, &list, sizeof(list));
+	*(size_t *)((char *)base + opt->count_at) = n;
+	return true;
+}
+
+/* ---- in and out ---- */
+
+/* Nothing behind the sign: none, where none is possible. */
+static bool
+set_none(const struct conf_option *opt, void *base, struct text *why)
+{
+	if (!opt->fallback || *opt->fallback) {
+		text_put(why, SLICE("empty"));
+		expect(opt, why);
+		return false;
+	}
+	if (is_list(opt->type))
+		*(size_t *)((char *)base + opt->count_at) = 0;
+	else
+		*(const char **)((char *)base + opt->at) = NULL;
+	return true;
+}
+
+bool
+value_set(struct conf_owned *o, const struct conf_option *opt, void *base, struct slice text,
+    struct text *why)
+{
+	char *field = (char *)base + opt->at;
+
+	if (text.n == 0)
+		return set_none(opt, base, why);
+	switch (opt->type) {
+	case OPTION_BOOL:
+		return set_bool(opt, field, text, why);
+	case OPTION_UNSIGNED:
+	case OPTION_SIZE:
+	case OPTION_MEMORY:
+	case OPTION_SECONDS:
+	case OPTION_MILLIS:
+		return set_number(opt, field, text, why);
+	case OPTION_CHOICE:
+		return set_choice(opt, field, text, why);
+	case OPTION_STRING:
+	case OPTION_DOMAIN:
+	case OPTION_HOST:
+		return set_text(o, opt, (const char **)field, text, why);
+	case OPTION_PATH:
+		return set_path(o, opt, (const char **)field, text, why);
+	case OPTION_PIN:
+		return set_pin(o, opt, (const char **)field, text, why);
+	case OPTION_SECRET:
+		return set_secret(o, opt, (const char **)field, text, why);
+	case OPTION_SECRET_FILE:
+		return set_secret_file(o, opt, base, text, why);
+	case OPTION_NETWORKS:
+	case OPTION_PORTS:
+	case OPTION_WORDS:
+	case OPTION_ADDRESSES:
+		return set_list(o, opt, base, text, why);
+	}
+	return false;
+}
+
+const char *
+value_str(const struct conf_option *opt, const void *base)
+{
+	return *(const char *const *)((const char *)base + opt->at);
+}
+
+static void
+write_net(const struct net *net, struct text *out)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+
+	memcpy(&v4.sin_addr, net->addr, sizeof(v4.sin_addr));
+	memcpy(&v6.sin6_addr, net->addr, sizeof(v6.sin6_addr));
+	net_write(out,
+	    net->family == 4 ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6);
+	if (net->bits != (net->family == 4 ? 32 : 128))
+		text_fmt(out, "/%u", net->bits);
+}
+
+static void
+write_element(const struct conf_option *opt, const void *list, size_t i, struct text *out)
+{
+	if (opt->type == OPTION_NETWORKS)
+		write_net(&((const struct net *)list)[i], out);
+	else if (opt->type == OPTION_PORTS)
+		text_u64(out, ((const unsigned *)list)[i]);
+	else if (opt->type == OPTION_ADDRESSES)
+		text_put(out, slice_str(((const struct conf_address *)list)[i].text));
+	else
+		text_put(out, slice_str(((const char *const *)list)[i]));
+}
+
+static const void *
+list_of(const struct conf_option *opt, const void *base, size_t *n_r)
+{
+	const void *list;
+
+	memcpy(&list, (const char *)base + opt->at, sizeof(list));
+	*n_r = *(const size_t *)((const char *)base + opt->count_at);
+	return list;
+}
+
+/* The word of a bool or an enum. */
+static struct slice
+word_of(const struct conf_option *opt, const void *base)
+{
+	unsigned i;
+
+	if (opt->type == OPTION_BOOL)
+		return *(const bool *)((const char *)base + opt->at) ? SLICE("yes") : SLICE("no");
+	memcpy(&i, (const char *)base + opt->at, sizeof(i));
+	return slice_str(opt->words[i]);
+}
+
+void
+value_write(const struct conf_option *opt, const void *base, struct text *out)
+{
+	const void *list;
+	size_t n;
+
+	if (is_number(opt->type)) {
+		write_number(units_of(opt->type), get_number(opt, (const char *)base + opt->at), out);
+	} else if (opt->type == OPTION_BOOL || opt->type == OPTION_CHOICE) {
+		text_put(out, word_of(opt, base));
+	} else if (is_list(opt->type)) {
+		list = list_of(opt, base, &n);
+		for (size_t i = 0; i < n; i++) {
+			if (i)
+				text_char(out, ' ');
+			write_element(opt, list, i, out);
+		}
+	} else if (value_is_secret(opt)) {
+		text_put(out, value_str(opt, base) ? SLICE("***") : SLICE(""));
+	} else {
+		text_put(out, slice_str(value_str(opt, base)));
+	}
+}
+
+void
+value_json(const struct conf_option *opt, const void *base, struct text *out)
+{
+	const void *list;
+	size_t n;
+
+	if (is_number(opt->type)) {
+		text_u64(out, get_number(opt, (const char *)base + opt->at));
+	} else if (opt->type == OPTION_BOOL) {
+		text_put(out,
+		    slice_eq(word_of(opt, base), SLICE("yes")) ? SLICE("true") : SLICE("false"));
+	} else if (is_list(opt->type)) {
+		list = list_of(opt, base, &n);
+		text_char(out, '[');
+		for (size_t i = 0; i < n; i++) {
+			text_put(out, i ? SLICE(",") : SLICE(""));
+			text_put(out, opt->type == OPTION_PORTS ? SLICE("") : SLICE("\""));
+			/* Names of sections, networks and addresses hold nothing that JSON escapes. */
+			write_element(opt, list, i, out);
+			text_put(out, opt->type == OPTION_PORTS ? SLICE("") : SLICE("\""));
+		}
+		text_char(out, ']');
+	} else if (opt->type != OPTION_CHOICE && !value_str(opt, base)) {
+		text_put(out, SLICE("null"));
+	} else {
+		text_char(out, '"');
+		if (opt->type == OPTION_CHOICE)
+			text_put(out, word_of(opt, base));
+		else
+			text_json(out,
+			    value_is_secret(opt) ? SLICE("***") : slice_str(value_str(opt, base)));
+		text_char(out, '"');
+	}
+}
