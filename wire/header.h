@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WIRE_HEADER_H
+#define WIRE_HEADER_H
+
+/*
+ * header - a message's header section, looked at and mended while it streams through (RFC 5322 2.2, BEHAVIOUR L9 and the end of 7)
+ *
+ * Content goes in by spans of any size (as dots gives them) and comes out through EMIT, in order: what the caller wants put first (Received:), then each field as
+ * it came, less the fields to drop (with their folded lines), then the missing ones (Date:, Message-ID:) before the empty line, then the body untouched. A message that starts without
+ * a header field gets an empty line behind what we add; so does a header section that a line interrupts which is neither a field nor folded: what is header and what is body must be
+ * the same for every server behind us. Field names may be split over spans; the field in question is held back until its name is known
+ * (at most HEADER_NAME_MAX octets), never the whole line.
+ *
+ * Owns:   nothing but the held octets.
+ * Never:  changes or re-folds a field that it keeps.
+ */
+#include "wire/slice.h"
+
+enum { HEADER_NAME_MAX = 80, HEADER_TRACE_MAX = 50 };
+
+typedef void header_emit_fn(void *ctx, struct slice piece);
+
+struct header_options {
+	const struct slice *drop; /* names to leave out; a trailing '*' matches any rest: "X-Mailgun-*" */
+	size_t drop_n;
+	struct slice token; /* our own instance's token: a Received: field that holds it is a loop; may be empty */
+	struct slice first; /* whole fields to put first, each with CRLF */
+	struct slice date;  /* "Date: ...CRLF", put last if the message has none; may be empty */
+	struct slice message_id; /* likewise */
+};
+
+struct header {
+	struct header_options o;
+	bool over; /* the empty line has passed: the body is next */
+	bool has_date;
+	bool has_message_id;
+	bool has_from;
+	bool loop;         /* token seen */
+	bool eight_bit;    /* an octet above 0x7f in the header */
+	unsigned received; /* Received: fields seen */
+	unsigned dropped;  /* fields left out */
+	uint8_t state;
+	uint8_t field;    /* what the current field is to us */
+	bool any;         /* a field was seen */
+	bool dropping;    /* the current field is left out */
+	uint8_t token_at; /* how much of the token the current field has matched */
+	size_t held;
+	char hold[HEADER_NAME_MAX];
+	/* Value of the message's own Message-ID, for the log; cut. */
+	size_t message_id_n;
+	char message_id[128];
+};
+
+void header_init(struct header *h, const struct header_options *o);
+void header_feed(struct header *h, struct slice span, header_emit_fn *emit, void *ctx);
+/* The content has ended: a message without an empty line still gets what is missing. */
+void header_finish(struct header *h, header_emit_fn *emit, void *ctx);
+
+#endif
