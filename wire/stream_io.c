@@ -426,6 +426,7 @@ stream_want_lowat(struct stream *s, size_t n)
 {
 	if (s->phase == PHASE_ENDED || s->phase == PHASE_CLOSED)
 		return;
+	s->due &= (uint8_t)~DUE_LOWAT; /* the wish before this one */
 	s->lowat = n + 1;
 	if (buf_used(&s->out) < s->lowat) {
 		s->lowat = 0;
