@@ -6,7 +6,7 @@
  * net - IP networks and addresses: parsed, matched, printed
  *
  * An IPv4-mapped IPv6 address (::ffff:192.0.2.1) is the IPv4 address that it holds, on every side: a network written so, an address asked about, and
- * what is printed. So a rule for 192.0.2.0/24 holds for a client that came in over a dual-stack socket too.
+ * what is printed. ::/0 is all of IPv6 and none of IPv4. So a rule for 192.0.2.0/24 holds for a client that came in over a dual-stack socket too.
  *
  * Owns:   nothing; a struct net is a value.
  * Never:  resolves a name; knows ports (they are neither matched nor printed), zones ("%eth0") or netmasks in dotted form.
@@ -17,8 +17,8 @@
 #include <sys/socket.h>
 
 struct net {
-	uint8_t family; /* 4 or 6; 0 matches nothing */
-	uint8_t bits;   /* length of the prefix: 0..32 or 0..128 */
+	uint8_t family;   /* 4 or 6; 0 matches nothing */
+	uint8_t bits;     /* length of the prefix: 0..32 or 0..128 */
 	uint8_t addr[16]; /* network order; the first 4 for IPv4; bits behind the prefix are zero */
 };
 
