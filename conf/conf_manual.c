@@ -28,8 +28,8 @@ static const char *const intro[] = {
 	"| milliseconds | milliseconds, or with `ms`, `s`, `m` |\n"
 	"| path | relative to the folder of the file in which it stands; `$CREDENTIALS_DIRECTORY/` in front is systemd's folder |\n"
 	"| list | blanks or commas between |\n"
-	"| secret | the rest of the line; each has a `_file` twin that names a file instead. Such a file must belong to root or to "
-	"who starts the daemon, and be closed to group and others; one line end at its end is not part of the secret |",
+	"| secret | the rest of the line; each has a `_file` twin that names a file instead. The daemon's "
+	"user must be able to read such a file, and nobody else (mode 0600 or 0400); one line end at its end is not part of the secret |",
 	"## Environment",
 	"`CREDENTIALS_DIRECTORY` as above. Options cannot be overridden from the environment.",
 	"# Sections",

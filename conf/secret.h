@@ -27,7 +27,7 @@ secret_peek(const struct secret *s)
 {
 	return slice_of(s->p ? s->p : "", s->n);
 }
-/* Reads a file whole, less one trailing line end. Unless SHARED, refuses one that group or others may touch or that belongs to neither root nor us. Never more than
+/* Reads a file whole, less one trailing line end. Unless SHARED, refuses one that group or others may touch or (unless we are root) that belongs to neither root nor us. Never more than
  * 64 KiB, only regular files. WHY says what and where. */
 bool secret_read_file(struct secret *s, const char *path, bool shared, char *why, size_t why_len)
     MUST_CHECK;

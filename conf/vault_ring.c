@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -169,8 +170,13 @@ add_to(const char *key_file, int old, struct text *why)
 		text_put(why, slice_str(words));
 		return false;
 	}
-	if (!new_line(&line) || !secret_make(&grown, ring.n + 1 + line.n)) {
-		(void)fail(why, key_file, "no memory or no random numbers");
+	/* An id that is taken would make the whole ring unreadable. */
+	do {
+		text_reset(&line);
+		ok = new_line(&line);
+	} while (ok && memmem(ring.p, ring.n, line.mem, slice_find(text_slice(&line), ' ') + 1));
+	if (!ok || !secret_make(&grown, ring.n + 1 + line.n)) {
+		ok = fail(why, key_file, "no memory or no random numbers");
 	} else {
 		t = text_over(grown.p, grown.n + 1);
 		text_put(&t, secret_peek(&ring));
