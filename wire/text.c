@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/text.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -10,17 +9,19 @@ static const char hex_digits[] = "0123456789abcdef";
 struct text
 text_over(char *mem, size_t cap)
 {
-	assert(cap > 0);
-	mem[0] = '\0';
-	return (struct text){ .mem = mem, .cap = cap };
+	struct text t = { .mem = mem, .cap = cap };
+
+	text_reset(&t);
+	return t;
 }
 
 void
 text_reset(struct text *t)
 {
 	t->n = 0;
-	t->overflow = false;
-	t->mem[0] = '\0';
+	t->overflow = t->cap == 0;
+	if (t->cap > 0)
+		t->mem[0] = '\0';
 }
 
 /* N octets at the end, or NULL: what does not fit as a whole is not begun. */

@@ -65,6 +65,14 @@ overflow_sticks(void **state)
 	assert_false(none.overflow);
 	text_char(&none, 'x');
 	assert_true(none.overflow);
+
+	none = text_over(NULL, 0);
+	text_put(&none, SLICE(""));
+	text_u64(&none, 1);
+	text_fmt(&none, "x");
+	text_reset(&none);
+	assert_true(none.overflow);
+	assert_int_equal(text_slice(&none).n, 0);
 }
 
 static void
