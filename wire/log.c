@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/log.h"
+#include "wire/log_line.h"
 #include "wire/text.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,15 +10,11 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
 	GATHERED_MAX = 256 * 1024,
-	NAME_MAX_LEN = 32,
 	PATH_MAX_LEN = 1024,
-	/* Kept free in every line for the mark of a cut line and its end. */
-	TAIL_ROOM = sizeof(",\"cut\":true}\n"),
 	/* A write of at most this to a pipe is whole or nothing, whoever else writes there (POSIX PIPE_BUF, Linux). */
 	ATOMIC_WRITE = 4096,
 	CLOSE_WAIT_MS = 1000,
@@ -32,25 +28,13 @@ static struct {
 	int fd;
 	bool own_fd; /* opened by us, ours to close */
 	enum target target;
-	enum log_format format;
 	enum log_level level;
-	char process[NAME_MAX_LEN];
 	char path[PATH_MAX_LEN]; /* empty: standard error */
 	uint64_t lost;           /* lines, since the start */
 	uint64_t told;           /* of these, how many a line in the log has told of */
-	time_t second;           /* of stamp */
-	char stamp[32];
 	size_t n;
 	char gathered[GATHERED_MAX];
-} out = { .fd = STDERR_FILENO, .level = LOG_INFO, .process = "byway" };
-
-static const char *const level_names[] = {
-	[LOG_DEBUG] = "debug",
-	[LOG_INFO] = "info",
-	[LOG_NOTICE] = "notice",
-	[LOG_WARNING] = "warning",
-	[LOG_ERROR] = "error",
-};
+} out = { .fd = STDERR_FILENO, .level = LOG_INFO };
 
 /* ---- where it goes --------------------------------------------------------------------------- */
 
@@ -136,7 +120,7 @@ log_open(const struct log_options *o, char *why, size_t why_len)
 		forget_fd();
 		open_stderr();
 	}
-	out.format = o->format;
+	log_line_format(o->format);
 	out.level = o->level;
 	if (o->process)
 		log_child(o->process);
@@ -146,9 +130,7 @@ log_open(const struct log_options *o, char *why, size_t why_len)
 void
 log_child(const char *process)
 {
-	struct text t = text_over(out.process, sizeof(out.process));
-
-	text_escaped(&t, slice_str(process), sizeof(out.process) - 1);
+	log_line_process(process);
 	out.n = 0;
 	out.lost = 0;
 	out.told = 0;
@@ -158,18 +140,6 @@ void
 log_set_level(enum log_level level)
 {
 	out.level = level;
-}
-
-bool
-log_level_find(struct slice name, enum log_level *level_r)
-{
-	for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
-		if (slice_eq_nocase(name, slice_str(level_names[i]))) {
-			*level_r = (enum log_level)i;
-			return true;
-		}
-	}
-	return false;
 }
 
 bool
@@ -191,194 +161,6 @@ uint64_t
 log_lost(void)
 {
 	return out.lost;
-}
-
-/* ---- lines ----------------------------------------------------------------------------------- */
-
-/* The line's memory as a text that leaves room for its tail. */
-static struct text
-open_line(struct log_line *l)
-{
-	return text_over(l->mem + l->n, sizeof(l->mem) - TAIL_ROOM - l->n);
-}
-
-/* A field that does not fit is left out whole, and the line says so at its end. */
-static void
-close_line(struct log_line *l, const struct text *t)
-{
-	if (t->overflow)
-		l->cut = true;
-	else
-		l->n += t->n;
-}
-
-static bool
-needs_quotes(struct slice v)
-{
-	for (size_t i = 0; i < v.n; i++)
-		if (v.p[i] == ' ' || v.p[i] == '"' || v.p[i] == '=' || v.p[i] == '\\')
-			return true;
-	return v.n == 0;
-}
-
-static void
-quoted(struct text *t, struct slice v, struct slice more)
-{
-	text_char(t, '"');
-	for (size_t i = 0; i < v.n; i++) {
-		if (v.p[i] == '"' || v.p[i] == '\\')
-			text_char(t, '\\');
-		text_escaped(t, slice_of(v.p + i, 1), SIZE_MAX);
-	}
-	text_put(t, more);
-	text_char(t, '"');
-}
-
-/* At most LOG_VALUE_MAX octets, no character cut in two. */
-static struct slice
-cut_value(struct slice v)
-{
-	if (v.n <= LOG_VALUE_MAX)
-		return v;
-
-	size_t n = LOG_VALUE_MAX;
-
-	while (n > LOG_VALUE_MAX - 4 && ((uint8_t)v.p[n] & 0xc0) == 0x80)
-		n--;
-	return slice_head(v, n);
-}
-
-static void
-put_key(struct text *t, const char *key)
-{
-	if (out.format == LOG_JSON)
-		text_fmt(t, ",\"%s\":", key);
-	else
-		text_fmt(t, " %s=", key);
-}
-
-void
-log_str(struct log_line *l, const char *key, struct slice value)
-{
-	struct text t = open_line(l);
-	struct slice v = cut_value(value);
-	struct slice more = v.n < value.n ? SLICE("...") : SLICE("");
-
-	put_key(&t, key);
-	if (out.format == LOG_JSON) {
-		text_char(&t, '"');
-		text_json(&t, v);
-		text_put(&t, more);
-		text_char(&t, '"');
-	} else if (needs_quotes(v)) {
-		quoted(&t, v, more);
-	} else {
-		text_escaped(&t, v, SIZE_MAX);
-		text_put(&t, more);
-	}
-	close_line(l, &t);
-}
-
-void
-log_u64(struct log_line *l, const char *key, uint64_t value)
-{
-	struct text t = open_line(l);
-
-	put_key(&t, key);
-	text_u64(&t, value);
-	close_line(l, &t);
-}
-
-void
-log_i64(struct log_line *l, const char *key, int64_t value)
-{
-	struct text t = open_line(l);
-
-	put_key(&t, key);
-	text_i64(&t, value);
-	close_line(l, &t);
-}
-
-void
-log_ms(struct log_line *l, const char *key, uint64_t ms)
-{
-	struct text t = open_line(l);
-
-	put_key(&t, key);
-	text_fmt(&t, "%llu.%03u", (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
-	close_line(l, &t);
-}
-
-/* "2026-11-21T16:40:02.113Z"; the part that changes once a second is kept. */
-static void
-put_time(struct text *t)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (now.tv_sec != out.second || out.stamp[0] == '\0') {
-		struct tm tm;
-
-		gmtime_r(&now.tv_sec, &tm);
-		strftime(out.stamp, sizeof(out.stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-		out.second = now.tv_sec;
-	}
-
-	unsigned ms = (unsigned)(now.tv_nsec / 1000000);
-	char fraction[5] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
-		(char)('0' + ms % 10), 'Z' };
-
-	text_put(t, slice_str(out.stamp));
-	text_put(t, slice_of(fraction, sizeof(fraction)));
-}
-
-/* The process stands in a column of its own in a text line: "worker 1" becomes worker-1 there. */
-static void
-put_process(struct text *t)
-{
-	for (const char *p = out.process; *p; p++)
-		text_char(t, *p == ' ' ? '-' : *p);
-}
-
-static void
-start(struct log_line *l, enum log_level level, const char *event, struct slice id, struct slice at)
-{
-	l->n = 0;
-	l->level = level;
-	l->cut = false;
-
-	struct text t = open_line(l);
-
-	if (out.format == LOG_JSON) {
-		text_put(&t, SLICE("{\"ts\":\""));
-		put_time(&t);
-		text_fmt(&t, "\",\"level\":\"%s\",\"proc\":\"", level_names[level]);
-		text_json(&t, slice_str(out.process));
-		text_fmt(&t, "\",\"ev\":\"%s\"", event);
-	} else {
-		put_time(&t);
-		text_fmt(&t, " %s ", level_names[level]);
-		put_process(&t);
-		text_fmt(&t, " %s", event);
-	}
-	close_line(l, &t);
-	assert(!t.overflow);
-	if (id.n > 0)
-		log_str(l, "id", id);
-	if (at.n > 0)
-		log_str(l, "at", at);
-}
-
-static void
-finish(struct log_line *l)
-{
-	struct text t = text_over(l->mem + l->n, sizeof(l->mem) - l->n);
-
-	if (l->cut)
-		text_put(&t, out.format == LOG_JSON ? SLICE(",\"cut\":true") : SLICE(" cut=true"));
-	text_put(&t, out.format == LOG_JSON ? SLICE("}\n") : SLICE("\n"));
-	assert(!t.overflow);
-	l->n += t.n;
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */
@@ -448,9 +230,9 @@ tell_lost(void)
 
 	if (out.told == out.lost)
 		return true;
-	start(&l, LOG_WARNING, "log-lost", slice_str(NULL), slice_str(NULL));
+	log_line_start(&l, LOG_WARNING, "log-lost", slice_str(NULL), slice_str(NULL));
 	log_u64(&l, "lines", out.lost - out.told);
-	finish(&l);
+	log_line_finish(&l);
 	if (!gather(l.mem, l.n))
 		return false;
 	out.told = out.lost;
@@ -489,14 +271,14 @@ log_begin(struct log_line *l, enum log_level level, const char *event, struct sl
 {
 	if (level < out.level)
 		return false;
-	start(l, level, event, id, at);
+	log_line_start(l, level, event, id, at);
 	return true;
 }
 
 void
 log_end(struct log_line *l)
 {
-	finish(l);
+	log_line_finish(l);
 	if (!tell_lost() || !gather(l->mem, l->n)) {
 		/* Full: perhaps somebody reads by now. */
 		log_flush();

@@ -122,19 +122,35 @@ text_fmt(struct text *t, const char *fmt, ...)
 	t->n += (size_t)n;
 }
 
+/* How many octets at the start of S are printable ASCII. */
+static size_t
+printable(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] >= 0x20 && s.p[n] < 0x7f)
+		n++;
+	return n;
+}
+
 void
 text_escaped(struct text *t, struct slice s, size_t max)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		uint8_t c = (uint8_t)s.p[i];
-		bool plain = c >= 0x20 && c < 0x7f;
-		char hex[4] = { '\\', 'x', hex_digits[c >> 4], hex_digits[c & 15] };
-		size_t n = plain ? 1 : sizeof(hex);
+	while (s.n > 0 && max > 0) {
+		size_t n = printable(slice_head(s, max));
 
-		if (n > max)
-			return;
+		text_put(t, slice_head(s, n));
+		s = slice_skip(s, n);
 		max -= n;
-		text_put(t, slice_of(plain ? s.p + i : hex, n));
+		if (s.n == 0 || max < 4)
+			return;
+
+		uint8_t c = (uint8_t)s.p[0];
+		char hex[4] = { '\\', 'x', hex_digits[c >> 4], hex_digits[c & 15] };
+
+		text_put(t, slice_of(hex, sizeof(hex)));
+		s = slice_skip(s, 1);
+		max -= sizeof(hex);
 	}
 }
 
