@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/errand.h"
+
+#include "relay/native.h"
+#include "relay/pool.h"
+#include "relay/smtp.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+	ARENA_MAX = 4 << 20, /* some thousand recipients */
+	SPARE_MAX = 256,
+	PATH_LINE_MAX = 2048,
+};
+
+static void run(struct task *task);
+
+struct relay_verdict
+errand_verdict(enum verdict_class class)
+{
+	char mem[8];
+	struct text none = text_over(mem, sizeof(mem));
+	struct relay_verdict v = verdict_make(class, NULL, SLICE(""), &none);
+
+	v.upstream = SLICE("");
+	return v;
+}
+
+void
+errand_poke(struct relay_txn *t)
+{
+	loop_defer(t->r->loop, &t->task);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------- */
+
+/* A used one keeps its first chunk of memory, and its link to the relay. */
+static struct relay_txn *
+take_memory(struct relay *r)
+{
+	struct relay_txn *t;
+
+	if (r->spare.n) {
+		struct link *l = list_first(&r->spare);
+
+		t = LINKED(l, struct relay_txn, link);
+		list_remove(&r->spare, l);
+		return t;
+	}
+	t = calloc(1, sizeof(*t));
+	if (t)
+		arena_init(&t->arena, ARENA_MAX);
+	return t;
+}
+
+static void
+put_memory(struct relay *r, struct relay_txn *t)
+{
+	struct arena_mark start = { 0 };
+	struct arena arena;
+
+	arena_reset(&t->arena, start);
+	arena = t->arena;
+	*t = (struct relay_txn){ .arena = arena };
+	if (r->spare.n < SPARE_MAX && !r->closing) {
+		list_push(&r->spare, &t->link);
+		return;
+	}
+	arena_fini(&t->arena);
+	free(t);
+}
+
+/* Everything that it holds on to; the connection has been let go. */
+static void
+recycle(struct relay_txn *t)
+{
+	struct relay *r = t->r;
+
+	loop_cancel(r->loop, &t->task);
+	if (t->up)
+		pool_leave(t->up, t);
+	for (unsigned i = 0; i < t->routes_n; i++)
+		if (t->routes[i])
+			pool_unref(t->routes[i]);
+	if (t->up)
+		pool_unref(t->up);
+	list_remove(&r->open, &t->link);
+	put_memory(r, t);
+}
+
+void
+errand_close_all(struct relay *r)
+{
+	while (r->open.n) {
+		struct relay_txn *t = LINKED(list_first(&r->open), struct relay_txn, link);
+
+		if (t->conn)
+			t->conn->txn = NULL;
+		recycle(t);
+	}
+	while (r->spare.n) {
+		struct link *l = list_first(&r->spare);
+		struct relay_txn *t = LINKED(l, struct relay_txn, link);
+
+		list_remove(&r->spare, l);
+		arena_fini(&t->arena);
+		free(t);
+	}
+}
+
+/* ---- what is to be sent: written once, never the client's own text ------------------------------ */
+
+static bool
+keep(struct relay_txn *t, const struct text *from, struct slice *to)
+{
+	if (from->overflow)
+		return false;
+	*to = arena_dup(&t->arena, text_slice(from));
+	return to->p != NULL;
+}
+
+static bool
+keep_line(struct relay_txn *t, struct slice command, const struct path *path, struct slice *to)
+{
+	char mem[PATH_LINE_MAX];
+	struct text line = text_over(mem, sizeof(mem));
+
+	text_put(&line, command);
+	path_write(&line, path);
+	text_char(&line, '>');
+	return keep(t, &line, to);
+}
+
+static bool
+keep_mail(struct relay_txn *t, const struct mail_args *m)
+{
+	char mem[PATH_LINE_MAX];
+	struct text dsn = text_over(mem, sizeof(mem));
+
+	if (m->ret != RET_NONE)
+		text_put(&dsn, m->ret == RET_FULL ? SLICE(" RET=FULL") : SLICE(" RET=HDRS"));
+	if (m->envid.n && slice_is_ascii(m->envid)) {
+		text_put(&dsn, SLICE(" ENVID="));
+		text_put(&dsn, m->envid);
+	}
+	t->has_size = m->has_size;
+	t->size = m->size;
+	t->eight_bit = m->has_body && m->body == BODY_8BITMIME;
+	t->smtputf8 = m->smtputf8 || m->path.utf8;
+	return keep_line(t, SLICE("MAIL FROM:<"), &m->path, &t->line) && keep(t, &dsn, &t->dsn);
+}
+
+static void
+put_notify(struct text *t, unsigned notify)
+{
+	static const struct {
+		unsigned bit;
+		const char *word;
+	} words[] = { { NOTIFY_NEVER, "NEVER" }, { NOTIFY_SUCCESS, "SUCCESS" },
+		{ NOTIFY_FAILURE, "FAILURE" }, { NOTIFY_DELAY, "DELAY" } };
+	const char *before = " NOTIFY=";
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!(notify & words[i].bit))
+			continue;
+		text_put(t, slice_str(before));
+		text_put(t, slice_str(words[i].word));
+		before = ",";
+	}
+}
+
+bool
+errand_add(struct relay_txn *t, const struct rcpt_args *a)
+{
+	struct rcpt *rcpt = arena_zalloc(&t->arena, sizeof(*rcpt));
+	char mem[PATH_LINE_MAX];
+	struct text dsn = text_over(mem, sizeof(mem));
+
+	if (!rcpt)
+		return false;
+	put_notify(&dsn, a->notify);
+	if (a->orcpt.n && slice_is_text(a->orcpt)) {
+		text_put(&dsn, SLICE(" ORCPT="));
+		text_put(&dsn, a->orcpt);
+	}
+	rcpt->utf8 = a->path.utf8;
+	rcpt->notify = a->notify;
+	if (!keep_line(t, SLICE("RCPT TO:<"), &a->path, &rcpt->line) || !keep(t, &dsn, &rcpt->dsn))
+		return false;
+	rcpt->index = t->count++;
+	*t->end = rcpt;
+	t->end = &rcpt->next;
+	return true;
+}
+
+static bool
+add_route(struct relay_txn *t, const struct profile *p)
+{
+	struct upstream *u = p ? pool_profile(t->r, p) : NULL;
+
+	if (p && !u)
+		return false;
+	t->native[t->routes_n] = !p;
+	t->routes[t->routes_n++] = u ? pool_ref(u) : NULL;
+	return true;
+}
+
+static bool
+keep_slice(struct relay_txn *t, struct slice from, struct slice *to)
+{
+	*to = arena_dup(&t->arena, from);
+	return to->p != NULL;
+}
+
+struct relay_txn *
+errand_open(struct relay *r, const struct relay_order *o)
+{
+	struct relay_txn *t = take_memory(r);
+
+	if (!t)
+		return NULL;
+	t->r = r;
+	t->owner = o->owner;
+	t->task.fn = run;
+	t->end = &t->first;
+	t->send_at = &t->first;
+	t->answer_at = &t->first;
+	t->broken = VERDICT_OK;
+	list_append(&r->open, &t->link);
+	if (!add_route(t, o->profile) || (o->has_fallback && !add_route(t, o->fallback)) ||
+	    !keep_mail(t, &o->mail) || !keep_slice(t, o->id, &t->id) ||
+	    !keep_slice(t, o->client_address, &t->client_address) ||
+	    !keep_slice(t, o->client_helo, &t->client_helo) ||
+	    !keep_slice(t, o->client_login, &t->client_login)) {
+		recycle(t);
+		return NULL;
+	}
+	errand_poke(t);
+	return t;
+}
+
+/* ---- telling ------------------------------------------------------------------------------------ */
+
+static void
+tell_rcpt(struct relay_txn *t, struct rcpt *rcpt, const struct relay_verdict *v)
+{
+	struct relay_verdict said = verdict_at_rcpt(*v);
+
+	rcpt->told = true;
+	rcpt->accepted = v->class == VERDICT_OK;
+	if (rcpt->accepted)
+		t->told_good++;
+	if (!t->dropped)
+		t->r->events->on_rcpt(t->r->ctx, t->owner, rcpt->index, &said);
+}
+
+/* The owner has heard the last of it. */
+static void
+end(struct relay_txn *t)
+{
+	t->ended = true;
+	errand_poke(t);
+}
+
+static void
+tell_end(struct relay_txn *t, const struct relay_verdict *v, bool done)
+{
+	struct relay_verdict said = verdict_at_end(*v);
+	struct relay *r = t->r;
+
+	end(t);
+	if (t->dropped)
+		return;
+	if (done)
+		r->events->on_done(r->ctx, t->owner, &said);
+	else
+		r->events->on_go(r->ctx, t->owner, &said);
+}
+
+/* All that is still to be told is T's verdict. */
+static void
+tell_failure(struct relay_txn *t)
+{
+	for (struct rcpt *rcpt = t->first; rcpt; rcpt = rcpt->next)
+		if (!rcpt->told)
+			tell_rcpt(t, rcpt, &t->verdict);
+	if (t->data && !t->ended)
+		tell_end(t, &t->verdict, false);
+}
+
+/* ---- the route ---------------------------------------------------------------------------------- */
+
+static bool
+keep_verdict(struct relay_txn *t, const struct relay_verdict *v)
+{
+	t->verdict = *v;
+	if (keep_slice(t, v->text, &t->verdict.text) && keep_slice(t, v->upstream, &t->verdict.upstream))
+		return true;
+	t->verdict = errand_verdict(VERDICT_NO_MEMORY);
+	return false;
+}
+
+static void
+fail(struct relay_txn *t)
+{
+	t->failed = true;
+	errand_poke(t);
+}
+
+static void
+use(struct relay_txn *t, struct upstream *u)
+{
+	struct upstream *was = t->up;
+
+	t->up = pool_ref(u);
+	if (was)
+		pool_unref(was);
+	/* Both cursors go back: this is another connection. */
+	t->send_at = &t->first;
+	t->answer_at = &t->first;
+	t->accepted = 0;
+	pool_want(u, t);
+}
+
+/* Takes the route that it is on; false where that has nothing left to try. */
+static bool
+set_out(struct relay_txn *t)
+{
+	struct upstream *u =
+	    t->native[t->at] ? native_pick(t->r->native, &t->tried) : t->routes[t->at];
+
+	if (!u)
+		return false;
+	use(t, u);
+	return true;
+}
+
+bool
+errand_may_hop(const struct relay_txn *t)
+{
+	return t->native[t->at] && native_has_other(t->r->native, t->tried);
+}
+
+/* V stopped it, before content. Another MTA, another route, or the verdict. */
+static void
+turn_back(struct relay_txn *t)
+{
+	enum verdict_class class = t->verdict.class;
+
+	t->conn = NULL;
+	if (verdict_is_route_trouble(class) && t->native[t->at] && set_out(t))
+		return;
+	if (verdict_is_route_trouble(class) && t->at + 1 < t->routes_n && t->told_good == 0) {
+		t->at++;
+		t->tried = 0;
+		t->replaced = false;
+		if (set_out(t))
+			return;
+	}
+	fail(t);
+}
+
+static void
+start(struct relay_txn *t)
+{
+	if (set_out(t))
+		return;
+	/* A native route without a single [mta]. */
+	t->verdict = errand_verdict(VERDICT_CONFIG);
+	turn_back(t);
+}
+
+void
+errand_unserved(struct relay_txn *t, const struct relay_verdict *v)
+{
+	(void)keep_verdict(t, v);
+	t->unserved = true;
+	errand_poke(t);
+}
+
+void
+errand_leased(struct relay_txn *t, struct smtp *c)
+{
+	t->conn = c;
+	t->route = arena_dup(&t->arena, slice_str(c->up->route));
+	t->peer = arena_dup(&t->arena, slice_str(c->peer));
+}
+
+/* ---- the loop's side ---------------------------------------------------------------------------- */
+
+static void
+let_go(struct relay_txn *t)
+{
+	struct smtp *c = t->conn;
+
+	t->conn = NULL;
+	if (c)
+		smtp_let_go(c);
+}
+
+static void
+break_off(struct relay_txn *t)
+{
+	struct relay_verdict v = errand_verdict(t->broken);
+
+	let_go(t);
+	tell_end(t, &v, true);
+}
+
+static void
+run(struct task *task)
+{
+	struct relay_txn *t = LINKED(task, struct relay_txn, task);
+
+	if (t->ended || t->dropped) {
+		let_go(t);
+		recycle(t);
+	} else if (t->broken != VERDICT_OK) {
+		break_off(t);
+	} else if (t->unserved) {
+		t->unserved = false;
+		turn_back(t);
+	} else if (t->failed) {
+		tell_failure(t);
+	} else if (t->conn) {
+		smtp_pump(t->conn);
+	} else if (!t->up) {
+		start(t);
+	}
+}
+
+/* ---- the dialogue's side ------------------------------------------------------------------------ */
+
+/* Those who were told that they are refused stay so. */
+static bool
+is_out(const struct rcpt *rcpt)
+{
+	return rcpt->told && !rcpt->accepted;
+}
+
+struct rcpt *
+errand_next_rcpt(struct relay_txn *t)
+{
+	while (*t->send_at && is_out(*t->send_at))
+		t->send_at = &(*t->send_at)->next;
+	return *t->send_at;
+}
+
+/* The cursor of answers passes those that no answer will come for. */
+static void
+settle(struct relay_txn *t)
+{
+	while (t->answer_at != t->send_at && *t->answer_at) {
+		struct rcpt *rcpt = *t->answer_at;
+
+		if (!is_out(rcpt) && rcpt->here == VERDICT_OK)
+			return;
+		t->answer_at = &rcpt->next;
+		if (!rcpt->told) {
+			struct relay_verdict v = errand_verdict(rcpt->here);
+
+			tell_rcpt(t, rcpt, &v);
+		} else if (rcpt->accepted) {
+			/* Another MTA could; this one cannot. */
+			t->verdict = errand_verdict(VERDICT_LOST);
+			let_go(t);
+			fail(t);
+			return;
+		}
+	}
+}
+
+void
+errand_sent(struct relay_txn *t)
+{
+	t->send_at = &(*t->send_at)->next;
+	settle(t);
+}
+
+void
+errand_rcpt_answer(struct relay_txn *t, const struct relay_verdict *v)
+{
+	struct rcpt *rcpt;
+	bool good = v->class == VERDICT_OK;
+
+	settle(t);
+	assert(*t->answer_at && t->answer_at != t->send_at);
+	rcpt = *t->answer_at;
+	t->answer_at = &rcpt->next;
+	if (good)
+		t->accepted++;
+	if (rcpt->told && !good) {
+		/* It was accepted over a connection that died. Nobody may think now that all is well. */
+		t->verdict = errand_verdict(VERDICT_LOST);
+		let_go(t);
+		fail(t);
+		return;
+	}
+	if (!rcpt->told && !good && t->accepted == 0 && t->told_good == 0 &&
+	    verdict_is_route_trouble(v->class) && t->at + 1 < t->routes_n) {
+		(void)keep_verdict(t, v);
+		let_go(t);
+		t->unserved = true;
+		errand_poke(t);
+		return;
+	}
+	if (!rcpt->told)
+		tell_rcpt(t, rcpt, v);
+	settle(t);
+}
+
+void
+errand_refused(struct relay_txn *t, const struct relay_verdict *v)
+{
+	errand_unserved(t, v);
+	t->conn = NULL;
+}
+
+void
+errand_go(struct relay_txn *t, const struct relay_verdict *v)
+{
+	t->content = true;
+	if (!t->dropped)
+		t->r->events->on_go(t->r->ctx, t->owner, v);
+}
+
+void
+errand_room(struct relay_txn *t)
+{
+	if (!t->dropped && !t->ended)
+		t->r->events->on_room(t->r->ctx, t->owner);
+}
+
+void
+errand_done(struct relay_txn *t, const struct relay_verdict *v)
+{
+	t->conn = NULL;
+	tell_end(t, v, true);
+}
+
+void
+errand_lost(struct relay_txn *t, const struct relay_verdict *v, bool may_replace)
+{
+	struct upstream *u = t->up;
+
+	t->conn = NULL;
+	if (t->content) {
+		tell_end(t, v, true);
+		return;
+	}
+	if (may_replace && !t->replaced && !t->dropped) {
+		t->replaced = true;
+		t->r->replaced++;
+		pool_purge(u);
+		use(t, u);
+		return;
+	}
+	errand_unserved(t, v);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RELAY_INSIDE_H
+#define RELAY_INSIDE_H
+
+/*
+ * inside - struct relay, which the files of this floor share and nobody else sees
+ *
+ *      relay.c     the front: what proxy/ calls
+ *      errand.c    one transaction: memory, route, what was told
+ *      pool.c      upstreams, their connections and waiting lines
+ *      smtp*.c     one dialogue with one upstream
+ *      native.c    the operator's MTAs
+ *      verdict.c   what answers mean
+ *      resolve.c guard.c sasl.c
+ */
+#include "relay/guard.h"
+#include "relay/list.h"
+#include "relay/relay.h"
+#include "relay/resolve.h"
+#include "relay/verdict.h"
+#include "wire/text.h"
+
+struct native;
+
+enum { UPSTREAM_BUCKETS = 1024 };
+
+struct relay {
+	struct loop *loop;
+	struct work *work;
+	struct conf *conf;
+	struct vault *vault;
+	const struct relay_events *events;
+	void *ctx;
+	struct resolve *resolve;
+	struct guard *guard;
+	struct tls_ctx *trust; /* of [upstream] ca_file; NULL until it is needed, or if it cannot be read */
+	struct native *native;
+	struct upstream *buckets[UPSTREAM_BUCKETS]; /* of profiles, by id */
+	struct list upstreams;                      /* all of them, MTAs too */
+	ev_timer sweep;
+	struct list open;  /* transactions */
+	struct list spare; /* their memory, to be used again */
+	bool closing;
+	uint64_t messages; /* accepted by upstreams */
+	uint64_t opened;   /* connections */
+	uint64_t failed;   /* of them, before they were ready */
+	uint64_t replaced; /* found dead when leased */
+};
+
+#endif

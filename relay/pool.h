@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RELAY_POOL_H
+#define RELAY_POOL_H
+
+/*
+ * pool - upstreams, each with its connections and its waiting line (BEHAVIOUR L6)
+ *
+ * An upstream is one place to send mail to with one credential: a profile in one version, or one MTA of the native pool. Its connections are
+ * leased for it alone. Where a connection is, that is its state:
+ *
+ *                      hello done              lease                 QUIT, or gone
+ *      connecting ------------------> idle <----------> leased -----------------> dying -> (buried)
+ *                                       '------------------------------------------^
+ *
+ * and pool_move() is the only one that moves it. Transactions that find nothing idle wait in a line; the line, not a transaction, opens connections, so that
+ * whichever is free first serves whoever waits longest.
+ *
+ * The breaker: after three refusals of the credential in a row nobody is asked any more for five minutes, doubling to an hour; then one connection may try.
+ *
+ * Owns:   upstreams and connections. An upstream that nobody uses goes after an hour.
+ */
+#include "relay/inside.h"
+
+struct smtp;
+struct endpoint;
+
+struct upstream {
+	struct link link;      /* of all */
+	struct upstream *next; /* in its bucket */
+	struct relay *r;
+	unsigned refs;         /* transactions and connections */
+	bool retired;          /* its settings are no longer so: nothing new */
+
+	/* What it takes to reach it. */
+	bool native;
+	struct endpoint *endpoint; /* of the native pool; NULL for a profile's, and when it has retired */
+	uint64_t account, profile, version;
+	char *route;               /* "profile:acme", "native:mx1" */
+	char *provider, *host, *username, *sealed, *ca_pem, *ca_file, *pin;
+	struct secret password;    /* an MTA's; a profile's is in SEALED */
+	unsigned port;
+	enum upstream_tls tls;
+	bool xclient;
+	unsigned connections_max, messages_max;
+	uint64_t conf_revision;    /* the one TRUST was made with */
+	struct tls_ctx *trust;     /* of its own; NULL: the relay's */
+
+	struct list connecting, idle, leased, dying;
+	struct list waiting;       /* transactions */
+	ev_timer patience;         /* ticks while some wait */
+	ev_tstamp used;
+
+	unsigned refusals;         /* of the credential, in a row */
+	ev_tstamp closed_until;    /* the breaker */
+	double closed_s;
+	unsigned cap;              /* the upstream takes no more than so many; 0: not told */
+	ev_tstamp cap_until;
+	struct relay_offer offer;
+};
+
+/* The upstream of P as it is now; NULL: no memory. */
+struct upstream *pool_profile(struct relay *r, const struct profile *p) MUST_CHECK;
+struct upstream *pool_find(const struct relay *r, const struct profile *p) MUST_CHECK;
+struct upstream *pool_mta(struct relay *r, const struct conf_mta *m, struct endpoint *e) MUST_CHECK;
+struct upstream *pool_ref(struct upstream *u);
+void pool_unref(struct upstream *u);
+/* Nothing new from now on; idle connections say QUIT. */
+void pool_retire(struct upstream *u);
+/* All connections and upstreams, at once. */
+void pool_close(struct relay *r);
+void pool_open(struct relay *r);
+
+/* A connection for T, now or later: errand_leased() or errand_unserved() tell, the latter never from inside this call. */
+void pool_want(struct upstream *u, struct relay_txn *t);
+void pool_leave(struct upstream *u, struct relay_txn *t);
+/* A connection that only looks whether the MTA is there; pool tells native. */
+void pool_check(struct upstream *u);
+
+/* What connections tell. */
+void pool_ready(struct smtp *c);
+void pool_back(struct smtp *c);
+/* One could not be made ready; it is gone already. CHECK: nobody waits for it. */
+void pool_failed(struct upstream *u, bool check, const struct relay_verdict *v);
+/* Not there any more; C is on no list. */
+void pool_gone(struct smtp *c);
+void pool_move(struct smtp *c, struct list *to);
+/* Those that idle may be dead as well. */
+void pool_purge(struct upstream *u);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/relay.h"
+
+#include "relay/errand.h"
+#include "relay/native.h"
+#include "relay/pool.h"
+#include "relay/smtp.h"
+
+#include <stdlib.h>
+
+/* What is left of a transaction that is over takes any amount. */
+enum { ROOM_OF_NOBODY = 65536 };
+
+static void
+drop_trust(struct relay *r)
+{
+	if (r->trust)
+		tls_ctx_unref(r->trust);
+	r->trust = NULL;
+}
+
+struct relay *
+relay_new(struct loop *l, struct work *w, struct conf *c, struct vault *v,
+    const struct relay_events *events, void *ctx)
+{
+	struct relay *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->loop = l;
+	r->work = w;
+	r->conf = conf_ref(c);
+	r->vault = v;
+	r->events = events;
+	r->ctx = ctx;
+	list_init(&r->open);
+	list_init(&r->spare);
+	pool_open(r);
+	r->resolve = resolve_open(l, w, c->upstream.dns_cache_s);
+	r->guard = guard_open(c);
+	r->native = native_open(r);
+	if (!r->resolve || !r->guard || !r->native) {
+		relay_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void
+relay_free(struct relay *r)
+{
+	if (!r)
+		return;
+	r->closing = true;
+	errand_close_all(r);
+	native_close(r->native);
+	pool_close(r);
+	resolve_close(r->resolve);
+	guard_close(r->guard);
+	drop_trust(r);
+	conf_unref(r->conf);
+	free(r);
+}
+
+/* What cannot be had anew stays as it was: no memory is no reason to lose the pool. */
+void
+relay_reconf(struct relay *r, struct conf *c, struct vault *v)
+{
+	struct guard *guard = guard_open(c);
+	struct native *native;
+
+	if (guard) {
+		guard_close(r->guard);
+		r->guard = guard;
+	}
+	conf_ref(c);
+	conf_unref(r->conf);
+	r->conf = c;
+	r->vault = v;
+	drop_trust(r);
+	resolve_set_cache(r->resolve, c->upstream.dns_cache_s);
+	native = native_open(r);
+	if (native) {
+		native_close(r->native);
+		r->native = native;
+	}
+	list_each_safe(l, after, &r->upstreams)
+		pool_purge(LINKED(l, struct upstream, link));
+	/* Endpoints are numbered anew. */
+	list_each_safe(l, after, &r->open)
+		LINKED(l, struct relay_txn, link)->tried = 0;
+}
+
+struct relay_offer
+relay_offers(const struct relay *r, const struct profile *p)
+{
+	const struct upstream *u = p ? pool_find(r, p) : NULL;
+
+	if (!p)
+		return native_offers(r->native);
+	return u ? u->offer : (struct relay_offer){ 0 };
+}
+
+static void
+put(struct text *out, const char *name, uint64_t n)
+{
+	text_fmt(out, "\"%s\":%llu,", name, (unsigned long long)n);
+}
+
+static void
+put_mtas(const struct relay *r, struct text *out)
+{
+	text_put(out, SLICE("\"mtas\":["));
+	for (unsigned i = 0; i < r->native->n; i++) {
+		const struct endpoint *e = &r->native->at[i];
+
+		text_put(out, i ? SLICE(",{\"route\":\"") : SLICE("{\"route\":\""));
+		text_json(out, slice_str(e->up->route));
+		text_put(out, SLICE("\","));
+		put(out, "leased", e->up->leased.n);
+		put(out, "idle", e->up->idle.n);
+		put(out, "waiting", e->up->waiting.n);
+		text_put(out, e->dead ? SLICE("\"alive\":false}") : SLICE("\"alive\":true}"));
+	}
+	text_char(out, ']');
+}
+
+void
+relay_status(const struct relay *r, struct text *out)
+{
+	uint64_t connecting = 0, idle = 0, leased = 0, waiting = 0, broken = 0;
+
+	list_each_safe(l, after, &r->upstreams) {
+		const struct upstream *u = LINKED(l, struct upstream, link);
+
+		connecting += u->connecting.n;
+		idle += u->idle.n;
+		leased += u->leased.n;
+		waiting += u->waiting.n;
+		broken += u->closed_until > loop_now(r->loop);
+	}
+	put(out, "transactions", r->open.n);
+	put(out, "upstreams", r->upstreams.n);
+	put(out, "connecting", connecting);
+	put(out, "idle", idle);
+	put(out, "leased", leased);
+	put(out, "waiting", waiting);
+	put(out, "credentials_refused", broken);
+	put(out, "messages", r->messages);
+	put(out, "connections_opened", r->opened);
+	put(out, "connections_failed", r->failed);
+	put(out, "connections_replaced", r->replaced);
+	put_mtas(r, out);
+}
+
+/* ---- transactions ------------------------------------------------------------------------------- */
+
+struct relay_txn *
+relay_open(struct relay *r, const struct relay_order *order)
+{
+	return errand_open(r, order);
+}
+
+bool
+relay_rcpt(struct relay_txn *t, const struct rcpt_args *rcpt)
+{
+	if (!errand_add(t, rcpt))
+		return false;
+	errand_poke(t);
+	return true;
+}
+
+void
+relay_data(struct relay_txn *t)
+{
+	t->data = true;
+	errand_poke(t);
+}
+
+size_t
+relay_room(const struct relay_txn *t)
+{
+	if (!t->conn || t->broken != VERDICT_OK)
+		return ROOM_OF_NOBODY;
+	return smtp_room(t->conn);
+}
+
+void
+relay_content(struct relay_txn *t, struct slice octets)
+{
+	if (!t->conn || t->broken != VERDICT_OK)
+		return;
+	t->broken = smtp_content(t->conn, octets);
+	if (t->broken != VERDICT_OK)
+		errand_poke(t);
+}
+
+void
+relay_finish(struct relay_txn *t)
+{
+	if (t->broken == VERDICT_OK)
+		t->finish = true;
+	errand_poke(t);
+}
+
+void
+relay_drop(struct relay_txn *t)
+{
+	t->dropped = true;
+	errand_poke(t);
+}
+
+struct slice
+relay_route(const struct relay_txn *t)
+{
+	return t->route.p ? t->route : SLICE("");
+}
+
+struct slice
+relay_peer(const struct relay_txn *t)
+{
+	return t->peer.p ? t->peer : SLICE("");
+}
