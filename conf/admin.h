@@ -15,7 +15,7 @@
  *      _each    all rows of ACCOUNT (NULL: of all), in order of name; stops at once where the callback gives false
  *
  * Names are unique and ASCII case does not count: plan and account by name, domain by name, mailbox by address, profile and senders by (account, name), IP identity by network.
- * A write stands alone in a transaction of its own, or in the one that admin_begin() opened; one that fails leaves nothing behind and the outer transaction usable. Every write moves the
+ * Callbacks may read through A; they may write only inside admin_begin(). A write stands alone in a transaction of its own, or in the one that admin_begin() opened; one that fails leaves nothing behind and the outer transaction usable. Every write moves the
  * directory's revision (by triggers, so that the sqlite3 shell does it too); daemons see it within [directory] poll_ms.
  *
  * Owns:   the connection. The vault is borrowed; NULL: profiles' passwords can be neither set nor sealed anew.
@@ -41,49 +41,52 @@ enum admin_result {
 /* A route, by names. */
 struct admin_route {
 	enum route_kind kind;
-	const char *profile;          /* of the same account, for ROUTE_PROFILE */
-	enum route_kind fallback;     /* ROUTE_INHERIT: none */
+	const char *profile;      /* of the same account, for ROUTE_PROFILE */
+	enum route_kind fallback; /* ROUTE_INHERIT: none */
 	const char *fallback_profile;
 };
 
 /* How the owner signed up; a word only, the verdict is owner_verified. */
 enum owner_signup { SIGNUP_EMAIL, SIGNUP_GOOGLE, SIGNUP_FACEBOOK, SIGNUP_X, SIGNUP_MICROSOFT };
 
+const char *owner_signup_word(enum owner_signup how); /* email, google, facebook, x, microsoft */
+bool owner_signup_find(struct slice word, enum owner_signup *how_r) MUST_CHECK;
+
 struct admin_account {
 	const char *name;
 	const char *plan;
 	enum account_state state;
-	int64_t registered;           /* unix seconds; 0 at _add: now */
-	const char *owner_email;      /* may be empty */
+	int64_t registered;      /* unix seconds; 0 at _add: now */
+	const char *owner_email; /* may be empty */
 	enum owner_signup owner_signup;
 	bool owner_verified;
-	unsigned renewal_day;         /* of the monthly allowance: 1..31 (a shorter month: its last day); 0 at _add: 1 */
+	unsigned renewal_day; /* of the monthly allowance: 1..31 (a shorter month: its last day); 0 at _add: 1 */
 	bool restrict_senders;
 	bool require_verified_sender;
-	struct admin_route route;     /* a fresh account has no profiles yet: ROUTE_INHERIT or ROUTE_NATIVE at _add */
+	struct admin_route route; /* a fresh account has no profiles yet: ROUTE_INHERIT or ROUTE_NATIVE at _add */
 };
 
 struct admin_domain {
-	const char *name;             /* stored in lower case */
-	const char *account;          /* cannot be changed by _set */
+	const char *name;    /* stored in lower case */
+	const char *account; /* cannot be changed by _set */
 	bool verified;
-	const char *dkim_selector;    /* may be empty */
+	const char *dkim_selector; /* may be empty */
 	struct admin_route route;
 };
 
 struct admin_mailbox {
-	const char *address;          /* its domain must be there: the account is the domain's */
-	const char *account;          /* out only */
+	const char *address; /* its domain must be there: the account is the domain's */
+	const char *account; /* out only */
 	enum mailbox_state state;
 	bool sandboxed;
-	uint64_t rate_per_minute;     /* 0: no limit */
-	bool has_password;            /* out only */
+	uint64_t rate_per_minute; /* 0: no limit */
+	bool has_password;        /* out only */
 };
 
 struct admin_ip {
-	const char *network;          /* "192.0.2.0/24", "2001:db8::1"; stored in its normal form */
+	const char *network; /* "192.0.2.0/24", "2001:db8::1"; stored in its normal form */
 	const char *account;
-	enum mailbox_state state;     /* MAILBOX_ACTIVE or MAILBOX_BLOCKED */
+	enum mailbox_state state; /* MAILBOX_ACTIVE or MAILBOX_BLOCKED */
 	bool sandboxed;
 	uint64_t rate_per_minute;
 };
@@ -91,20 +94,20 @@ struct admin_ip {
 struct admin_profile {
 	const char *account;
 	const char *name;
-	const char *provider;         /* preset's name; empty: "custom" */
+	const char *provider; /* preset's name; empty: "custom" */
 	const char *host;
 	unsigned port;
 	enum upstream_tls tls;
-	const char *username;         /* empty: no AUTH */
+	const char *username; /* empty: no AUTH */
 	const char *ca_pem;
-	const char *pin;              /* 64 hex digits, or empty */
-	const char *keep_headers;     /* blank-separated */
-	unsigned max_connections;     /* 0: the configuration's */
+	const char *pin;          /* 64 hex digits, or empty */
+	const char *keep_headers; /* blank-separated */
+	unsigned max_connections; /* 0: the configuration's */
 	unsigned messages_per_connection;
-	bool has_password;            /* out only */
-	int64_t password_set;         /* out only: unix seconds; 0: none */
-	uint64_t version;             /* out only */
-	uint64_t id;                  /* out only */
+	bool has_password;    /* out only */
+	int64_t password_set; /* out only: unix seconds; 0: none */
+	uint64_t version;     /* out only */
+	uint64_t id;          /* out only */
 };
 
 /* The lists behind restrict_senders and require_verified_sender. */
@@ -113,7 +116,7 @@ enum sender_list { SENDERS_ALLOWED, SENDERS_VERIFIED };
 struct admin_sender {
 	const char *account;
 	enum sender_list list;
-	const char *name;             /* an address; in SENDERS_ALLOWED also "@domain", for all of it */
+	const char *name; /* an address; in SENDERS_ALLOWED also "@domain", for all of it */
 };
 
 /* Opens PATH and brings its schema up to date. CREATE: makes it (mode 0640, with the plans of BEHAVIOUR Q1) where it is absent; without, an absent file is an error. NULL with

@@ -1,0 +1,886 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conf/admin.h"
+#include "conf/directory_db_sqlite.h"
+#include "wire/crypto.h"
+
+#define HASH \
+	"$6$rounds=1000$abcdefgh$RKJMvWUrzTfLZyZrDPxzFy7pYFYzMcJ5wPDhBJZuUMEaMh0JS5ZBPzsKbCAzVhCLLZuLlKIY0eWkXUoFH4zVt1"
+
+/* ---- a directory of its own for each test ---- */
+
+struct fixture {
+	char folder[64];
+	char path[96];
+	char keys[96];
+	char why[512];
+	struct vault *vault;
+	struct admin *a;
+	struct arena mem;
+};
+
+static struct text
+why(struct fixture *f)
+{
+	return text_over(f->why, sizeof(f->why));
+}
+
+static int
+set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	snprintf(f->folder, sizeof(f->folder), "/tmp/byway-admin-XXXXXX");
+	assert_non_null(mkdtemp(f->folder));
+	snprintf(f->path, sizeof(f->path), "%s/directory.db", f->folder);
+	snprintf(f->keys, sizeof(f->keys), "%s/keys", f->folder);
+	struct text t = why(f);
+
+	if (!vault_create(f->keys, &t))
+		fail_msg("%s", f->why);
+	f->vault = vault_open(f->keys, &t);
+	f->a = admin_open(f->path, true, f->vault, &t);
+	if (!f->vault || !f->a)
+		fail_msg("%s", f->why);
+	arena_init(&f->mem, 1 << 20);
+	*state = f;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { "directory.db", "directory.db-wal", "directory.db-shm",
+		"keys", "other.db", "other.db-wal", "other.db-shm" };
+	char path[160];
+
+	admin_close(f->a);
+	vault_close(f->vault);
+	arena_fini(&f->mem);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", f->folder, names[i]);
+		unlink(path);
+	}
+	rmdir(f->folder);
+	free(f);
+	return 0;
+}
+
+#define OK(f, call)                                                                 \
+	do {                                                                        \
+		enum admin_result ok_ = (call);                                     \
+		if (ok_ != ADMIN_OK)                                                \
+			fail_msg("%s: %d: %s", #call, (int)ok_, admin_why((f)->a)); \
+	} while (0)
+
+static void
+add_account(struct fixture *f, const char *name, const char *plan)
+{
+	struct admin_account row = { .name = name, .plan = plan, .owner_verified = true };
+
+	OK(f, admin_account_add(f->a, &row));
+}
+
+static void
+add_domain(struct fixture *f, const char *name, const char *account)
+{
+	struct admin_domain row = { .name = name, .account = account };
+
+	OK(f, admin_domain_add(f->a, &row));
+}
+
+static void
+add_profile(struct fixture *f, const char *account, const char *name, const char *password)
+{
+	struct secret plain = { 0 };
+	struct admin_profile row = { .account = account,
+		.name = name,
+		.host = "smtp.example.net",
+		.port = 465,
+		.tls = UPSTREAM_TLS_IMPLICIT,
+		.username = "user" };
+
+	assert_true(secret_init(&plain, slice_str(password)));
+	OK(f, admin_profile_add(f->a, &row, password ? &plain : NULL));
+	secret_fini(&plain);
+}
+
+/* ---- the file ---- */
+
+static void
+test_creation(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+	struct plan p;
+	struct text t = why(f);
+
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+
+	/* BEHAVIOUR Q1 */
+	static const struct plan shipped[] = {
+		{ "agency", true, COUNT_RECIPIENTS, 2500, 40000, 3000, 500, 26214400, 0 },
+		{ "nano", false, COUNT_RECIPIENTS, 200, 400, 50, 50, 26214400, 0 },
+		{ "pro", true, COUNT_RECIPIENTS, 2000, 15000, 1500, 250, 26214400, 0 },
+		{ "starter", true, COUNT_RECIPIENTS, 1000, 6000, 500, 100, 26214400, 0 },
+	};
+
+	for (size_t i = 0; i < 4; i++) {
+		OK(f, admin_plan_get(f->a, shipped[i].name, &f->mem, &p));
+		assert_int_equal(p.can_send, shipped[i].can_send);
+		assert_int_equal(p.unit, shipped[i].unit);
+		assert_int_equal(p.mailbox_day, shipped[i].mailbox_day);
+		assert_int_equal(p.account_day, shipped[i].account_day);
+		assert_int_equal(p.account_hour, shipped[i].account_hour);
+		assert_int_equal(p.recipients, shipped[i].recipients);
+		assert_int_equal(p.size_max, shipped[i].size_max);
+		assert_int_equal(p.monthly, 0);
+	}
+
+	/* Made again: the same one, untouched. */
+	struct admin *again = admin_open(f->path, true, NULL, &t);
+
+	assert_non_null(again);
+	assert_int_equal(admin_plan_remove(again, "nano"), ADMIN_OK);
+	admin_close(again);
+	again = admin_open(f->path, true, NULL, &t);
+	assert_non_null(again);
+	assert_int_equal(admin_plan_get(again, "nano", &f->mem, &p), ADMIN_MISSING);
+	assert_string_equal(admin_why(again), "no plan nano");
+	admin_close(again);
+}
+
+static void
+test_refused_files(void **state)
+{
+	struct fixture *f = *state;
+	struct text t = why(f);
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/other.db", f->folder);
+	assert_null(admin_open(path, false, NULL, &t));
+	assert_non_null(strstr(f->why, "No such file"));
+	assert_non_null(strstr(f->why, "byway init"));
+	assert_int_equal(access(path, F_OK), -1);
+
+	/* Not ours. */
+	sqlite3 *h;
+
+	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(h, "CREATE TABLE x (y)", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(h);
+	assert_int_equal(chmod(path, 0600), 0);
+	t = why(f);
+	assert_null(admin_open(path, false, NULL, &t));
+	assert_non_null(strstr(f->why, "not a directory of Byway"));
+
+	/* No database at all. */
+	fd = open(path, O_WRONLY | O_TRUNC);
+	assert_int_equal(write(fd, "something else, long enough to look at", 38), 38);
+	close(fd);
+	t = why(f);
+	assert_null(admin_open(path, false, NULL, &t));
+	assert_non_null(strstr(f->why, "not a database"));
+
+	/* Open to everybody. */
+	assert_int_equal(chmod(f->path, 0644), 0);
+	t = why(f);
+	assert_null(admin_open(f->path, false, NULL, &t));
+	assert_non_null(strstr(f->why, "mode 0644"));
+	assert_int_equal(chmod(f->path, 0640), 0);
+	assert_int_equal(chmod(f->folder, 0777), 0);
+	t = why(f);
+	assert_null(admin_open(f->path, false, NULL, &t));
+	assert_non_null(strstr(f->why, "everybody can write"));
+	assert_int_equal(chmod(f->folder, 0700), 0);
+}
+
+static void
+test_migrations(void **state)
+{
+	struct fixture *f = *state;
+	struct text t = why(f);
+	struct db db = { 0 };
+	char path[160];
+	int64_t n;
+
+	/* From the first schema, with rows in it, to the last. */
+	snprintf(path, sizeof(path), "%s/other.db", f->folder);
+	assert_int_equal(sqlite3_open(path, &db.h), SQLITE_OK);
+	assert_true(db_migrate(&db, 1, &t));
+	assert_true(db_number(&db, "PRAGMA user_version", &n));
+	assert_int_equal(n, 1);
+	assert_true(db_exec(&db,
+	    "INSERT INTO account (name, plan) SELECT 'old', id FROM plan WHERE name = 'pro'"));
+	db_close(&db);
+	assert_int_equal(chmod(path, 0600), 0);
+
+	struct admin *a = admin_open(path, false, NULL, &t);
+	struct admin_account row;
+
+	assert_non_null(a);
+	assert_int_equal(admin_account_get(a, "old", &f->mem, &row), ADMIN_OK);
+	assert_string_equal(row.plan, "pro");
+	struct admin_sender s = { .account = "old", .list = SENDERS_VERIFIED, .name = "a@b.example" };
+
+	assert_int_equal(admin_sender_add(a, &s), ADMIN_OK);
+	admin_close(a);
+
+	/* A step that fails leaves the file as it was. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(sqlite3_open(path, &db.h), SQLITE_OK);
+	assert_true(db_migrate(&db, 1, &t));
+	assert_true(db_exec(&db, "CREATE TABLE verified_sender (x)"));
+	t = why(f);
+	assert_false(db_migrate(&db, 0, &t));
+	assert_non_null(strstr(f->why, "schema 2"));
+	assert_true(db_number(&db, "PRAGMA user_version", &n));
+	assert_int_equal(n, 1);
+	assert_true(db_number(&db,
+	    "SELECT count(*) FROM sqlite_schema WHERE name = 'allowed_sender'", &n));
+	assert_int_equal(n, 0);
+
+	/* From the future. */
+	assert_true(db_exec(&db, "PRAGMA user_version = 99"));
+	db_close(&db);
+	assert_int_equal(chmod(path, 0600), 0);
+	t = why(f);
+	assert_null(admin_open(path, false, NULL, &t));
+	assert_non_null(strstr(f->why, "newer Byway (schema 99"));
+}
+
+/* ---- rows ---- */
+
+static void
+test_accounts(void **state)
+{
+	struct fixture *f = *state;
+	struct admin_account row = { .name = "Acme",
+		.plan = "starter",
+		.state = ACCOUNT_SUSPENDED_BILLING,
+		.registered = 1771459200,
+		.owner_email = "owner@acme.example",
+		.owner_signup = SIGNUP_GOOGLE,
+		.owner_verified = true,
+		.renewal_day = 31,
+		.restrict_senders = true,
+		.require_verified_sender = true,
+		.route = { .kind = ROUTE_NATIVE } };
+	struct admin_account got;
+
+	OK(f, admin_account_add(f->a, &row));
+	assert_int_equal(admin_account_add(f->a, &row), ADMIN_EXISTS);
+	assert_string_equal(admin_why(f->a), "account Acme: there is one already");
+	OK(f, admin_account_get(f->a, "aCME", &f->mem, &got));
+	assert_string_equal(got.name, "Acme");
+	assert_string_equal(got.plan, "starter");
+	assert_int_equal(got.state, ACCOUNT_SUSPENDED_BILLING);
+	assert_int_equal(got.registered, 1771459200);
+	assert_string_equal(got.owner_email, "owner@acme.example");
+	assert_int_equal(got.owner_signup, SIGNUP_GOOGLE);
+	assert_true(got.owner_verified && got.restrict_senders && got.require_verified_sender);
+	assert_int_equal(got.renewal_day, 31);
+	assert_int_equal(got.route.kind, ROUTE_NATIVE);
+
+	got.plan = "pro";
+	got.state = ACCOUNT_ACTIVE;
+	OK(f, admin_account_set(f->a, &got));
+	OK(f, admin_account_get(f->a, "acme", &f->mem, &got));
+	assert_string_equal(got.plan, "pro");
+	assert_int_equal(got.state, ACCOUNT_ACTIVE);
+
+	got.plan = "gold";
+	assert_int_equal(admin_account_set(f->a, &got), ADMIN_MISSING);
+	assert_string_equal(admin_why(f->a), "no plan gold");
+	assert_int_equal(admin_plan_remove(f->a, "pro"), ADMIN_IN_USE);
+	got.name = "nobody";
+	assert_int_equal(admin_account_set(f->a, &got), ADMIN_MISSING);
+	assert_int_equal(admin_account_remove(f->a, "nobody", true), ADMIN_MISSING);
+	OK(f, admin_account_remove(f->a, "acme", false));
+	assert_int_equal(admin_account_get(f->a, "acme", &f->mem, &got), ADMIN_MISSING);
+}
+
+static void
+test_bad_names(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const names[] = { NULL, "", "-x", ".x", "a b", "a/b", "a\nb", "a]",
+		"\xc3\xa4",
+		"0123456789012345678901234567890123456789012345678901234567890123456789" };
+	static const char *const domains[] = { NULL, "", ".", "a..b", ".a", "a.", "-a.b", "a-.b",
+		"a b", "a@b", "a/b", "\xff.example" };
+	static const char *const addresses[] = { NULL, "", "a", "@b", "a@", "a b@acme.example",
+		"\"a\"@acme.example", ".a@acme.example", "a..b@acme.example", "a@b@acme.example",
+		"a\r\n@acme.example", "a@nowhere.example" };
+	static const char *const networks[] = { NULL, "", "1.2.3", "10.0.0.1/8", "::/129", "x" };
+
+	add_account(f, "acme", "pro");
+	add_domain(f, "acme.example", "acme");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct admin_account a = { .name = names[i], .plan = "pro" };
+		struct plan p = { .name = names[i], .recipients = 1, .size_max = 1 };
+
+		assert_int_equal(admin_account_add(f->a, &a), ADMIN_INVALID);
+		assert_int_equal(admin_plan_add(f->a, &p), ADMIN_INVALID);
+	}
+	for (size_t i = 0; i < sizeof(domains) / sizeof(domains[0]); i++) {
+		struct admin_domain d = { .name = domains[i], .account = "acme" };
+
+		assert_int_equal(admin_domain_add(f->a, &d), ADMIN_INVALID);
+	}
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		struct admin_mailbox m = { .address = addresses[i] };
+		enum admin_result r = admin_mailbox_add(f->a, &m);
+
+		assert_true(r == ADMIN_INVALID || r == ADMIN_MISSING);
+		assert_null(strpbrk(admin_why(f->a), "\r\n"));
+	}
+	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
+		struct admin_ip ip = { .network = networks[i], .account = "acme" };
+
+		assert_int_equal(admin_ip_add(f->a, &ip), ADMIN_INVALID);
+	}
+}
+
+static void
+test_mailboxes(void **state)
+{
+	struct fixture *f = *state;
+	struct admin_mailbox row = { .address = "Alice@ACME.Example", .rate_per_minute = 30 };
+	struct admin_mailbox got;
+	struct admin_domain d = { .name = "acme.example", .account = "other" };
+
+	add_account(f, "acme", "pro");
+	add_account(f, "other", "pro");
+	add_domain(f, "ACME.example", "acme");
+	assert_int_equal(admin_domain_add(f->a, &d), ADMIN_EXISTS);
+	assert_int_equal(admin_domain_set(f->a, &d), ADMIN_INVALID);
+
+	OK(f, admin_mailbox_add(f->a, &row));
+	row.address = "aLICE@acme.example";
+	assert_int_equal(admin_mailbox_add(f->a, &row), ADMIN_EXISTS);
+	OK(f, admin_mailbox_get(f->a, "alice@acme.EXAMPLE", &f->mem, &got));
+	assert_string_equal(got.address, "Alice@acme.example");
+	assert_string_equal(got.account, "acme");
+	assert_int_equal(got.rate_per_minute, 30);
+	assert_false(got.has_password);
+
+	OK(f, admin_mailbox_set_hash(f->a, "alice@acme.example", HASH));
+	assert_int_equal(admin_mailbox_set_hash(f->a, "alice@acme.example", "$zz$nonsense"),
+	    ADMIN_INVALID);
+	assert_int_equal(admin_mailbox_set_hash(f->a, "bob@acme.example", HASH), ADMIN_MISSING);
+	got.state = MAILBOX_PAUSED_ABUSE;
+	got.sandboxed = true;
+	OK(f, admin_mailbox_set(f->a, &got));
+	OK(f, admin_mailbox_get(f->a, "alice@acme.example", &f->mem, &got));
+	assert_true(got.has_password && got.sandboxed);
+	assert_int_equal(got.state, MAILBOX_PAUSED_ABUSE);
+
+	assert_int_equal(admin_domain_remove(f->a, "acme.example", false), ADMIN_IN_USE);
+	OK(f, admin_domain_remove(f->a, "acme.example", true));
+	assert_int_equal(admin_mailbox_get(f->a, "alice@acme.example", &f->mem, &got), ADMIN_MISSING);
+}
+
+static void
+test_addresses(void **state)
+{
+	struct fixture *f = *state;
+	struct admin_ip row = { .network = "192.0.2.0/24", .account = "acme", .rate_per_minute = 5 };
+	struct admin_ip got;
+
+	add_account(f, "acme", "pro");
+	OK(f, admin_ip_add(f->a, &row));
+	assert_int_equal(admin_ip_add(f->a, &row), ADMIN_EXISTS);
+	row.network = "2001:DB8:0::/32";
+	OK(f, admin_ip_add(f->a, &row));
+	OK(f, admin_ip_get(f->a, "2001:db8::/32", &f->mem, &got));
+	assert_string_equal(got.network, "2001:db8::/32");
+	assert_int_equal(got.rate_per_minute, 5);
+	got.state = MAILBOX_PAUSED_OWNER;
+	assert_int_equal(admin_ip_set(f->a, &got), ADMIN_INVALID);
+	got.state = MAILBOX_BLOCKED;
+	OK(f, admin_ip_set(f->a, &got));
+	OK(f, admin_ip_get(f->a, "2001:0db8::/32", &f->mem, &got));
+	assert_int_equal(got.state, MAILBOX_BLOCKED);
+	OK(f, admin_ip_remove(f->a, "192.0.2.0/24"));
+	assert_int_equal(admin_ip_remove(f->a, "192.0.2.0/24"), ADMIN_MISSING);
+}
+
+static void
+test_routes(void **state)
+{
+	struct fixture *f = *state;
+	struct admin_domain d;
+	struct admin_account a;
+	static const struct {
+		struct admin_route route;
+		enum admin_result result;
+	} cases[] = {
+		{ { ROUTE_PROFILE, "mg", ROUTE_NATIVE, NULL }, ADMIN_OK },
+		{ { ROUTE_PROFILE, "mg", ROUTE_PROFILE, "sg" }, ADMIN_OK },
+		{ { ROUTE_NATIVE, NULL, ROUTE_PROFILE, "sg" }, ADMIN_OK },
+		{ { ROUTE_PROFILE, "mg", ROUTE_PROFILE, "mg" }, ADMIN_INVALID },
+		{ { ROUTE_NATIVE, NULL, ROUTE_NATIVE, NULL }, ADMIN_INVALID },
+		{ { ROUTE_INHERIT, NULL, ROUTE_NATIVE, NULL }, ADMIN_INVALID },
+		{ { ROUTE_PROFILE, NULL, ROUTE_INHERIT, NULL }, ADMIN_INVALID },
+		{ { ROUTE_NATIVE, "mg", ROUTE_INHERIT, NULL }, ADMIN_INVALID },
+		/* Another account's. */
+		{ { ROUTE_PROFILE, "theirs", ROUTE_INHERIT, NULL }, ADMIN_MISSING },
+		{ { ROUTE_PROFILE, "mg", ROUTE_INHERIT, NULL }, ADMIN_OK },
+	};
+
+	add_account(f, "acme", "nano");
+	add_account(f, "other", "nano");
+	add_profile(f, "acme", "mg", "secret");
+	add_profile(f, "acme", "sg", NULL);
+	add_profile(f, "other", "theirs", "secret");
+	add_domain(f, "acme.example", "acme");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (admin_route_set(f->a, "acme", "acme.example", &cases[i].route) != cases[i].result ||
+		    admin_route_set(f->a, "acme", NULL, &cases[i].route) != cases[i].result)
+			fail_msg("case %zu: %s", i, admin_why(f->a));
+	}
+	OK(f, admin_domain_get(f->a, "acme.example", &f->mem, &d));
+	assert_int_equal(d.route.kind, ROUTE_PROFILE);
+	assert_string_equal(d.route.profile, "mg");
+	assert_string_equal(d.route.fallback_profile, "");
+	OK(f, admin_account_get(f->a, "acme", &f->mem, &a));
+	assert_string_equal(a.route.profile, "mg");
+	assert_int_equal(admin_route_set(f->a, "other", "acme.example",
+	                     &(struct admin_route){ ROUTE_NATIVE, NULL, ROUTE_INHERIT, NULL }),
+	    ADMIN_MISSING);
+
+	assert_int_equal(admin_profile_remove(f->a, "acme", "mg"), ADMIN_IN_USE);
+	OK(f, admin_profile_remove(f->a, "acme", "sg"));
+	assert_int_equal(admin_account_remove(f->a, "acme", false), ADMIN_IN_USE);
+	OK(f, admin_account_remove(f->a, "acme", true));
+	assert_int_equal(admin_domain_get(f->a, "acme.example", &f->mem, &d), ADMIN_MISSING);
+}
+
+/* ---- credentials ---- */
+
+static int64_t
+number(struct fixture *f, const char *sql)
+{
+	sqlite3 *h;
+	sqlite3_stmt *st;
+	int64_t v;
+
+	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(h, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	v = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(h);
+	return v;
+}
+
+static void
+shell(struct fixture *f, const char *sql)
+{
+	sqlite3 *h;
+
+	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	if (sqlite3_exec(h, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(h));
+	sqlite3_close(h);
+}
+
+/* What the relay would do: the stored password with V, or "" where it does not open. */
+static const char *
+opened(struct fixture *f, struct vault *v, const char *name)
+{
+	static char plain_text[64];
+	sqlite3 *h;
+	sqlite3_stmt *st;
+	struct secret plain = { 0 };
+	struct profile p = { 0 };
+
+	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_prepare_v2(h,
+	        "SELECT id, account, host, port, tls, version, password FROM profile WHERE name = ?1",
+	        -1, &st, NULL),
+	    SQLITE_OK);
+	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	struct take t = take_from(st);
+
+	p.id = take_u64(&t);
+	p.account = take_u64(&t);
+	p.host = take_str(&t);
+	p.port = take_unsigned(&t);
+	assert_true(profile_tls_find(take_slice(&t), &p.tls));
+	p.version = take_u64(&t);
+	struct vault_place at = profile_place(&p);
+
+	plain_text[0] = '\0';
+	if (vault_unseal(v, &at, take_slice(&t), &plain) == VAULT_OK)
+		snprintf(plain_text, sizeof(plain_text), "%.*s", SLICE_FMT(secret_peek(&plain)));
+	secret_fini(&plain);
+	sqlite3_finalize(st);
+	sqlite3_close(h);
+	return plain_text;
+}
+
+static void
+test_credentials(void **state)
+{
+	struct fixture *f = *state;
+	struct admin_profile row;
+	struct secret plain = { 0 };
+	uint64_t version;
+
+	add_account(f, "acme", "nano");
+	add_profile(f, "acme", "mg", "first");
+	assert_string_equal(opened(f, f->vault, "mg"), "first");
+	OK(f, admin_profile_get(f->a, "acme", "MG", &f->mem, &row));
+	assert_true(row.has_password && row.password_set > 0);
+	assert_string_equal(row.provider, "custom");
+	assert_int_equal(row.version, 1);
+
+	/* Nothing of the credential: the version stays. */
+	row.max_connections = 7;
+	row.keep_headers = "X-Mailgun-Tag";
+	OK(f, admin_profile_set(f->a, &row, NULL));
+	OK(f, admin_profile_get(f->a, "acme", "mg", &f->mem, &row));
+	assert_int_equal(row.version, 1);
+	assert_int_equal(row.max_connections, 7);
+
+	/* Another user name, a pin: sealed anew for the new version. */
+	row.username = "other";
+	OK(f, admin_profile_set(f->a, &row, NULL));
+	row.pin = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	OK(f, admin_profile_set(f->a, &row, NULL));
+	OK(f, admin_profile_get(f->a, "acme", "mg", &f->mem, &row));
+	assert_int_equal(row.version, 3);
+	assert_string_equal(opened(f, f->vault, "mg"), "first");
+
+	/* Another place: only with the password (R3). */
+	static const struct {
+		const char *host;
+		unsigned port;
+		enum upstream_tls tls;
+	} places[] = {
+		{ "evil.example.net", 465, UPSTREAM_TLS_IMPLICIT },
+		{ "smtp.example.net", 587, UPSTREAM_TLS_IMPLICIT },
+		{ "smtp.example.net", 465, UPSTREAM_TLS_STARTTLS },
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct admin_profile moved = row;
+
+		moved.host = places[i].host;
+		moved.port = places[i].port;
+		moved.tls = places[i].tls;
+		assert_int_equal(admin_profile_set(f->a, &moved, NULL), ADMIN_INVALID);
+		assert_non_null(strstr(admin_why(f->a), "give it again"));
+	}
+	assert_string_equal(opened(f, f->vault, "mg"), "first");
+	version = row.version;
+	row.host = "smtp2.example.net";
+	assert_true(secret_init(&plain, SLICE("second")));
+	OK(f, admin_profile_set(f->a, &row, &plain));
+	secret_fini(&plain);
+	OK(f, admin_profile_get(f->a, "acme", "mg", &f->mem, &row));
+	assert_int_equal(row.version, version + 1);
+	assert_string_equal(opened(f, f->vault, "mg"), "second");
+
+	/* Whoever edits the file has nothing of it. */
+	shell(f, "UPDATE profile SET host = 'evil.example.net'");
+	assert_string_equal(opened(f, f->vault, "mg"), "");
+	OK(f, admin_profile_get(f->a, "acme", "mg", &f->mem, &row));
+	row.username = "third";
+	assert_int_equal(admin_profile_set(f->a, &row, NULL), ADMIN_FAILED);
+
+	/* Taken away. */
+	OK(f, admin_profile_set(f->a, &row, &plain));
+	OK(f, admin_profile_get(f->a, "acme", "mg", &f->mem, &row));
+	assert_false(row.has_password);
+	assert_int_equal(row.password_set, 0);
+	row.host = "smtp3.example.net";
+	OK(f, admin_profile_set(f->a, &row, NULL));
+	OK(f, admin_profile_remove(f->a, "acme", "mg"));
+}
+
+static void
+test_bad_profiles(void **state)
+{
+	struct fixture *f = *state;
+	const struct admin_profile good = { .account = "acme",
+		.name = "mg",
+		.host = "smtp.example.net",
+		.port = 465,
+		.tls = UPSTREAM_TLS_IMPLICIT };
+	struct admin_profile rows[8];
+	struct secret plain;
+
+	add_account(f, "acme", "nano");
+	for (size_t i = 0; i < 8; i++)
+		rows[i] = good;
+	rows[0].name = "a b";
+	rows[1].host = "a host";
+	rows[2].host = "";
+	rows[3].port = 0;
+	rows[4].port = 65536;
+	rows[5].username = "a\r\nb";
+	rows[6].pin = "abc";
+	rows[7].keep_headers = "X-A: b";
+	for (size_t i = 0; i < 8; i++) {
+		if (admin_profile_add(f->a, &rows[i], NULL) != ADMIN_INVALID)
+			fail_msg("case %zu", i);
+	}
+	/* A vault is needed for a password, for nothing else. */
+	struct text t = why(f);
+	struct admin *blind = admin_open(f->path, false, NULL, &t);
+
+	assert_non_null(blind);
+	assert_true(secret_init(&plain, SLICE("secret")));
+	assert_int_equal(admin_profile_add(blind, &good, &plain), ADMIN_FAILED);
+	assert_null(strstr(admin_why(blind), "secret "));
+	assert_int_equal(admin_profile_add(blind, &good, NULL), ADMIN_OK);
+	secret_fini(&plain);
+	admin_close(blind);
+}
+
+static void
+test_reseal(void **state)
+{
+	struct fixture *f = *state;
+	struct text t = why(f);
+	char names[256];
+	struct text broken = text_over(names, sizeof(names));
+	uint64_t done;
+	uint64_t bad;
+
+	add_account(f, "acme", "nano");
+	add_profile(f, "acme", "one", "first");
+	add_profile(f, "acme", "two", "second");
+	add_profile(f, "acme", "none", NULL);
+	add_profile(f, "acme", "edited", "third");
+	shell(f, "UPDATE profile SET port = 25 WHERE name = 'edited'");
+	OK(f, admin_reseal(f->a, &done, &bad, &broken));
+	assert_int_equal(done, 0);
+	assert_int_equal(bad, 0);
+
+	assert_true(vault_add_key(f->keys, &t));
+	struct vault *ring = vault_open(f->keys, &t);
+	struct admin *a = admin_open(f->path, false, ring, &t);
+
+	assert_non_null(ring);
+	assert_non_null(a);
+	assert_int_equal(admin_reseal(a, &done, &bad, &broken), ADMIN_OK);
+	assert_int_equal(done, 2);
+	assert_int_equal(bad, 1);
+	assert_string_equal(names, "acme/edited\n");
+	assert_string_equal(opened(f, ring, "one"), "first");
+	assert_string_equal(opened(f, ring, "two"), "second");
+	/* Under the new key alone. */
+	assert_string_equal(opened(f, f->vault, "one"), "");
+	assert_int_equal(number(f, "SELECT max(version) FROM profile"), 1);
+	assert_int_equal(admin_reseal(a, &done, &bad, &broken), ADMIN_OK);
+	assert_int_equal(done, 0);
+	admin_close(a);
+	vault_close(ring);
+}
+
+/* ---- transactions, revision ---- */
+
+static void
+test_transactions(void **state)
+{
+	struct fixture *f = *state;
+	struct admin_account got;
+	uint64_t before;
+	uint64_t after;
+
+	OK(f, admin_revision(f->a, &before));
+	OK(f, admin_begin(f->a));
+	assert_int_equal(admin_begin(f->a), ADMIN_INVALID);
+	add_account(f, "one", "pro");
+	struct admin_account bad = { .name = "two", .plan = "gold" };
+
+	assert_int_equal(admin_account_add(f->a, &bad), ADMIN_MISSING);
+	add_account(f, "three", "pro");
+	OK(f, admin_commit(f->a));
+	assert_int_equal(admin_commit(f->a), ADMIN_INVALID);
+	OK(f, admin_account_get(f->a, "one", &f->mem, &got));
+	OK(f, admin_account_get(f->a, "three", &f->mem, &got));
+	assert_int_equal(admin_account_get(f->a, "two", &f->mem, &got), ADMIN_MISSING);
+	OK(f, admin_revision(f->a, &after));
+	assert_true(after > before);
+
+	OK(f, admin_begin(f->a));
+	add_account(f, "four", "pro");
+	admin_rollback(f->a);
+	assert_int_equal(admin_account_get(f->a, "four", &f->mem, &got), ADMIN_MISSING);
+	OK(f, admin_revision(f->a, &before));
+	assert_int_equal(before, after);
+
+	/* The shell moves it too, and the rows that tell of changes are bounded. */
+	shell(f, "UPDATE account SET state = 'abuse' WHERE name = 'one'");
+	OK(f, admin_revision(f->a, &after));
+	assert_true(after > before);
+	shell(f,
+	    "BEGIN; WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 6000)"
+	    " INSERT INTO allowed_sender (account, name) SELECT 1, 'a' || i || '@b.example' FROM n; COMMIT");
+	assert_int_equal(number(f, "SELECT count(*) FROM change"), 4096);
+	shell(f, "DELETE FROM change");
+	OK(f, admin_revision(f->a, &before));
+	assert_true(before >= after + 6000);
+}
+
+static void
+test_locked(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *h;
+
+	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(admin_begin(f->a), ADMIN_BUSY);
+	assert_non_null(strstr(admin_why(f->a), "locked"));
+	sqlite3_close(h);
+	OK(f, admin_begin(f->a));
+}
+
+/* ---- the whole ---- */
+
+static bool
+tell_plan(void *ctx, const struct plan *row)
+{
+	text_fmt(ctx, "plan %s\n", row->name);
+	return true;
+}
+
+static bool
+tell_account(void *ctx, const struct admin_account *row)
+{
+	text_fmt(ctx, "account %s\n", row->name);
+	return true;
+}
+
+static bool
+tell_profile(void *ctx, const struct admin_profile *row)
+{
+	text_fmt(ctx, "profile %s/%s\n", row->account, row->name);
+	return true;
+}
+
+static bool
+tell_domain(void *ctx, const struct admin_domain *row)
+{
+	text_fmt(ctx, "domain %s\n", row->name);
+	return true;
+}
+
+static bool
+tell_mailbox(void *ctx, const struct admin_mailbox *row)
+{
+	text_fmt(ctx, "mailbox %s\n", row->address);
+	return strcmp(row->address, "stop@z.example") != 0;
+}
+
+static bool
+tell_ip(void *ctx, const struct admin_ip *row)
+{
+	text_fmt(ctx, "ip %s\n", row->network);
+	return true;
+}
+
+static bool
+tell_sender(void *ctx, const struct admin_sender *row)
+{
+	text_fmt(ctx, "%s %s\n", row->list == SENDERS_ALLOWED ? "allowed" : "verified", row->name);
+	return true;
+}
+
+static void
+test_walk(void **state)
+{
+	struct fixture *f = *state;
+	static const struct admin_visitor visitor = { tell_plan, tell_account, tell_profile,
+		tell_domain, tell_mailbox, tell_ip, tell_sender };
+	static const char *const mailboxes[] = { "b@a.example", "A@b.example", "stop@z.example" };
+	static const char *const networks[] = { "192.0.2.0/24", "10.0.0.0/8" };
+	static const struct admin_sender senders[] = { { "beta", SENDERS_VERIFIED, "v@x.example" },
+		{ "beta", SENDERS_ALLOWED, "@b.example" },
+		{ "beta", SENDERS_ALLOWED, "a@b.example" } };
+	char told[2048];
+	struct text t = text_over(told, sizeof(told));
+
+	add_account(f, "zeta", "pro");
+	add_account(f, "Beta", "nano");
+	add_profile(f, "beta", "two", NULL);
+	add_profile(f, "beta", "One", NULL);
+	add_domain(f, "b.example", "beta");
+	add_domain(f, "a.example", "beta");
+	add_domain(f, "z.example", "zeta");
+	for (size_t i = 0; i < 3; i++)
+		OK(f, admin_mailbox_add(f->a, &(struct admin_mailbox){ .address = mailboxes[i] }));
+	for (size_t i = 0; i < 2; i++)
+		OK(f,
+		    admin_ip_add(f->a,
+		        &(struct admin_ip){ .network = networks[i], .account = "beta" }));
+	for (size_t i = 0; i < 3; i++)
+		OK(f, admin_sender_add(f->a, &senders[i]));
+	assert_int_equal(admin_sender_add(f->a, &senders[0]), ADMIN_EXISTS);
+	add_account(f, "zz-after-the-stop", "pro");
+	OK(f, admin_walk(f->a, &visitor, &t));
+	assert_string_equal(told,
+	    "plan agency\nplan nano\nplan pro\nplan starter\n"
+	    "account Beta\nprofile Beta/One\nprofile Beta/two\n"
+	    "domain a.example\ndomain b.example\n"
+	    "mailbox A@b.example\nmailbox b@a.example\n"
+	    "ip 10.0.0.0/8\nip 192.0.2.0/24\n"
+	    "allowed @b.example\nallowed a@b.example\nverified v@x.example\n"
+	    "account zeta\ndomain z.example\nmailbox stop@z.example\n");
+	OK(f, admin_sender_remove(f->a, &senders[1]));
+	assert_int_equal(admin_sender_remove(f->a, &senders[1]), ADMIN_MISSING);
+	assert_int_equal(admin_domain_each(f->a, "nobody", tell_domain, &t), ADMIN_MISSING);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(creation),
+		TEST(refused_files),
+		TEST(migrations),
+		TEST(accounts),
+		TEST(bad_names),
+		TEST(mailboxes),
+		TEST(addresses),
+		TEST(routes),
+		TEST(credentials),
+		TEST(bad_profiles),
+		TEST(reseal),
+		TEST(transactions),
+		TEST(locked),
+		TEST(walk),
+	};
+
+	if (!crypto_init())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
