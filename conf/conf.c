@@ -157,7 +157,7 @@ static void
 compare(const struct conf_option *opt, const char *name, const void *was, const void *now,
     struct text *out)
 {
-	char a[4096], b[4096];
+	char a[16384], b[16384];
 	struct text was_t = text_over(a, sizeof(a)), now_t = text_over(b, sizeof(b));
 
 	value_write(opt, was, &was_t);

@@ -137,7 +137,7 @@ check_mta(struct load *l, const struct instance *in)
 	const struct conf_mta *m = in->base;
 	bool password = load_was_set(in, "password"), file = load_was_set(in, "password_file");
 
-	if (password && file)
+	if (password && file && m->password_file)
 		say(l, in, "password_file", "password is set too; one of them must go");
 	if (m->username && !m->password && !m->password_file)
 		say(l, in, "username", "has no password (expected password_file or password)");
