@@ -311,8 +311,9 @@ crypto_self_signed(const struct slice *names, size_t names_n, unsigned days, str
 	for (size_t i = 0; i < names_n; i++) {
 		if (!san_set(&sans[i], names[i]))
 			goto out;
-		if (i + 1 < names_n)
-			sans[i].entry.next = &sans[i + 1].entry;
+		/* mbedTLS writes from the end to the start. */
+		if (i > 0)
+			sans[i].entry.next = &sans[i - 1].entry;
 	}
 	if (mbedtls_pk_setup(&key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) != 0 ||
 	    mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key),
@@ -324,7 +325,7 @@ crypto_self_signed(const struct slice *names, size_t names_n, unsigned days, str
 	mbedtls_x509write_crt_set_subject_key(&crt, &key);
 	mbedtls_x509write_crt_set_issuer_key(&crt, &key);
 	ok = set_subject(&crt, names[0]) && set_validity(&crt, days) &&
-	    set_extensions(&crt, sans) && write_pems(&crt, &key, key_pem, cert_pem);
+	    set_extensions(&crt, &sans[names_n - 1]) && write_pems(&crt, &key, key_pem, cert_pem);
 out:
 	mbedtls_pk_free(&key);
 	mbedtls_x509write_crt_free(&crt);

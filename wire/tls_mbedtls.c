@@ -661,24 +661,34 @@ next_name(const mbedtls_x509_sequence **at)
 }
 
 /* The common name counts where there are no alternative names. */
-static struct slice
-first_name(const struct pair *p)
-{
-	const mbedtls_x509_sequence *at = &p->chain.subject_alt_names;
-	struct slice name = next_name(&at);
-
-	return name.n ? name : common_name(&p->chain);
-}
-
 static bool
 pair_fits(const struct pair *p, struct slice name, bool wildcard)
 {
 	const mbedtls_x509_sequence *at = &p->chain.subject_alt_names;
-	struct slice own = first_name(p);
+	struct slice own = next_name(&at);
 
-	(void)next_name(&at);
+	if (own.n == 0)
+		return name_fits(common_name(&p->chain), name, wildcard);
 	for (; own.n; own = next_name(&at)) {
 		if (name_fits(own, name, wildcard))
+			return true;
+	}
+	return false;
+}
+
+/* Another kind of key for one of the same names. */
+static bool
+is_twin(const struct pair *a, const struct pair *b)
+{
+	const mbedtls_x509_sequence *at = &a->chain.subject_alt_names;
+	struct slice own = next_name(&at);
+
+	if (mbedtls_pk_get_type(&a->key) == mbedtls_pk_get_type(&b->key))
+		return false;
+	if (own.n == 0)
+		return pair_fits(b, common_name(&a->chain), false);
+	for (; own.n; own = next_name(&at)) {
+		if (pair_fits(b, own, false))
 			return true;
 	}
 	return false;
@@ -743,14 +753,10 @@ load_pairs(struct tls_ctx *ctx, const struct tls_server_options *o, struct text 
 	}
 
 	/* The default: the first, and its twins with another kind of key. */
-	struct slice name = first_name(&ctx->pairs[0]);
-
 	for (size_t i = 0; i < ctx->pairs_n; i++) {
 		struct pair *p = &ctx->pairs[i];
-		bool twin = mbedtls_pk_get_type(&p->key) != mbedtls_pk_get_type(&ctx->pairs[0].key) &&
-		    name.n && pair_fits(p, name, false);
 
-		if (i > 0 && !twin)
+		if (i > 0 && !is_twin(&ctx->pairs[0], p))
 			continue;
 		if (mbedtls_ssl_conf_own_cert(&ctx->conf, &p->chain, &p->key) != 0) {
 			text_put(why, SLICE("out of memory"));
@@ -934,6 +940,21 @@ load_private_ca(struct tls_ctx *ctx, struct slice pem, struct text *why)
 	return code == 0;
 }
 
+/* What we take as a client, PKCS#1 before PSS: TLS 1.3 may not use the first, and mbedTLS cannot verify the second in TLS 1.2, although it offers it for the
+ * sake of 1.3. In its own order a TLS 1.2 server with an RSA certificate chooses PSS, and the handshake fails. */
+static const uint16_t client_signatures[] = {
+	MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
+	MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+	MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512,
+	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
+	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+	MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
+	MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+	MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
+	MBEDTLS_TLS1_3_SIG_NONE,
+};
+
 struct tls_ctx *
 tls_client_ctx(const struct tls_client_options *o, struct text *why)
 {
@@ -964,6 +985,7 @@ tls_client_ctx(const struct tls_client_options *o, struct text *why)
 		goto fail;
 	}
 	mbedtls_ssl_conf_ca_chain(&ctx->conf, trust, NULL);
+	mbedtls_ssl_conf_sig_algs(&ctx->conf, client_signatures);
 	mbedtls_ssl_conf_authmode(&ctx->conf, MBEDTLS_SSL_VERIFY_REQUIRED);
 	mbedtls_ssl_conf_max_tls_version(&ctx->conf, MBEDTLS_SSL_VERSION_TLS1_3);
 	return ctx;
