@@ -268,11 +268,13 @@ static void
 deep_server(struct load *l, const struct instance *in)
 {
 	const struct conf *c = &l->o->c;
+	char mem[16384];
+	struct passwd user, *u = NULL;
+	struct group group, *g = NULL;
 
-	/* The C library looks these up without a thread of ours; fine at start and in the control tool. */
-	if (c->server.user && !getpwnam(c->server.user))
+	if (c->server.user && (getpwnam_r(c->server.user, &user, mem, sizeof(mem), &u) != 0 || !u))
 		say(l, in, "user", "there is no such user");
-	if (c->server.group && !getgrnam(c->server.group))
+	if (c->server.group && (getgrnam_r(c->server.group, &group, mem, sizeof(mem), &g) != 0 || !g))
 		say(l, in, "group", "there is no such group");
 }
 

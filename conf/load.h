@@ -5,7 +5,7 @@
 /*
  * load - what is known while configuration is being read: files, sections as they stood, mistakes
  *
- * For conf.c, conf_read.c and conf_check.c alone. All memory is the new conf's.
+ * For conf.c, conf_file.c (files), conf_read.c (their lines) and conf_check.c (what no line shows) alone. All memory is the new conf's.
  */
 #include "conf/option.h"
 
@@ -59,6 +59,8 @@ void load_mistake_in(struct load *l, const struct instance *in, const char *key,
 bool load_was_set(const struct instance *in, const char *key);
 /* Makes instances for the sections without name. */
 bool load_begin(struct load *l) MUST_CHECK;
+/* The lines of the file that was begun last; sections and keys go to their instances. */
+void load_lines(struct load *l, struct slice ini);
 /* Mistakes stay in L. */
 void load_file(struct load *l, const char *path);
 void load_text(struct load *l, const char *path, struct slice ini);

@@ -106,6 +106,13 @@ struct conf_owned *conf_defaults(void) MUST_CHECK;
 const void *section_at(const struct conf *c, enum conf_section section, size_t i,
     const char **name_r);
 
+/* From large to small, ended by NULL; the one without word is what a bare number means. */
+struct unit {
+	const char *word;
+	uint64_t factor;
+};
+const struct unit *value_units(enum option_type type);
+
 /* TEXT into the field. */
 bool value_set(struct conf_owned *o, const struct conf_option *opt, void *base, struct slice text,
     struct text *why) MUST_CHECK;
@@ -115,6 +122,7 @@ void value_json(const struct conf_option *opt, const void *base, struct text *ou
 /* "yes or no", "1s to 1h": what is expected. */
 void value_expected(const struct conf_option *opt, struct text *out);
 bool value_is_secret(const struct conf_option *opt);
+bool value_is_list(enum option_type type);
 /* The field of an option that is a text; NULL where empty. */
 const char *value_str(const struct conf_option *opt, const void *base);
 /* Takes the next word of a list (blanks or commas between). */
