@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bywayd - the command line of the daemon
+ */
+#include "proxy/check.h"
+#include "proxy/master.h"
+#include "proxy/privilege.h"
+#include "wire/text.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define DEFAULT_CONF "/etc/byway/byway.ini"
+
+static const char usage[] =
+    "usage: bywayd [-c FILE]          run in the foreground until stopped\n"
+    "       bywayd -t [-c FILE]       check the configuration and all files that it names\n"
+    "\n"
+    "  -c, --config FILE   configuration (default " DEFAULT_CONF ")\n"
+    "  -t, --check         check and end: 0 if all is well, 78 with all mistakes if not\n"
+    "      --version       what this is\n"
+    "  -h, --help          this text\n"
+    "\n"
+    "signals: TERM, INT  stop gracefully; twice: at once\n"
+    "         HUP        read the configuration anew (byway reload says how it went)\n"
+    "         USR1       open the log file anew\n"
+    "\n"
+    "exit status: 0 well, 64 usage, 69 an address cannot be bound, 71 system, 73 the log or the\n"
+    "             control socket cannot be made, 77 permissions, 78 configuration\n"
+    "\n"
+    "example: bywayd -t -c byway.ini && bywayd -c byway.ini\n";
+
+enum { OPTION_VERSION = 256 };
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "check", no_argument, NULL, 't' },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct choice {
+	const char *conf;
+	bool check;
+	const char *said;
+};
+
+/* False: usage was told. */
+static bool
+parse(int argc, char *argv[], struct choice *to)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:th", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			to->conf = optarg;
+			break;
+		case 't':
+			to->check = true;
+			break;
+		case OPTION_VERSION:
+			to->said = "bywayd " BYWAY_VERSION "\n";
+			break;
+		case 'h':
+			to->said = usage;
+			break;
+		default:
+			fputs("Try `bywayd --help`.\n", stderr);
+			return false;
+		}
+	}
+	if (optind == argc)
+		return true;
+	fprintf(stderr, "bywayd: '%s' is not expected here\n%s", argv[optind],
+	    "Try `bywayd --help`.\n");
+	return false;
+}
+
+static int
+check(const char *conf)
+{
+	static char mem[CHECK_WORDS_MAX];
+	struct text mistakes = text_over(mem, sizeof(mem));
+	int status = check_now(conf, &mistakes);
+
+	if (status == 0)
+		printf("%s: ok\n", conf);
+	else
+		fputs(mem, stderr);
+	return status == EX_NOPERM ? EX_CONFIG : status;
+}
+
+/* Descriptors 0 to 2 are open, so that no socket of ours becomes standard error. */
+static void
+open_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct choice to = { .conf = DEFAULT_CONF };
+
+	open_standard();
+	if (!parse(argc, argv, &to))
+		return EX_USAGE;
+	if (to.said) {
+		fputs(to.said, stdout);
+		return EX_OK;
+	}
+	privilege_harden();
+	return to.check ? check(to.conf) : master_run(to.conf);
+}
