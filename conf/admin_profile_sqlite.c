@@ -337,7 +337,7 @@ static enum admin_result
 find_stored(struct admin *a, const char *account, const char *name, struct stored *was)
 {
 	uint64_t id;
-	uint64_t profile;
+	uint64_t profile = 0;
 	enum admin_result r = find_account(a, account, &id);
 
 	if (r == ADMIN_OK)
@@ -397,7 +397,7 @@ admin_profile_get(struct admin *a, const char *account, const char *name, struct
     struct admin_profile *row_r)
 {
 	uint64_t id;
-	uint64_t profile;
+	uint64_t profile = 0;
 	struct keep_profile k = { mem, row_r };
 	enum admin_result r = find_account(a, account, &id);
 
@@ -438,7 +438,7 @@ static enum admin_result
 remove_profile(struct admin *a, const char *account, const char *name)
 {
 	uint64_t id;
-	uint64_t profile;
+	uint64_t profile = 0;
 	enum admin_result r = find_account(a, account, &id);
 
 	if (r == ADMIN_OK)
