@@ -350,6 +350,10 @@ put_upstream(struct text *mem, const struct reply *r, struct slice hide)
 	reply_flatten(&t, r, VERDICT_WORDS_MAX);
 	text_u64(mem, (uint64_t)r->code);
 	text_char(mem, ' ');
+	if (r->enhanced.cls) {
+		enhanced_write(mem, r->enhanced);
+		text_char(mem, ' ');
+	}
 	verdict_clean(mem, text_slice(&t), hide, VERDICT_WORDS_MAX);
 	return slice_of(mem->mem + from, mem->n - from);
 }
