@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONSOLE_CLI_H
+#define CONSOLE_CLI_H
+
+/*
+ * cli - the command line of `byway`: one table of commands, from which parsing, help, usage errors, docs/CONSOLE.md, the manual page and the completion come
+ *
+ * A command is one row of cli_commands[] (table.c). Options may stand anywhere behind the first word. Whatever a command makes lives in cli.arena and dies with the process.
+ *
+ * Owns:   the arena. Words of the command line are borrowed.
+ * Errors: cli_fail() says one sentence and gives the exit status (sysexits.h) that the command returns: `return cli_fail(c, EX_NOUSER, ...)`.
+ * Never:  takes or prints a secret; an unknown option's value is not repeated, for it might be one.
+ */
+#include <sysexits.h>
+
+#include "wire/arena.h"
+#include "wire/slice.h"
+
+struct cli;
+struct kind;
+
+struct cli_option {
+	const char *name; /* NULL ends the list */
+	const char *arg;  /* "FILE"; NULL: a switch */
+	const char *help;
+};
+
+typedef int cli_fn(struct cli *c);
+
+struct cli_command {
+	const char *words; /* "mailbox add" */
+	const char *args;  /* "ADDRESS", "[FILE]" */
+	int args_min, args_max;
+	cli_fn *run;
+	const char *summary; /* one line */
+	const char *details; /* a paragraph, or NULL */
+	const char *example;
+	const struct cli_option *options;
+	const struct kind *kind; /* what the command is about */
+	bool fields;             /* its kind's fields are options */
+	bool adds;               /* those too that can be said only once */
+	bool password; /* takes one: --password-stdin, --password-file, and never --password */
+	bool generate; /* and may make one: --generate */
+};
+
+enum { CLI_OPTIONS_MAX = 48, CLI_ARENA = 1 << 30 };
+
+struct cli {
+	const char *config;
+	bool json;
+	bool colour;
+	const struct cli_command *command;
+	struct cli_option options[CLI_OPTIONS_MAX]; /* what this command understands */
+	const char *values[CLI_OPTIONS_MAX]; /* "" for a switch that was given; NULL: not given */
+	size_t options_n;
+	char **args;
+	int args_n;
+	struct arena arena;
+};
+
+extern const struct cli_command cli_commands[]; /* ends with .words == NULL */
+extern const struct cli_option cli_globals[];
+
+/* Runs what ARGV says; the exit status. */
+int cli_main(struct cli *c, int argc, char **argv);
+/* The argument of option NAME; NULL if it was not given. */
+const char *cli_value(const struct cli *c, const char *name);
+bool cli_has(const struct cli *c, const char *name);
+/* One sentence to standard error, or {"error": ...} to standard output with --json. Returns STATUS. */
+int cli_fail(struct cli *c, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same with a list of mistakes, one a line of LINES. */
+int cli_fail_lines(struct cli *c, int status, struct slice lines, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* cli_fail(EX_USAGE) that names the command's --help. */
+int cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A remark to standard error; nothing with --json. */
+void cli_note(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void cli_help(struct cli *c, const struct cli_command *cmd);
+/* The list of commands: those of FAMILY, or all (NULL). */
+void cli_help_all(struct cli *c, const char *family);
+/* docs/CONSOLE.md, byway(8), and the completion for bash, to standard output. */
+void help_markdown(void);
+void help_man(void);
+void help_bash(struct cli *c);
+/* The options of CMD with those of its kind and passwords; how many. */
+size_t cli_options(const struct cli_command *cmd, struct cli_option *options_r, size_t max);
+/* The words that may follow FAMILY (NULL: may come first), each once; ends with NULL. */
+const char *const *cli_words(struct cli *c, const char *family);
+/* The one of WORDS (NULL-terminated) that WORD was probably meant to be, or NULL. */
+const char *cli_meant(const char *word, const char *const *words);
+
+/* Memory that lasts as long as the process; these end it where there is none. */
+void *cli_alloc(struct cli *c, size_t n);
+char *cli_dup(struct cli *c, struct slice s);
+char *cli_print(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

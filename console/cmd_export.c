@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console/commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "console/file.h"
+
+/*
+ * byway export [FILE]: the directory as the file that byway apply reads
+ *
+ * Plans, then account by account with what is its own. Credentials stay in the database: what has one is marked by a comment.
+ */
+
+struct export
+{
+	struct store *store;
+	struct cli *cli;
+	FILE *f;
+	struct json json;
+	bool brief;
+	bool as_json; /* to a file goes INI always */
+	const char **accounts;
+	size_t accounts_n, accounts_cap;
+};
+
+static void
+note_password(struct export *x, const struct object *o)
+{
+	const char *when = "", *set = "no";
+
+	for (size_t i = 0; o->kind->fields[i].name; i++) {
+		if (strcmp(o->kind->fields[i].name, "has_password") == 0)
+			set = o->values[i];
+		if (strcmp(o->kind->fields[i].name, "password_set") == 0)
+			when = o->values[i];
+	}
+	if (strcmp(set, "yes") == 0)
+		fprintf(x->f, "# its password is set%s%s and not exported\n", *when ? ", on " : "",
+		    when);
+}
+
+static bool
+on_object(void *ctx, const void *row, const struct kind *k)
+{
+	struct export *x = ctx;
+	struct object *o = object_of(x->cli, k, row);
+
+	if (x->as_json) {
+		object_json(&x->json, NULL, o);
+		return true;
+	}
+	ini_write(x->f, x->cli, o, x->brief);
+	if (k->password != KIND_NO_PASSWORD)
+		note_password(x, o);
+	return true;
+}
+
+static bool
+on_plan(void *ctx, const void *row)
+{
+	return on_object(ctx, row, &kind_plan);
+}
+
+static bool
+on_domain(void *ctx, const void *row)
+{
+	return on_object(ctx, row, &kind_domain);
+}
+
+static bool
+on_mailbox(void *ctx, const void *row)
+{
+	return on_object(ctx, row, &kind_mailbox);
+}
+
+static bool
+on_profile(void *ctx, const void *row)
+{
+	return on_object(ctx, row, &kind_profile);
+}
+
+static bool
+on_ip(void *ctx, const void *row)
+{
+	return on_object(ctx, row, &kind_ip);
+}
+
+static bool
+on_account(void *ctx, const void *row)
+{
+	return on_object(ctx, row, &kind_account);
+}
+
+/* What belongs to accounts; also the members of the JSON object. */
+static const struct {
+	const struct kind *kind;
+	kind_fn *fn;
+	const char *member;
+} all[] = {
+	{ &kind_plan, on_plan, "plans" },
+	{ &kind_account, on_account, "accounts" },
+	{ &kind_profile, on_profile, "profiles" },
+	{ &kind_domain, on_domain, "domains" },
+	{ &kind_mailbox, on_mailbox, "mailboxes" },
+	{ &kind_ip, on_ip, "ips" },
+};
+enum { ALL = sizeof(all) / sizeof(*all) };
+
+static enum admin_result
+write_json(struct export *x)
+{
+	enum admin_result r = ADMIN_OK;
+
+	x->json = json_begin();
+	x->json.f = x->f;
+	json_open(&x->json, NULL, '{');
+	for (size_t i = 0; i < ALL && r == ADMIN_OK; i++) {
+		json_open(&x->json, all[i].member, '[');
+		r = all[i].kind->each(x->store, NULL, all[i].fn, x);
+		json_close(&x->json, ']');
+	}
+	json_close(&x->json, '}');
+	json_end(&x->json);
+	return r;
+}
+
+static bool
+on_account_row(void *ctx, const void *row)
+{
+	struct export *x = ctx;
+
+	if (x->accounts_n == x->accounts_cap) {
+		size_t cap = x->accounts_cap ? x->accounts_cap * 2 : 64;
+		const char **more = cli_alloc(x->cli, cap * sizeof(*more));
+
+		if (x->accounts_n > 0)
+			memcpy(more, x->accounts, x->accounts_n * sizeof(*more));
+		x->accounts = more;
+		x->accounts_cap = cap;
+	}
+	x->accounts[x->accounts_n++] = kind_account.key_of(x->cli, row);
+	return true;
+}
+
+static enum admin_result
+write_ini(struct export *x)
+{
+	enum admin_result r;
+
+	fprintf(x->f,
+	    "# The directory of Byway, as `byway export` writes it and `byway apply` reads it.\n"
+	    "# Passwords are not in it; a new mailbox or profile may say password_file = PATH.\n");
+	r = kind_plan.each(x->store, NULL, on_plan, x);
+	if (r == ADMIN_OK)
+		r = kind_account.each(x->store, NULL, on_account_row, x);
+	for (size_t i = 0; i < x->accounts_n && r == ADMIN_OK; i++) {
+		void *row = cli_alloc(x->cli, kind_account.size);
+
+		r = kind_account.get(x->store, x->accounts[i], row);
+		if (r == ADMIN_OK)
+			on_account(x, row);
+		for (size_t k = 2; k < ALL && r == ADMIN_OK; k++)
+			r = all[k].kind->each(x->store, x->accounts[i], all[k].fn, x);
+	}
+	return r;
+}
+
+static int
+put_out(struct cli *c, const char *path, struct slice content)
+{
+	if (!path) {
+		fwrite(content.p, 1, content.n, stdout);
+		return EX_OK;
+	}
+	if (!file_replace(c, path, content, 0640))
+		return cli_fail(c, EX_CANTCREAT, "cannot write %s: %s", path, strerror(errno));
+	if (c->json)
+		printf("{\"done\": \"exported\"}\n");
+	else
+		printf("exported to %s\n", path);
+	return EX_OK;
+}
+
+int
+cmd_export(struct cli *c)
+{
+	const char *path = c->args_n > 0 && strcmp(c->args[0], "-") != 0 ? c->args[0] : NULL;
+	struct export x = { .cli = c, .brief = cli_has(c, "brief"), .as_json = c->json && !path };
+	struct store s;
+	char *mem = NULL;
+	size_t n = 0;
+	int status = store_open(c, STORE_DIRECTORY, &s);
+
+	if (status != EX_OK)
+		return status;
+	x.store = &s;
+	x.f = open_memstream(&mem, &n);
+	if (!x.f) {
+		store_close(&s);
+		return cli_fail(c, EX_OSERR, "out of memory");
+	}
+
+	/* One moment for all of it. */
+	enum admin_result r = admin_begin(s.admin);
+
+	if (r == ADMIN_OK)
+		r = x.as_json ? write_json(&x) : write_ini(&x);
+	status = r == ADMIN_OK ? EX_OK : store_fail(&s, r);
+	if (fclose(x.f) != 0 && status == EX_OK)
+		status = cli_fail(c, EX_OSERR, "out of memory");
+	if (status == EX_OK)
+		status = put_out(c, path, slice_of(mem, n));
+	free(mem);
+	store_close(&s);
+	return status;
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console/commands.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "console/file.h"
+#include "wire/crypto.h"
+
+/*
+ * byway init: all that a first start needs
+ *
+ *      DIR    byway.ini, relay.crt, relay.key, vault.key         what the operator sets
+ *      STATE  directory.db                                       what the daemon and this tool write
+ *
+ * What is there already stays as it is: so a second run mends an installation of which something is missing.
+ */
+
+enum { CERTIFICATE_DAYS = 825, PEM_MAX = 8192, INI_MAX = 64 * 1024 };
+
+struct init {
+	struct cli *cli;
+	const char *dir, *state, *name;
+	const char *user; /* who will run it; NULL: nobody else */
+	uid_t uid;
+	gid_t gid;
+	const char *ini, *chain, *key, *vault, *database;
+	const char *made[8], *kept[8];
+	size_t made_n, kept_n;
+};
+
+static int
+note(struct init *in, bool made, const char *path)
+{
+	if (made)
+		in->made[in->made_n++] = path;
+	else
+		in->kept[in->kept_n++] = path;
+	return EX_OK;
+}
+
+/* ---- folders ----------------------------------------------------------------------------------- */
+
+static int
+make_folder(struct init *in, const char *path, unsigned mode)
+{
+	struct cli *c = in->cli;
+
+	if (mkdir(path, mode) == 0) {
+		if (chmod(path, mode) != 0)
+			return cli_fail(c, EX_CANTCREAT, "cannot set the mode of %s: %s", path,
+			    strerror(errno));
+		return EX_OK;
+	}
+	if (errno == ENOENT && strrchr(path, '/') > path) {
+		char *parent = cli_dup(c, slice_of(path, (size_t)(strrchr(path, '/') - path)));
+		int status = make_folder(in, parent, 0755);
+
+		return status == EX_OK ? make_folder(in, path, mode) : status;
+	}
+
+	struct stat st;
+
+	if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return EX_OK;
+	return cli_fail(c, EX_CANTCREAT, "cannot make the folder %s: %s", path, strerror(errno));
+}
+
+/* Paths in the configuration must hold wherever the daemon starts. */
+static const char *
+absolute(struct cli *c, const char *path)
+{
+	char here[4096];
+
+	if (*path == '/' || !getcwd(here, sizeof(here)))
+		return path;
+	return strcmp(path, ".") == 0 ? cli_dup(c, slice_str(here))
+	                              : cli_print(c, "%s/%s", here, path);
+}
+
+static int
+give_away(struct init *in, const char *path, uid_t uid)
+{
+	if (!in->user || geteuid() != 0 || chown(path, uid, in->gid) == 0)
+		return EX_OK;
+	return cli_fail(in->cli, EX_CANTCREAT, "cannot give %s to %s: %s", path, in->user,
+	    strerror(errno));
+}
+
+/* ---- byway.ini --------------------------------------------------------------------------------- */
+
+static const char default_starttls[] = "25 587 2525", default_implicit[] = "465";
+
+/* "127.0.0.1" or "[::1]:2525" in LIST, with PORTS where none is said. */
+static const char *
+addresses(struct cli *c, const char *list, const char *ports)
+{
+	const char *out = "";
+
+	for (const char *p = list + strspn(list, ", "); *p; p += strspn(p, ", ")) {
+		size_t n = strcspn(p, ", ");
+		const char *one = cli_dup(c, slice_of(p, n));
+		const char *colon = strrchr(one, ':');
+		bool port = colon && (strchr(one, ':') == colon || colon[-1] == ']');
+
+		p += n;
+		if (!port && colon && *one != '[')
+			one = cli_print(c, "[%s]", one);
+		if (port) {
+			out = cli_print(c, "%s%s%s", out, *out ? " " : "", one);
+			continue;
+		}
+		for (const char *q = ports; *q; q += strspn(q, " ")) {
+			size_t digits = strcspn(q, " ");
+
+			out = cli_print(c, "%s%s%s:%.*s", out, *out ? " " : "", one, (int)digits, q);
+			q += digits;
+		}
+	}
+	return out;
+}
+
+struct change {
+	const char *section, *key;
+	const char *value; /* NULL: the line becomes a comment */
+};
+
+/* The sample with other values; a key that the sample has not comes behind its section's head. */
+static const char *
+rewrite(struct cli *c, struct slice sample, struct change *changes, size_t n, const char *drop)
+{
+	struct text out = text_over(cli_alloc(c, INI_MAX), INI_MAX);
+	struct slice section = slice_str("");
+
+	while (sample.n > 0) {
+		struct slice line = slice_cut(&sample, '\n'), rest = line;
+		struct slice key = slice_trim(slice_cut(&rest, '='));
+		bool head = line.n > 2 && line.p[0] == '[', comment = line.n == 0 || line.p[0] == ';';
+		struct change *hit = NULL;
+
+		if (head)
+			section = slice_of(line.p + 1, line.n - 2);
+		else if (comment && line.n > 2 && line.p[1] == '[')
+			section = slice_str("");
+		if (drop && slice_eq(section, slice_str(drop)) && !comment)
+			continue;
+		for (size_t i = 0; i < n && !head && !comment; i++)
+			if (slice_eq(section, slice_str(changes[i].section)) &&
+			    slice_eq(key, slice_str(changes[i].key)))
+				hit = &changes[i];
+		if (hit && hit->value)
+			text_fmt(&out, "%s = %s\n", hit->key, hit->value);
+		else
+			text_fmt(&out, "%s%.*s\n", hit ? ";" : "", SLICE_FMT(line));
+		for (size_t i = 0; i < n && head; i++) {
+			bool added = slice_eq(section, slice_str(changes[i].section)) &&
+			    strncmp(changes[i].key, "control_socket", 14) == 0;
+
+			if (added && changes[i].value)
+				text_fmt(&out, "%s = %s\n", changes[i].key, changes[i].value);
+		}
+	}
+	return out.overflow ? NULL : out.mem;
+}
+
+static int
+make_ini(struct init *in)
+{
+	struct cli *c = in->cli;
+	const char *listen = cli_value(c, "listen"), *implicit = cli_value(c, "listen-tls");
+	const char *control = cli_value(c, "control"), *any = "0.0.0.0 [::]";
+	const char *starttls = addresses(c, listen ? listen : any, default_starttls);
+
+	/* Who names ports for STARTTLS alone wants no others. */
+	if (!implicit)
+		implicit = !listen ? any : *addresses(c, listen, "") ? "" : listen;
+	implicit = addresses(c, implicit, default_implicit);
+
+	struct change changes[] = {
+		{ "server", "name", in->name },
+		{ "server", "user", in->user },
+		{ "server", "control_socket", control ? absolute(c, control) : NULL },
+		{ "listener submission", "address", starttls },
+		{ "listener submissions", "address", implicit },
+		{ "certificate default", "chain_file", "relay.crt" },
+		{ "certificate default", "key_file", "relay.key" },
+		{ "directory", "path", in->database },
+		{ "vault", "key_file", "vault.key" },
+	};
+	const char *text = rewrite(c, conf_sample(), changes, sizeof(changes) / sizeof(*changes),
+	    *implicit ? NULL : "listener submissions");
+
+	if (!text)
+		return cli_fail(c, EX_USAGE, "the addresses are too many for one file");
+
+	/* What we write must be right. */
+	struct text mistakes = text_over(cli_alloc(c, INI_MAX), INI_MAX);
+	struct conf *conf = conf_parse(in->ini, slice_str(text), false, &mistakes);
+
+	if (!conf)
+		return cli_fail_lines(c, EX_USAGE, text_slice(&mistakes),
+		    "the configuration would not be right; nothing was made (see byway init --help)");
+	conf_unref(conf);
+	if (!file_create(in->ini, slice_str(text), 0640))
+		return errno == EEXIST
+		    ? note(in, false, in->ini)
+		    : cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", in->ini, strerror(errno));
+	(void)!give_away(in, in->ini, geteuid());
+	return note(in, true, in->ini);
+}
+
+/* ---- keys -------------------------------------------------------------------------------------- */
+
+static int
+make_certificate(struct init *in)
+{
+	struct cli *c = in->cli;
+	struct slice names[] = { slice_str(in->name), SLICE("localhost"), SLICE("127.0.0.1"),
+		SLICE("::1") };
+	struct text key = text_over(cli_alloc(c, PEM_MAX), PEM_MAX);
+	struct text chain = text_over(cli_alloc(c, PEM_MAX), PEM_MAX);
+	int status = EX_OK;
+
+	/* A certificate without its key, or the reverse, is the operator's to settle. */
+	if (access(in->chain, F_OK) == 0 || access(in->key, F_OK) == 0) {
+		if (access(in->chain, F_OK) != 0 || access(in->key, F_OK) != 0)
+			return cli_fail(c, EX_CANTCREAT,
+			    "there is only one of %s and %s: they belong together; move it away or complete it",
+			    in->chain, in->key);
+		note(in, false, in->chain);
+		return note(in, false, in->key);
+	}
+	if (!crypto_self_signed(names, sizeof(names) / sizeof(*names), CERTIFICATE_DAYS, &key, &chain))
+		return cli_fail(c, EX_SOFTWARE, "the certificate could not be made");
+	if (!file_create(in->key, text_slice(&key), 0600))
+		status = cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", in->key, strerror(errno));
+	else if (!file_create(in->chain, text_slice(&chain), 0644))
+		status = cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", in->chain, strerror(errno));
+	crypto_wipe(key.mem, PEM_MAX);
+	if (status != EX_OK)
+		return status;
+	note(in, true, in->chain);
+	return note(in, true, in->key);
+}
+
+static int
+make_vault(struct init *in)
+{
+	struct text why = text_over(cli_alloc(in->cli, 1024), 1024);
+
+	if (access(in->vault, F_OK) == 0)
+		return note(in, false, in->vault);
+	if (!vault_create(in->vault, &why))
+		return cli_fail(in->cli, EX_CANTCREAT, "%s", why.mem);
+	return note(in, true, in->vault);
+}
+
+/* ---- the directory ----------------------------------------------------------------------------- */
+
+static int
+make_database(struct init *in)
+{
+	struct text why = text_over(cli_alloc(in->cli, 1024), 1024);
+	bool there = access(in->database, F_OK) == 0;
+	struct admin *admin = admin_open(in->database, true, NULL, &why);
+	static const char *const parts[] = { "", "-wal", "-shm" };
+
+	if (!admin)
+		return cli_fail(in->cli, EX_CANTCREAT, "%s", why.mem);
+	admin_close(admin);
+	for (size_t i = 0; i < 3 && !there; i++) {
+		const char *path = cli_print(in->cli, "%s%s", in->database, parts[i]);
+		int status = access(path, F_OK) == 0 ? give_away(in, path, in->uid) : EX_OK;
+
+		if (status != EX_OK)
+			return status;
+	}
+	return note(in, !there, in->database);
+}
+
+/* ---- all together ------------------------------------------------------------------------------ */
+
+static const char *
+host_name(struct cli *c)
+{
+	char name[256] = "";
+	struct addrinfo hints = { .ai_flags = AI_CANONNAME }, *list = NULL;
+	const char *full = NULL;
+
+	if (gethostname(name, sizeof(name) - 1) != 0 || !*name)
+		return "localhost";
+	if (!strchr(name, '.') && getaddrinfo(name, NULL, &hints, &list) == 0 && list->ai_canonname)
+		full = cli_dup(c, slice_str(list->ai_canonname));
+	if (list)
+		freeaddrinfo(list);
+	return full && strchr(full, '.') ? full : cli_dup(c, slice_str(name));
+}
+
+/* The daemon's user is taken only where it exists, so that the first start does not fail. */
+static int
+find_user(struct init *in)
+{
+	const char *name = cli_value(in->cli, "user");
+	const struct passwd *pw = getpwnam(name ? name : "byway");
+
+	if (!pw && name)
+		return cli_fail(in->cli, EX_NOUSER, "there is no user %s on this machine", name);
+	if (!pw || (geteuid() != 0 && !name))
+		return EX_OK;
+	in->user = name ? name : "byway";
+	in->uid = pw->pw_uid;
+	in->gid = pw->pw_gid;
+	return EX_OK;
+}
+
+static void
+print_list(struct json *j, const char *key, const char *const *list, size_t n)
+{
+	json_open(j, key, '[');
+	for (size_t i = 0; i < n; i++)
+		json_str(j, NULL, slice_str(list[i]));
+	json_close(j, ']');
+}
+
+static void
+say_done(struct init *in)
+{
+	struct cli *c = in->cli;
+	const char *option =
+	    strcmp(in->ini, "/etc/byway/byway.ini") == 0 ? "" : cli_print(c, " -c %s", in->ini);
+
+	if (c->json) {
+		struct json j = json_begin();
+
+		json_open(&j, NULL, '{');
+		json_str(&j, "config", slice_str(in->ini));
+		json_str(&j, "name", slice_str(in->name));
+		print_list(&j, "made", in->made, in->made_n);
+		print_list(&j, "kept", in->kept, in->kept_n);
+		json_close(&j, '}');
+		json_end(&j);
+		return;
+	}
+	for (size_t i = 0; i < in->made_n; i++)
+		printf("made  %s\n", in->made[i]);
+	for (size_t i = 0; i < in->kept_n; i++)
+		printf("kept  %s (it was there)\n", in->kept[i]);
+	printf("\nNext:\n"
+	       "  byway%s account add acme --plan pro --owner-verified yes\n"
+	       "  byway%s domain add acme.example --account acme\n"
+	       "  byway%s mailbox add alice@acme.example --generate\n"
+	       "  byway%s config check\n"
+	       "  bywayd%s\n"
+	       "Native mail needs an [mta NAME] in %s; or give the account a provider of its own:\n"
+	       "  byway%s profile add acme/provider --host smtp.provider.example --username LOGIN\n"
+	       "  byway%s route set acme provider\n",
+	    option, option, option, option, option, in->ini, option, option);
+	printf("Keep a copy of %s: without it no stored credential can be opened.\n", in->vault);
+}
+
+int
+cmd_init(struct cli *c)
+{
+	struct init in = { .cli = c, .dir = cli_value(c, "dir") };
+	bool elsewhere = in.dir != NULL;
+	int status = find_user(&in);
+
+	in.dir = in.dir ? in.dir : "/etc/byway";
+	in.state = cli_value(c, "state") ? cli_value(c, "state")
+	    : elsewhere                  ? in.dir
+	                                 : "/var/lib/byway";
+	in.name = cli_value(c, "name") ? cli_value(c, "name") : host_name(c);
+	if (status != EX_OK)
+		return status;
+	if (!crypto_init())
+		return cli_fail(c, EX_SOFTWARE, "the cryptographic library did not start");
+	in.dir = absolute(c, in.dir);
+	in.state = absolute(c, in.state);
+	status = make_folder(&in, in.dir, 0750);
+	if (status == EX_OK)
+		status = make_folder(&in, in.state, 0750);
+	if (status != EX_OK)
+		return status;
+	in.ini = cli_print(c, "%s/byway.ini", in.dir);
+	in.chain = cli_print(c, "%s/relay.crt", in.dir);
+	in.key = cli_print(c, "%s/relay.key", in.dir);
+	in.vault = cli_print(c, "%s/vault.key", in.dir);
+	in.database = cli_print(c, "%s/directory.db", in.state);
+	/* The state's folder is the daemon's: SQLite makes files beside the database. */
+	status = strcmp(in.dir, in.state) == 0 ? EX_OK : give_away(&in, in.state, in.uid);
+	if (status == EX_OK)
+		status = make_ini(&in);
+	if (status == EX_OK)
+		status = make_certificate(&in);
+	if (status == EX_OK)
+		status = make_vault(&in);
+	if (status == EX_OK)
+		status = make_database(&in);
+	if (status == EX_OK)
+		say_done(&in);
+	return status;
+}

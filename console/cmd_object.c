@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console/commands.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "console/ask.h"
+#include "console/file.h"
+
+/*
+ * byway KIND add, list, show, set, remove: the same five for all that a struct kind tells of
+ */
+
+enum { WRONG_MAX = 16 * 1024 };
+
+/* The command's options as texts of an object named KEY. */
+static struct object *
+said(struct cli *c, const struct kind *k, const char *key)
+{
+	struct object *o = cli_alloc(c, sizeof(*o));
+
+	o->kind = k;
+	o->key = key;
+	for (size_t i = 0; k->fields[i].name; i++)
+		if (k->fields[i].option)
+			o->values[i] = cli_value(c, k->fields[i].option);
+	return o;
+}
+
+/* A certificate is named by its file on the command line. */
+static int
+read_files(struct cli *c, struct object *o)
+{
+	for (size_t i = 0; o->kind->fields[i].name; i++) {
+		const char *why = NULL;
+
+		if (o->kind->fields[i].type != FIELD_PEM || !o->values[i] || !*o->values[i])
+			continue;
+		o->values[i] = file_read(c, o->values[i], &why);
+		if (why)
+			return cli_fail(c, EX_NOINPUT, "--%s: %s", o->kind->fields[i].option, why);
+	}
+	return EX_OK;
+}
+
+static int
+wrong_values(struct cli *c, const struct text *wrong)
+{
+	struct slice rest = text_slice(wrong);
+	struct slice first = slice_cut(&rest, '\n');
+
+	if (rest.n == 0)
+		return cli_usage(c, "%.*s", SLICE_FMT(first));
+	return cli_fail_lines(c, EX_USAGE, text_slice(wrong),
+	    "nothing was done (see byway %s --help)", c->command->words);
+}
+
+static void
+print_object(struct cli *c, const struct object *o)
+{
+	const struct kind *k = o->kind;
+	int wide = (int)strlen(k->key_json);
+
+	for (const struct field *f = k->fields; f->name; f++)
+		if ((int)strlen(f->name) > wide)
+			wide = (int)strlen(f->name);
+	out_pair(c, wide, k->key_json, o->key);
+	for (size_t i = 0; k->fields[i].name; i++)
+		out_pair(c, wide, k->fields[i].name, field_brief(c, &k->fields[i], o->values[i]));
+}
+
+/* Admin's sentence, behind what it is about where it does not say that itself. */
+static int
+fail_for(struct store *s, const struct kind *k, const char *key, enum admin_result r)
+{
+	const char *why = admin_why(s->admin);
+
+	if (strcasestr(why, key))
+		return store_fail(s, r);
+	return cli_fail(s->cli, store_status(r), "%s %s: %s", k->name, key, why);
+}
+
+/* The row of KEY as the directory now has it. */
+static int
+read_back(struct store *s, const struct kind *k, const char *key, struct object **o_r)
+{
+	void *row = cli_alloc(s->cli, k->size);
+	enum admin_result r = k->get(s, key, row);
+
+	if (r != ADMIN_OK)
+		return fail_for(s, k, key, r);
+	*o_r = object_of(s->cli, k, row);
+	return EX_OK;
+}
+
+/* ---- add --------------------------------------------------------------------------------------- */
+
+/* One transaction around a row and its password. */
+static enum admin_result
+write_row(struct store *s, const struct kind *k, bool adds, const void *row,
+    const struct credential *cred)
+{
+	enum admin_result r = admin_begin(s->admin);
+
+	if (r != ADMIN_OK)
+		return r;
+	r = adds ? k->add(s, row, cred) : k->set(s, row, cred);
+	return r == ADMIN_OK ? admin_commit(s->admin) : r;
+}
+
+static int
+say_written(struct store *s, const struct kind *k, const char *key, const char *done,
+    const struct credential *cred)
+{
+	struct cli *c = s->cli;
+	struct object *o = NULL;
+	int status = read_back(s, k, key, &o);
+
+	if (status != EX_OK)
+		return status;
+	if (c->json) {
+		struct json j = json_begin();
+
+		json_open(&j, NULL, '{');
+		json_str(&j, "done", slice_str(done));
+		object_json(&j, k->name, o);
+		if (cred->machine)
+			json_str(&j, "password", secret_peek(&cred->plain));
+		json_close(&j, '}');
+		json_end(&j);
+		return EX_OK;
+	}
+	printf("%s %s %s\n", k->name, o->key, done);
+	if (cred->machine)
+		printf("password: %.*s (shown this once)\n", SLICE_FMT(secret_peek(&cred->plain)));
+	return EX_OK;
+}
+
+static bool
+needs_vault(const struct kind *k, const struct credential *cred)
+{
+	return cred->given && (k->password == KIND_SEALED || cred->machine);
+}
+
+static int
+open_for(struct cli *c, const struct kind *k, struct credential *cred, struct store *s)
+{
+	int status = store_open(c, STORE_DIRECTORY | (needs_vault(k, cred) ? STORE_VAULT : 0), s);
+
+	if (status == EX_OK && cred->given && k->password == KIND_HASHED)
+		status = ask_hash(s, cred);
+	if (status != EX_OK)
+		store_close(s);
+	return status;
+}
+
+/* A new mailbox needs a password; a profile where there is a user name. */
+static bool
+needs_password(const struct kind *k, const void *row)
+{
+	const struct admin_profile *p = row;
+
+	if (k->password == KIND_SEALED)
+		return p->username && *p->username;
+	return k->password == KIND_HASHED;
+}
+
+int
+cmd_add(struct cli *c)
+{
+	const struct kind *k = c->command->kind;
+	struct object *o = said(c, k, c->args[0]);
+	struct text wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX);
+	struct credential cred = { 0 };
+	struct store s = { 0 };
+	void *row = cli_alloc(c, k->size);
+	const char *why = k->set_key(c, row, o->key);
+	int status = read_files(c, o);
+
+	if (status != EX_OK)
+		return status;
+	if (why)
+		text_fmt(&wrong, "%s\n", why);
+	if (!object_fresh(c, o, row, "--", &wrong) || why)
+		return wrong_values(c, &wrong);
+	status = ask_password(c, needs_password(k, row), o->key, &cred);
+	if (status == EX_OK)
+		status = open_for(c, k, &cred, &s);
+	if (status == EX_OK) {
+		enum admin_result r = write_row(&s, k, true, row, &cred);
+
+		status = r == ADMIN_OK ? say_written(&s, k, o->key, "added", &cred)
+		                       : fail_for(&s, k, o->key, r);
+		store_close(&s);
+	}
+	credential_fini(&cred);
+	return status;
+}
+
+/* ---- set --------------------------------------------------------------------------------------- */
+
+static bool
+says_nothing(const struct object *o)
+{
+	for (size_t i = 0; o->kind->fields[i].name; i++)
+		if (o->values[i])
+			return false;
+	return true;
+}
+
+/* True where a stored password cannot stay: it is bound to host, port and TLS mode. */
+static bool
+moves_credential(const struct object *was, const struct object *now)
+{
+	static const char *const bound[] = { "host", "port", "tls", NULL };
+	const struct kind *k = was->kind;
+
+	for (size_t i = 0; k->password == KIND_SEALED && k->fields[i].name; i++)
+		for (size_t b = 0; bound[b]; b++)
+			if (strcmp(k->fields[i].name, bound[b]) == 0 &&
+			    !field_same(&k->fields[i], was->values[i], now->values[i]))
+				return true;
+	return false;
+}
+
+static bool
+has_password(const struct object *o)
+{
+	for (size_t i = 0; o->kind->fields[i].name; i++)
+		if (strcmp(o->kind->fields[i].name, "has_password") == 0)
+			return strcmp(o->values[i], "yes") == 0;
+	return false;
+}
+
+static int
+set_row(struct store *s, struct object *o, void *row, struct credential *cred)
+{
+	struct cli *c = s->cli;
+	struct text wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX);
+	struct object *was = object_of(c, o->kind, row);
+	enum admin_result r;
+	int status;
+
+	if (!object_read(c, o, row, "--", &wrong))
+		return wrong_values(c, &wrong);
+	if (!cred->given && has_password(was) && moves_credential(was, object_of(c, o->kind, row))) {
+		cli_note(c,
+		    "The stored password is bound to the server: it is needed again for the new one.");
+		status = ask_password(c, true, o->key, cred);
+		if (status != EX_OK)
+			return status;
+	}
+	r = write_row(s, o->kind, false, row, cred);
+	return r == ADMIN_OK ? say_written(s, o->kind, o->key, "changed", cred)
+	                     : fail_for(s, o->kind, o->key, r);
+}
+
+int
+cmd_set(struct cli *c)
+{
+	const struct kind *k = c->command->kind;
+	struct object *o = said(c, k, c->args[0]);
+	struct credential cred = { 0 };
+	struct store s = { 0 };
+	void *row = cli_alloc(c, k->size);
+	int status = read_files(c, o);
+
+	if (status != EX_OK)
+		return status;
+	if (says_nothing(o) && !ask_has_password(c))
+		return cli_usage(c, "nothing was said that is to change");
+	status = ask_password(c, false, o->key, &cred);
+	/* The vault also where a password may be asked for. */
+	if (status == EX_OK)
+		status = store_open(c,
+		    STORE_DIRECTORY |
+		        (k->password == KIND_SEALED || needs_vault(k, &cred) ? STORE_VAULT : 0),
+		    &s);
+	if (status != EX_OK) {
+		credential_fini(&cred);
+		return status;
+	}
+	if (cred.given && k->password == KIND_HASHED)
+		status = ask_hash(&s, &cred);
+	if (status == EX_OK) {
+		enum admin_result r = k->get(&s, o->key, row);
+
+		status = r == ADMIN_OK ? set_row(&s, o, row, &cred) : fail_for(&s, k, o->key, r);
+	}
+	store_close(&s);
+	credential_fini(&cred);
+	return status;
+}
+
+int
+cmd_passwd(struct cli *c)
+{
+	const struct kind *k = c->command->kind;
+	const char *key = c->args[0];
+	struct credential cred = { 0 };
+	struct store s = { 0 };
+	void *row = cli_alloc(c, k->size);
+	int status = ask_password(c, true, key, &cred);
+
+	if (status == EX_OK)
+		status = open_for(c, k, &cred, &s);
+	if (status == EX_OK) {
+		enum admin_result r = k->get(&s, key, row);
+
+		if (r == ADMIN_OK)
+			r = write_row(&s, k, false, row, &cred);
+		status = r == ADMIN_OK ? say_written(&s, k, key, "has a new password", &cred)
+		                       : fail_for(&s, k, key, r);
+		store_close(&s);
+	}
+	credential_fini(&cred);
+	return status;
+}
+
+/* ---- show, list -------------------------------------------------------------------------------- */
+
+int
+cmd_show(struct cli *c)
+{
+	struct object *o = NULL;
+	struct store s;
+	int status = store_open(c, STORE_DIRECTORY, &s);
+
+	if (status != EX_OK)
+		return status;
+	status = read_back(&s, c->command->kind, c->args[0], &o);
+	if (status == EX_OK && c->json) {
+		struct json j = json_begin();
+
+		object_json(&j, NULL, o);
+		json_end(&j);
+	} else if (status == EX_OK) {
+		print_object(c, o);
+	}
+	store_close(&s);
+	return status;
+}
+
+struct listing {
+	struct cli *cli;
+	const struct kind *kind;
+	struct json json;
+	struct table table;
+};
+
+static bool
+on_listed(void *ctx, const void *row)
+{
+	struct listing *l = ctx;
+	struct object *o = object_of(l->cli, l->kind, row);
+	const char *cells[TABLE_COLUMNS_MAX] = { o->key };
+	size_t n = 1;
+
+	if (l->cli->json) {
+		object_json(&l->json, NULL, o);
+		return true;
+	}
+	for (size_t i = 0; l->kind->fields[i].name; i++)
+		if (l->kind->fields[i].flags & FIELD_LISTED)
+			cells[n++] = field_brief(l->cli, &l->kind->fields[i], o->values[i]);
+	table_row(&l->table, cells);
+	return true;
+}
+
+static const char *const *
+listed_titles(struct cli *c, const struct kind *k)
+{
+	const char **titles = cli_alloc(c, (TABLE_COLUMNS_MAX + 1) * sizeof(*titles));
+	size_t n = 0;
+
+	titles[n++] = k->key_json;
+	for (const struct field *f = k->fields; f->name; f++)
+		if (f->flags & FIELD_LISTED)
+			titles[n++] = f->name;
+	assert(n <= TABLE_COLUMNS_MAX);
+	return titles;
+}
+
+int
+cmd_list(struct cli *c)
+{
+	const struct kind *k = c->command->kind;
+	struct listing l = { .cli = c, .kind = k, .json = json_begin() };
+	const char *account = k->of_account ? cli_value(c, "account") : NULL;
+	struct store s;
+	int status = store_open(c, STORE_DIRECTORY, &s);
+	enum admin_result r = ADMIN_OK;
+
+	if (status != EX_OK)
+		return status;
+	if (account) {
+		void *row = cli_alloc(c, kind_account.size);
+
+		r = kind_account.get(&s, account, row);
+	}
+	if (r != ADMIN_OK) {
+		status = store_fail(&s, r);
+		store_close(&s);
+		return status;
+	}
+	l.table = table_begin(c, listed_titles(c, k));
+	if (c->json)
+		json_open(&l.json, NULL, '[');
+	r = k->each(&s, account, on_listed, &l);
+	if (c->json) {
+		json_close(&l.json, ']');
+		json_end(&l.json);
+	}
+	if (r != ADMIN_OK)
+		status = store_fail(&s, r);
+	else if (!c->json && l.table.rows == 0)
+		cli_note(c, "There are no %s%s%s.", k->plural, account ? " of account " : " yet",
+		    account ? account : "");
+	else
+		table_end(&l.table);
+	store_close(&s);
+	return status;
+}
+
+/* ---- remove ------------------------------------------------------------------------------------ */
+
+int
+cmd_remove(struct cli *c)
+{
+	const struct kind *k = c->command->kind;
+	bool whole = cli_has(c, "whole");
+	struct object *o = NULL;
+	struct store s;
+	int status = store_open(c, STORE_DIRECTORY, &s);
+
+	if (status != EX_OK)
+		return status;
+	status = read_back(&s, k, c->args[0], &o);
+	if (status == EX_OK && !cli_has(c, "yes") && ask_can(c) &&
+	    !ask_yes(c,
+	        cli_print(c, "Remove %s %s%s%s?", k->name, o->key, whole ? " with " : "",
+	            whole ? k->parts : "")))
+		status = cli_fail(c, EX_UNAVAILABLE, "nothing was removed");
+	if (status == EX_OK) {
+		enum admin_result r = k->remove(&s, o->key, whole);
+
+		if (r == ADMIN_IN_USE && k->parts && !whole)
+			status = cli_fail(c, store_status(r), "%s %s: %s; --whole removes it with %s",
+			    k->name, o->key, admin_why(s.admin), k->parts);
+		else if (r != ADMIN_OK)
+			status = fail_for(&s, k, o->key, r);
+		else if (c->json)
+			printf("{\"done\": \"removed\", \"kind\": \"%s\"}\n", k->name);
+		else
+			printf("%s %s removed\n", k->name, o->key);
+	}
+	store_close(&s);
+	return status;
+}

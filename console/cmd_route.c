@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console/commands.h"
+
+#include <stdio.h>
+
+/*
+ * byway route: where the mail of an account, or of one of its domains, goes
+ *
+ * A target is the name of a domain or of an account; where both exist, account:NAME and domain:NAME tell them apart.
+ */
+
+struct target {
+	const struct kind *kind; /* kind_account or kind_domain */
+	const struct object *o;
+};
+
+static const char *
+text_of(const struct object *o, const char *name)
+{
+	for (size_t i = 0; o->kind->fields[i].name; i++)
+		if (strcmp(o->kind->fields[i].name, name) == 0)
+			return o->values[i];
+	return "";
+}
+
+static const struct object *
+look_up(struct store *s, const struct kind *k, const char *key, enum admin_result *r)
+{
+	void *row = cli_alloc(s->cli, k->size);
+
+	*r = k->get(s, key, row);
+	return *r == ADMIN_OK ? object_of(s->cli, k, row) : NULL;
+}
+
+static int
+find_target(struct store *s, const char *name, struct target *t)
+{
+	struct cli *c = s->cli;
+	bool account_only = strncmp(name, "account:", 8) == 0;
+	bool domain_only = strncmp(name, "domain:", 7) == 0;
+	const char *bare = account_only ? name + 8 : domain_only ? name + 7 : name;
+	enum admin_result r = ADMIN_MISSING;
+	const struct object *domain = account_only ? NULL : look_up(s, &kind_domain, bare, &r);
+
+	if (r == ADMIN_BUSY || r == ADMIN_FAILED)
+		return store_fail(s, r);
+
+	const struct object *account = domain_only ? NULL : look_up(s, &kind_account, bare, &r);
+
+	if (r == ADMIN_BUSY || r == ADMIN_FAILED)
+		return store_fail(s, r);
+	if (domain && account)
+		return cli_usage(c, "%s is a domain and an account: say domain:%s or account:%s",
+		    bare, bare, bare);
+	if (!domain && !account)
+		return cli_fail(c, EX_NOUSER, "there is no %s %s",
+		    account_only      ? "account"
+		        : domain_only ? "domain"
+		                      : "account or domain",
+		    bare);
+	t->o = domain ? domain : account;
+	t->kind = domain ? &kind_domain : &kind_account;
+	return EX_OK;
+}
+
+/* Where mail goes in the end: the domain's own route, else the account's, else native where the plan can send. */
+static const char *
+effective(struct store *s, const struct object *account, const struct object *domain)
+{
+	enum admin_result r;
+	const struct object *plan;
+
+	if (domain && strcmp(text_of(domain, "route"), "inherit") != 0)
+		return text_of(domain, "route");
+	if (strcmp(text_of(account, "route"), "inherit") != 0)
+		return text_of(account, "route");
+	plan = look_up(s, &kind_plan, text_of(account, "plan"), &r);
+	return plan && strcmp(text_of(plan, "can_send"), "no") == 0 ? "nowhere" : "native";
+}
+
+static const struct object *
+account_of(struct store *s, const struct target *t, enum admin_result *r)
+{
+	*r = ADMIN_OK;
+	return t->kind == &kind_account ? t->o
+	                                : look_up(s, &kind_account, text_of(t->o, "account"), r);
+}
+
+static void
+route_json(struct json *j, struct store *s, const struct object *account, const struct object *domain)
+{
+	const struct object *o = domain ? domain : account;
+
+	json_open(j, NULL, '{');
+	json_str(j, "account", slice_str(account->key));
+	if (domain)
+		json_str(j, "domain", slice_str(domain->key));
+	else
+		json_null(j, "domain");
+	json_str(j, "route", slice_str(text_of(o, "route")));
+	json_str(j, "fallback", slice_str(text_of(o, "fallback")));
+	json_str(j, "effective", slice_str(effective(s, account, domain)));
+	json_close(j, '}');
+}
+
+static int
+say_route(struct store *s, const char *name)
+{
+	struct cli *c = s->cli;
+	struct target t = { 0 };
+	int status = find_target(s, name, &t);
+	enum admin_result r;
+
+	if (status != EX_OK)
+		return status;
+
+	const struct object *account = account_of(s, &t, &r);
+	const struct object *domain = t.kind == &kind_domain ? t.o : NULL;
+
+	if (!account)
+		return store_fail(s, r);
+	if (c->json) {
+		struct json j = json_begin();
+
+		route_json(&j, s, account, domain);
+		json_end(&j);
+		return EX_OK;
+	}
+	enum { WIDE = 9 };
+	out_pair(c, WIDE, t.kind->name, t.o->key);
+	out_pair(c, WIDE, "route", text_of(t.o, "route"));
+	out_pair(c, WIDE, "fallback", text_of(t.o, "fallback"));
+	out_pair(c, WIDE, "effective", effective(s, account, domain));
+	return EX_OK;
+}
+
+int
+cmd_route_show(struct cli *c)
+{
+	struct store s;
+	int status = store_open(c, STORE_DIRECTORY, &s);
+
+	if (status != EX_OK)
+		return status;
+	status = say_route(&s, c->args[0]);
+	store_close(&s);
+	return status;
+}
+
+/* ---- list -------------------------------------------------------------------------------------- */
+
+struct listing {
+	struct store *store;
+	struct json json;
+	struct table table;
+	const struct object *account;
+	const struct object **accounts;
+	size_t n, cap;
+};
+
+static void
+list_one(struct listing *l, const struct object *domain)
+{
+	struct cli *c = l->store->cli;
+	const struct object *o = domain ? domain : l->account;
+
+	if (c->json) {
+		route_json(&l->json, l->store, l->account, domain);
+		return;
+	}
+	table_row(&l->table,
+	    (const char *[]){ l->account->key, domain ? domain->key : "", text_of(o, "route"),
+	        text_of(o, "fallback"), effective(l->store, l->account, domain) });
+}
+
+static bool
+on_account(void *ctx, const void *row)
+{
+	struct listing *l = ctx;
+	struct cli *c = l->store->cli;
+
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? l->cap * 2 : 64;
+		const struct object **more = cli_alloc(c, cap * sizeof(*more));
+
+		if (l->n > 0)
+			memcpy(more, l->accounts, l->n * sizeof(*more));
+		l->accounts = more;
+		l->cap = cap;
+	}
+	l->accounts[l->n++] = object_of(c, &kind_account, row);
+	return true;
+}
+
+static bool
+on_domain(void *ctx, const void *row)
+{
+	struct listing *l = ctx;
+
+	list_one(l, object_of(l->store->cli, &kind_domain, row));
+	return true;
+}
+
+int
+cmd_route_list(struct cli *c)
+{
+	static const char *const titles[] = { "account", "domain", "route", "fallback", "effective",
+		NULL };
+	struct store s;
+	int status = store_open(c, STORE_DIRECTORY, &s);
+	struct listing l = { .store = &s, .json = json_begin(), .table = table_begin(c, titles) };
+	enum admin_result r;
+
+	if (status != EX_OK)
+		return status;
+	r = kind_account.each(&s, NULL, on_account, &l);
+	if (c->json)
+		json_open(&l.json, NULL, '[');
+	for (size_t i = 0; i < l.n && r == ADMIN_OK; i++) {
+		l.account = l.accounts[i];
+		list_one(&l, NULL);
+		r = kind_domain.each(&s, l.account->key, on_domain, &l);
+	}
+	if (c->json) {
+		json_close(&l.json, ']');
+		json_end(&l.json);
+	}
+	table_end(&l.table);
+	if (r != ADMIN_OK)
+		status = store_fail(&s, r);
+	else if (l.n == 0)
+		cli_note(c, "There are no accounts yet.");
+	store_close(&s);
+	return status;
+}
+
+/* ---- set, remove ------------------------------------------------------------------------------- */
+
+static int
+change(struct cli *c, const char *name, const char *route, const char *fallback)
+{
+	struct target t = { 0 };
+	struct store s;
+	int status = store_open(c, STORE_DIRECTORY, &s);
+	void *row;
+	struct object *o;
+	char mem[1024];
+	struct text wrong = text_over(mem, sizeof(mem));
+
+	if (status != EX_OK)
+		return status;
+	status = find_target(&s, name, &t);
+	if (status != EX_OK) {
+		store_close(&s);
+		return status;
+	}
+	row = cli_alloc(c, t.kind->size);
+	o = cli_alloc(c, sizeof(*o));
+	*o = *t.o;
+	for (size_t i = 0; t.kind->fields[i].name; i++) {
+		if (t.kind->fields[i].type == FIELD_ROUTE)
+			o->values[i] = route;
+		if (t.kind->fields[i].type != FIELD_FALLBACK)
+			continue;
+		if (fallback)
+			o->values[i] = fallback;
+		else if (field_same(&t.kind->fields[i], o->values[i], route))
+			o->values[i] = "none"; /* it was where to go next */
+	}
+
+	const char *why = t.kind->set_key(c, row, o->key);
+
+	if (why || !object_read(c, o, row, "", &wrong)) {
+		status = cli_usage(c, "%.*s", (int)strcspn(mem, "\n"), why ? why : mem);
+	} else {
+		enum admin_result r = t.kind->set(&s, row, NULL);
+
+		if (r == ADMIN_OK && !c->json)
+			printf("route of %s %s changed\n", t.kind->name, o->key);
+		status = r == ADMIN_OK ? say_route(&s, name) : store_fail(&s, r);
+	}
+	store_close(&s);
+	return status;
+}
+
+int
+cmd_route_set(struct cli *c)
+{
+	return change(c, c->args[0], c->args[1], cli_value(c, "fallback"));
+}
+
+int
+cmd_route_remove(struct cli *c)
+{
+	return change(c, c->args[0], "inherit", "none");
+}

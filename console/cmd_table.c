@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console/commands.h"
+
+/*
+ * The one table of commands. Rows of a family stand together.
+ */
+
+static const struct cli_option of_init[] = {
+	{ "dir", "DIR", "where the configuration and the keys go (default /etc/byway)" },
+	{ "state", "DIR",
+	    "where the directory's database goes (default /var/lib/byway, or DIR if --dir is given)" },
+	{ "name", "HOST", "the relay's host name (default this machine's)" },
+	{ "listen", "LIST",
+	    "addresses for clients that speak STARTTLS, with commas between; without a port: 25, 587, 2525 (and 465 with TLS)" },
+	{ "listen-tls", "LIST", "addresses for clients that speak TLS at once; without a port: 465" },
+	{ "control", "PATH", "the daemon's control socket (default /run/byway/control.sock)" },
+	{ "user", "USER",
+	    "who the daemon becomes (default byway, where root runs this and there is such a user)" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_account_list[] = {
+	{ "account", "ACCOUNT", "of this account only" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_remove[] = {
+	{ "yes", NULL, "do not ask" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_remove_whole[] = {
+	{ "whole", NULL, "with all that hangs on it" },
+	{ "yes", NULL, "do not ask" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_route[] = {
+	{ "fallback", "ROUTE",
+	    "where mail goes that the route could not take: native, a profile, or none; not said: as it was" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_export[] = {
+	{ "brief", NULL, "leave out what a new row would have anyway" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_apply[] = {
+	{ "dry-run", NULL, "show the difference and change nothing" },
+	{ "prune", NULL, "remove what the file does not name (plans only if it names any)" },
+	{ "passwords", NULL, "set the file's passwords for those that have one already, too" },
+	{ "generate", NULL,
+	    "make passwords for new mailboxes that the file gives none, and print them once" },
+	{ "yes", NULL, "do not ask" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_print[] = {
+	{ "changed", NULL, "only what is not the default" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_status[] = {
+	{ "all", NULL, "counters that are zero, too" },
+	{ NULL, NULL, NULL },
+};
+
+static const char words_apply[] =
+    "Each section is one row: [plan NAME], [account NAME], [profile ACCOUNT/NAME], [domain NAME], [mailbox ADDRESS], "
+    "[ip NETWORK]; its keys are the options of `byway KIND add` with _ for -. What a section does not say stays as it is, or is the "
+    "default in a new row. The difference is shown first: + added, ~ changed, - removed (with --prune only); at a terminal you are "
+    "asked. All of it is one transaction; applying the same file again changes nothing. A mailbox may have password_file = PATH or "
+    "password_hash = HASH (see byway password), a profile password_file = PATH; they count where there is no password yet.";
+
+#define NEW(of, key_, summary_, details_, example_, ...)                                         \
+	{                                                                                        \
+#of " add", key_, 1, 1, cmd_add, summary_, details_, example_, NULL, &kind_##of, \
+		    true, true, __VA_ARGS__                                                      \
+	}
+#define CHANGE(of, key_, summary_, details_, example_, ...)                                      \
+	{                                                                                        \
+#of " set", key_, 1, 1, cmd_set, summary_, details_, example_, NULL, &kind_##of, \
+		    true, false, __VA_ARGS__                                                     \
+	}
+#define SHOW(of, key_, summary_, example_)                                                     \
+	{                                                                                      \
+#of " show", key_, 1, 1, cmd_show, summary_, NULL, example_, NULL, &kind_##of, \
+		    false, false, false, false                                                 \
+	}
+#define LIST(of, options_, summary_, example_)                                                   \
+	{                                                                                        \
+#of " list", "", 0, 0, cmd_list, summary_, NULL, example_, options_, &kind_##of, \
+		    false, false, false, false                                                   \
+	}
+#define REMOVE(of, key_, options_, summary_, example_)                                     \
+	{                                                                                  \
+#of " remove", key_, 1, 1, cmd_remove, summary_, NULL, example_, options_, \
+		    &kind_##of, false, false, false, false                                 \
+	}
+#define PLAIN(words_, args_, min_, max_, run_, options_, summary_, details_, example_)         \
+	{                                                                                      \
+		words_, args_, min_, max_, run_, summary_, details_, example_, options_, NULL, \
+		    false, false, false, false                                                 \
+	}
+
+const struct cli_command cli_commands[] = {
+	PLAIN("init", "", 0, 0, cmd_init, of_init,
+	    "Makes a new installation: configuration, certificate, keys, directory.",
+	    "The certificate is self-signed (ECDSA, for HOST, localhost and the loopback addresses): put your own in its place. "
+	    "Nothing that is there already is overwritten.",
+	    "byway init --name relay.example.net\n"
+	    "byway init --dir ~/byway --listen 127.0.0.1:2525 --listen-tls 127.0.0.1:8465 --control ~/byway/control.sock"),
+
+	NEW(account, "ACCOUNT", "Adds an account.", NULL,
+	    "byway account add acme --plan pro --owner-email owner@acme.example --owner-verified yes",
+	    false, false),
+	LIST(account, NULL, "Lists the accounts.", "byway account list"),
+	SHOW(account, "ACCOUNT", "Shows an account.", "byway account show acme --json"),
+	CHANGE(account, "ACCOUNT",
+	    "Changes an account; it counts from the next message of sessions that are open.", NULL,
+	    "byway account set acme --state suspended_billing", false, false),
+	REMOVE(account, "ACCOUNT", of_remove_whole, "Removes an account.",
+	    "byway account remove acme --whole"),
+
+	NEW(mailbox, "ADDRESS", "Adds a mailbox, which may log in.",
+	    "Its domain must be there; the account is the domain's.",
+	    "byway mailbox add alice@acme.example --generate\n"
+	    "byway mailbox add bob@acme.example --password-stdin < bob.password",
+	    true, true),
+	LIST(mailbox, of_account_list, "Lists the mailboxes.", "byway mailbox list --account acme"),
+	SHOW(mailbox, "ADDRESS", "Shows a mailbox.", "byway mailbox show alice@acme.example"),
+	CHANGE(mailbox, "ADDRESS", "Changes a mailbox.", NULL,
+	    "byway mailbox set alice@acme.example --state paused_admin", true, true),
+	{ "mailbox passwd", "ADDRESS", 1, 1, cmd_passwd, "Gives a mailbox a new password.",
+	    "Without an option it is asked for at the terminal, twice. The old one stops working within a minute everywhere.",
+	    "byway mailbox passwd alice@acme.example", NULL, &kind_mailbox, false, false, true, true },
+	REMOVE(mailbox, "ADDRESS", of_remove, "Removes a mailbox.",
+	    "byway mailbox remove bob@acme.example"),
+
+	NEW(domain, "DOMAIN", "Adds a domain to an account.", NULL,
+	    "byway domain add acme.example --account acme", false, false),
+	LIST(domain, of_account_list, "Lists the domains.", "byway domain list --account acme"),
+	SHOW(domain, "DOMAIN", "Shows a domain.", "byway domain show acme.example"),
+	CHANGE(domain, "DOMAIN", "Changes a domain.", NULL,
+	    "byway domain set acme.example --verified yes", false, false),
+	REMOVE(domain, "DOMAIN", of_remove_whole, "Removes a domain.",
+	    "byway domain remove acme.example --whole"),
+
+	NEW(profile, "ACCOUNT/PROFILE", "Adds an upstream of an account's own, with its credentials.",
+	    "The password is sealed and never shown again. It is bound to host, port and TLS mode: who changes those says it again.",
+	    "byway profile add acme/provider --host smtp.provider.example --username acme-relay\n"
+	    "byway profile add acme/provider --host smtp.provider.example --port 465 --username acme-relay --password-stdin < secret",
+	    true, false),
+	LIST(profile, of_account_list, "Lists the profiles.", "byway profile list --account acme"),
+	SHOW(profile, "ACCOUNT/PROFILE", "Shows a profile; of its password only when it was set.",
+	    "byway profile show acme/provider"),
+	CHANGE(profile, "ACCOUNT/PROFILE", "Changes a profile.", NULL,
+	    "byway profile set acme/provider --max-connections 5", true, false),
+	{ "profile passwd", "ACCOUNT/PROFILE", 1, 1, cmd_passwd, "Gives a profile a new password.",
+	    NULL, "byway profile passwd acme/provider", NULL, &kind_profile, false, false, true,
+	    false },
+	REMOVE(profile, "ACCOUNT/PROFILE", of_remove, "Removes a profile that no route names.",
+	    "byway profile remove acme/provider"),
+
+	PLAIN("route set", "ACCOUNT|DOMAIN ROUTE", 2, 2, cmd_route_set, of_route,
+	    "Says where the mail of an account or of a domain goes: native, inherit, or the name of a profile.",
+	    "inherit means: a domain does as its account, an account sends natively where its plan can send.",
+	    "byway route set acme provider --fallback native\nbyway route set acme.example native"),
+	PLAIN("route add", "ACCOUNT|DOMAIN ROUTE", 2, 2, cmd_route_set, of_route,
+	    "The same as route set.", NULL, "byway route add acme provider"),
+	PLAIN("route list", "", 0, 0, cmd_route_list, NULL,
+	    "Lists all routes, with what they come to.", NULL, "byway route list"),
+	PLAIN("route show", "ACCOUNT|DOMAIN", 1, 1, cmd_route_show, NULL,
+	    "Shows one route, with what it comes to.", NULL, "byway route show acme.example"),
+	PLAIN("route remove", "ACCOUNT|DOMAIN", 1, 1, cmd_route_remove, NULL,
+	    "Takes a route and its fallback back: inherit, none.", NULL,
+	    "byway route remove acme.example"),
+
+	NEW(ip, "NETWORK", "Lets an address or a network send without login, for an account.", NULL,
+	    "byway ip add 192.0.2.0/24 --account acme", false, false),
+	LIST(ip, of_account_list, "Lists the IP identities.", "byway ip list"),
+	SHOW(ip, "NETWORK", "Shows an IP identity.", "byway ip show 192.0.2.0/24"),
+	CHANGE(ip, "NETWORK", "Changes an IP identity.", NULL,
+	    "byway ip set 192.0.2.0/24 --state blocked", false, false),
+	REMOVE(ip, "NETWORK", of_remove, "Removes an IP identity.", "byway ip remove 192.0.2.0/24"),
+
+	NEW(plan, "PLAN", "Adds a plan.", "nano, starter, pro and agency come with the directory.",
+	    "byway plan add club --account-day 3000 --account-hour 300 --recipients 200", false,
+	    false),
+	LIST(plan, NULL, "Lists the plans.", "byway plan list"),
+	SHOW(plan, "PLAN", "Shows a plan.", "byway plan show pro"),
+	CHANGE(plan, "PLAN", "Changes a plan for all its accounts, at once; no count is reset.",
+	    NULL, "byway plan set pro --account-hour 2000", false, false),
+	REMOVE(plan, "PLAN", of_remove, "Removes a plan that no account has.",
+	    "byway plan remove club"),
+
+	PLAIN("export", "[FILE]", 0, 1, cmd_export, of_export,
+	    "Writes the whole directory, passwords aside, as the file that apply reads.", NULL,
+	    "byway export directory.ini"),
+	PLAIN("apply", "FILE", 1, 1, cmd_apply, of_apply, "Makes the directory as a file says.",
+	    words_apply, "byway apply directory.ini --dry-run\nbyway export | byway apply -"),
+
+	PLAIN("config check", "", 0, 0, cmd_config_check, NULL,
+	    "Checks the configuration and the files that it names; tells all mistakes at once.",
+	    NULL, "byway config check -c /etc/byway/byway.ini"),
+	PLAIN("config print", "", 0, 0, cmd_config_print, of_print,
+	    "Prints the configuration that holds, secrets masked.", NULL,
+	    "byway config print --changed"),
+	PLAIN("config docs", "", 0, 0, cmd_config_docs, NULL,
+	    "Prints docs/CONFIG.md: every option of byway.ini.", NULL, "byway config docs"),
+
+	PLAIN("reload", "", 0, 0, cmd_reload, NULL,
+	    "Has the daemon read its configuration anew, and tells whether it did.",
+	    "If something is wrong with it, the old configuration goes on, the mistakes are told, and the exit status is 78.",
+	    "byway reload"),
+	PLAIN("status", "", 0, 0, cmd_status, of_status,
+	    "Shows how the daemon is: workers, sessions, counters.", NULL, "byway status --json"),
+	PLAIN("reopen", "", 0, 0, cmd_reopen, NULL,
+	    "Has the daemon open its log file anew, after it was moved away.", NULL, "byway reopen"),
+	PLAIN("drain", "", 0, 0, cmd_drain, NULL, "Ends the daemon when what is under way is done.",
+	    NULL, "byway drain"),
+
+	PLAIN("key list", "", 0, 0, cmd_key_list, NULL, "Lists the keys of the ring by their ids.",
+	    NULL, "byway key list"),
+	PLAIN("key rotate", "", 0, 0, cmd_key_rotate, NULL,
+	    "Adds a key and seals all credentials with it.",
+	    "The new key is added to the ring, the running daemon reads the ring, then everything is sealed anew, in one transaction. "
+	    "Machine-made mailbox passwords stay with the key that they were made under: keep old keys in the ring.",
+	    "byway key rotate"),
+	PLAIN("key reseal", "", 0, 0, cmd_key_reseal, NULL,
+	    "Seals what is not under the newest key anew: the second half of rotate.", NULL,
+	    "byway key reseal"),
+
+	{ "password", "", 0, 0, cmd_password,
+	    "Prints the hash of a password, for password_hash in the file of apply.",
+	    "The password is read from standard input, or asked for.",
+	    "byway password < alice.password", NULL, NULL, false, false, true, false },
+	PLAIN("docs", "[markdown|man|bash]", 0, 1, cmd_docs, NULL,
+	    "Prints docs/CONSOLE.md, the manual page, or the completion for bash, from the table of commands.",
+	    NULL, "byway docs bash > /etc/bash_completion.d/byway"),
+	{ 0 },
+};

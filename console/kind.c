@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console/kind.h"
+
+#include <assert.h>
+
+/* Accounts before what is theirs, profiles before the domains that route to them. */
+const struct kind *const kinds[] = { &kind_plan, &kind_account, &kind_profile, &kind_domain,
+	&kind_mailbox, &kind_ip, NULL };
+
+size_t
+kind_fields(const struct kind *k)
+{
+	size_t n = 0;
+
+	while (k->fields[n].name)
+		n++;
+	assert(n <= KIND_FIELDS_MAX);
+	return n;
+}
+
+const struct kind *
+kind_find(struct slice name)
+{
+	for (size_t i = 0; kinds[i]; i++)
+		if (slice_eq(name, slice_str(kinds[i]->name)))
+			return kinds[i];
+	return NULL;
+}
+
+size_t
+kind_options(const struct kind *k, bool adds, struct cli_option *options_r, size_t max)
+{
+	size_t n = 0;
+
+	for (const struct field *f = k->fields; f->name; f++) {
+		if ((f->flags & FIELD_OUT) || (!adds && (f->flags & FIELD_FIXED)))
+			continue;
+		assert(n < max);
+		options_r[n++] = (struct cli_option){ f->option, f->arg, f->help };
+	}
+	return n;
+}
+
+struct object *
+object_of(struct cli *c, const struct kind *k, const void *row)
+{
+	struct object *o = cli_alloc(c, sizeof(*o));
+
+	o->kind = k;
+	o->key = k->key_of(c, row);
+	for (size_t i = 0; k->fields[i].name; i++)
+		o->values[i] = field_write(c, &k->fields[i], row);
+	return o;
+}
+
+static void
+complain(struct text *wrong, const char *prefix, const char *name, const char *why)
+{
+	text_fmt(wrong, "%s%s: %s\n", prefix, name, why);
+}
+
+bool
+object_read(struct cli *c, const struct object *o, void *row, const char *prefix, struct text *wrong)
+{
+	bool good = true;
+	bool options = strcmp(prefix, "--") == 0;
+
+	for (size_t i = 0; o->kind->fields[i].name; i++) {
+		const struct field *f = &o->kind->fields[i];
+		const char *why = o->values[i] ? field_read(c, f, o->values[i], row) : NULL;
+
+		if (why)
+			complain(wrong, prefix, options ? f->option : f->name, why);
+		good = good && !why;
+	}
+	return good;
+}
+
+bool
+object_fresh(struct cli *c, const struct object *o, void *row, const char *prefix, struct text *wrong)
+{
+	const struct kind *k = o->kind;
+	bool good = true;
+	bool options = strcmp(prefix, "--") == 0;
+
+	for (size_t i = 0; k->fields[i].name; i++) {
+		const struct field *f = &k->fields[i];
+
+		if (f->flags & FIELD_OUT)
+			continue;
+		if (f->preset) {
+			const char *why = field_read(c, f, f->preset, row);
+
+			assert(!why);
+		} else if (!o->values[i]) {
+			complain(wrong, prefix, options ? f->option : f->name, "a new one needs it");
+			good = false;
+		}
+	}
+	good = object_read(c, o, row, prefix, wrong) && good;
+	if (good && k->settle)
+		k->settle(c, row, o->values);
+	return good;
+}
+
+void
+object_json(struct json *j, const char *key, const struct object *o)
+{
+	json_open(j, key, '{');
+	json_str(j, o->kind->key_json, slice_str(o->key));
+	for (size_t i = 0; o->kind->fields[i].name; i++)
+		if (o->values[i])
+			field_json(j, &o->kind->fields[i], o->values[i]);
+	json_close(j, '}');
+}
+
+void
+credential_fini(struct credential *cred)
+{
+	secret_fini(&cred->plain);
+	cred->given = false;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONSOLE_KIND_H
+#define CONSOLE_KIND_H
+
+/*
+ * kind - what the directory holds, told by fields: plans, accounts, domains, mailboxes, profiles, IP identities
+ *
+ * A kind is a list of fields and five functions over conf/admin.h. From it come the commands `byway KIND add|list|show|set|remove`, their options, their JSON, and the
+ * sections of export and apply. An object is a row as texts, so that any two can be compared.
+ *
+ * Owns:   nothing; objects are the cli's memory. A credential's secret is wiped by credential_fini().
+ * Errors: enum admin_result; the sentence is admin_why()'s.
+ */
+#include "conf/admin.h"
+#include "console/field.h"
+#include "console/store.h"
+
+enum { KIND_FIELDS_MAX = 24 };
+
+/* A password that is to be set. */
+struct credential {
+	bool given;
+	bool machine; /* we made it */
+	struct secret plain;
+	const char *hash; /* for mailboxes: made from PLAIN before the transaction, or from a file */
+};
+
+typedef bool kind_fn(void *ctx, const void *row);
+
+/* For the adapters from a kind's own callback. */
+struct visit {
+	kind_fn *fn;
+	void *ctx;
+};
+
+enum kind_password { KIND_NO_PASSWORD, KIND_HASHED, KIND_SEALED };
+
+struct kind {
+	const char *name, *plural;
+	const char *key;      /* what names one: "ADDRESS" */
+	const char *key_json; /* "address" */
+	size_t size;          /* of its row */
+	const struct field *fields;
+	enum kind_password password;
+	const char *parts; /* what --whole removes with it; NULL: it has none */
+	/* KEY into ROW; what is wrong with it, or NULL. */
+	const char *(*set_key)(struct cli *c, void *row, const char *key);
+	const char *(*key_of)(struct cli *c, const void *row);
+	/* After the fields of a new row were read: what depends on others. May be NULL. */
+	void (*settle)(struct cli *c, void *row, const char *const *said);
+	enum admin_result (*get)(struct store *s, const char *key, void *row_r);
+	enum admin_result (*add)(struct store *s, const void *row, const struct credential *cred);
+	enum admin_result (*set)(struct store *s, const void *row, const struct credential *cred);
+	enum admin_result (*remove)(struct store *s, const char *key, bool whole);
+	/* ACCOUNT may be NULL. */
+	enum admin_result (*each)(struct store *s, const char *account, kind_fn *fn, void *ctx);
+	bool of_account; /* its list can be cut to one account */
+};
+
+struct object {
+	const struct kind *kind;
+	const char *key;
+	const char *values[KIND_FIELDS_MAX]; /* by the kind's fields; NULL: not said */
+};
+
+extern const struct kind kind_plan, kind_account, kind_domain, kind_mailbox, kind_profile, kind_ip;
+extern const struct kind *const kinds[]; /* in the order of what needs what; ends with NULL */
+
+/* Options for a new row (ADDS) or for a change. */
+size_t kind_options(const struct kind *k, bool adds, struct cli_option *options_r, size_t max);
+size_t kind_fields(const struct kind *k);
+const struct kind *kind_find(struct slice name);
+struct object *object_of(struct cli *c, const struct kind *k, const void *row);
+/* Texts into ROW; those that are NULL stay as they are. What is wrong goes to WRONG, a line each, with PREFIX before the field's name. */
+bool object_read(struct cli *c, const struct object *o, void *row, const char *prefix,
+    struct text *wrong) MUST_CHECK;
+/* A new row of presets, overlaid with O's texts. */
+bool object_fresh(struct cli *c, const struct object *o, void *row, const char *prefix,
+    struct text *wrong) MUST_CHECK;
+/* O as a JSON object; MORE is written into it. */
+void object_json(struct json *j, const char *key, const struct object *o);
+void credential_fini(struct credential *cred);
+
+#endif

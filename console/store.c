@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "wire/crypto.h"
+
+enum { MISTAKES_MAX = 256 * 1024, WHY_MAX = 4096 };
+
+struct conf *
+store_conf(struct cli *c, bool deep, int *status_r)
+{
+	struct text mistakes = text_over(cli_alloc(c, MISTAKES_MAX), MISTAKES_MAX);
+	size_t n = 0;
+
+	if (access(c->config, R_OK) != 0 && errno != ENOENT) {
+		*status_r = cli_fail(c, errno == EACCES ? EX_NOPERM : EX_NOINPUT,
+		    "cannot read %s: %s", c->config, strerror(errno));
+		return NULL;
+	}
+	if (access(c->config, F_OK) != 0) {
+		*status_r = cli_fail(c, EX_CONFIG,
+		    "%s is not there: make one with `byway init`, or name another with --config",
+		    c->config);
+		return NULL;
+	}
+
+	struct conf *conf = conf_load(c->config, deep, &mistakes);
+
+	if (conf)
+		return conf;
+	for (size_t i = 0; i < mistakes.n; i++)
+		n += mistakes.mem[i] == '\n';
+	n += mistakes.n > 0 && mistakes.mem[mistakes.n - 1] != '\n';
+	*status_r = cli_fail_lines(c, EX_CONFIG, text_slice(&mistakes), "%zu mistake%s in %s", n,
+	    n == 1 ? "" : "s", c->config);
+	return NULL;
+}
+
+static int
+open_directory(struct cli *c, unsigned what, struct store *s)
+{
+	struct text why = text_over(cli_alloc(c, WHY_MAX), WHY_MAX);
+	const char *path = s->conf->directory.path;
+	bool create = what & STORE_CREATE;
+
+	if (!create && access(path, F_OK) != 0 && errno == ENOENT)
+		return cli_fail(c, EX_NOINPUT,
+		    "the directory %s is not there: `byway init` makes it", path);
+	if (!create && access(path, R_OK | W_OK) != 0)
+		return cli_fail(c, EX_NOPERM,
+		    "cannot open %s: %s; run this as root or as the daemon's user", path,
+		    strerror(errno));
+	s->admin = admin_open(path, create, s->vault, &why);
+	return s->admin ? EX_OK : cli_fail(c, EX_IOERR, "%s", why.mem);
+}
+
+int
+store_open(struct cli *c, unsigned what, struct store *s)
+{
+	struct text why = text_over(cli_alloc(c, WHY_MAX), WHY_MAX);
+	int status = EX_OK;
+
+	*s = (struct store){ .cli = c };
+	if (!crypto_init())
+		return cli_fail(c, EX_SOFTWARE, "the cryptographic library did not start");
+	s->conf = store_conf(c, false, &status);
+	if (!s->conf)
+		return status;
+	if (what & STORE_VAULT) {
+		s->vault = vault_open(s->conf->vault.key_file, &why);
+		if (!s->vault)
+			status = cli_fail(c, EX_NOPERM, "%s", why.mem);
+	}
+	if (status == EX_OK && (what & STORE_DIRECTORY))
+		status = open_directory(c, what, s);
+	if (status != EX_OK)
+		store_close(s);
+	return status;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s->admin)
+		admin_close(s->admin);
+	if (s->vault)
+		vault_close(s->vault);
+	if (s->conf)
+		conf_unref(s->conf);
+	*s = (struct store){ .cli = s->cli };
+}
+
+int
+store_status(enum admin_result r)
+{
+	switch (r) {
+	case ADMIN_OK:
+		return EX_OK;
+	case ADMIN_MISSING:
+		return EX_NOUSER;
+	case ADMIN_EXISTS:
+		return EX_CANTCREAT;
+	case ADMIN_INVALID:
+		return EX_DATAERR;
+	case ADMIN_IN_USE:
+		return EX_UNAVAILABLE;
+	case ADMIN_BUSY:
+		return EX_TEMPFAIL;
+	case ADMIN_FAILED:
+		return EX_IOERR;
+	}
+	return EX_SOFTWARE;
+}
+
+int
+store_fail(struct store *s, enum admin_result r)
+{
+	return cli_fail(s->cli, store_status(r), "%s", admin_why(s->admin));
+}
