@@ -16,8 +16,7 @@ enum {
 
 static void run(struct task *task);
 
-struct relay_verdict
-errand_verdict(enum verdict_class class)
+struct relay_verdict errand_verdict(enum verdict_class class)
 {
 	char mem[8];
 	struct text none = text_over(mem, sizeof(mem));
@@ -295,7 +294,8 @@ static bool
 keep_verdict(struct relay_txn *t, const struct relay_verdict *v)
 {
 	t->verdict = *v;
-	if (keep_slice(t, v->text, &t->verdict.text) && keep_slice(t, v->upstream, &t->verdict.upstream))
+	if (keep_slice(t, v->text, &t->verdict.text) &&
+	    keep_slice(t, v->upstream, &t->verdict.upstream))
 		return true;
 	t->verdict = errand_verdict(VERDICT_NO_MEMORY);
 	return false;

@@ -27,7 +27,7 @@ struct rcpt {
 	struct rcpt *next;
 	unsigned index;
 	bool told;
-	bool accepted;           /* as told */
+	bool accepted; /* as told */
 	bool utf8;
 	unsigned notify;
 	enum verdict_class here; /* VERDICT_OK, or refused by ourselves: this upstream cannot do it */
@@ -36,8 +36,8 @@ struct rcpt {
 };
 
 struct relay_txn {
-	struct link link;    /* of the relay's open or spare ones */
-	struct link waits;   /* in an upstream's line */
+	struct link link;  /* of the relay's open or spare ones */
+	struct link waits; /* in an upstream's line */
 	struct task task;
 	struct relay *r;
 	struct arena arena;
@@ -45,39 +45,39 @@ struct relay_txn {
 	struct slice id;
 
 	/* What is to be sent. */
-	struct slice line;   /* "MAIL FROM:<...>" */
-	struct slice dsn;    /* " RET=... ENVID=..." */
+	struct slice line; /* "MAIL FROM:<...>" */
+	struct slice dsn;  /* " RET=... ENVID=..." */
 	bool has_size, eight_bit, smtputf8;
 	uint64_t size;
 	struct slice client_address, client_helo, client_login;
 	struct rcpt *first;
 	struct rcpt **end;
 	struct rcpt **send_at, **answer_at;
-	unsigned count;      /* of recipients */
+	unsigned count; /* of recipients */
 
 	/* The route. */
 	struct upstream *routes[2]; /* NULL: native */
 	bool native[2];
 	unsigned routes_n;
-	unsigned at;         /* which of them */
-	uint64_t tried;      /* endpoints of the native pool, by bit */
-	struct upstream *up; /* the one in use, or being waited for */
+	unsigned at;          /* which of them */
+	uint64_t tried;       /* endpoints of the native pool, by bit */
+	struct upstream *up;  /* the one in use, or being waited for */
 	struct list *line_at; /* the line it waits in */
 	ev_tstamp waits_until;
 	struct smtp *conn;
 	struct slice route, peer;
 
 	/* What has been asked, and told. */
-	bool data;           /* relay_data() */
-	bool finish;         /* relay_finish() */
-	bool content;        /* on_go was good: content flows */
+	bool data;    /* relay_data() */
+	bool finish;  /* relay_finish() */
+	bool content; /* on_go was good: content flows */
 	bool dropped;
 	bool replaced;
 	enum verdict_class broken; /* content that could not go on; VERDICT_OK: none */
-	bool unserved;       /* VERDICT stopped it; what now, the task decides */
-	bool failed;         /* VERDICT is for all that is untold */
+	bool unserved;             /* VERDICT stopped it; what now, the task decides */
+	bool failed;               /* VERDICT is for all that is untold */
 	bool ended;
-	unsigned accepted;   /* by this connection */
+	unsigned accepted; /* by this connection */
 	unsigned told_good;
 	struct relay_verdict verdict;
 };

@@ -19,7 +19,8 @@ struct ban4 {
 	unsigned bits;
 };
 
-#define V4(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
+#define V4(a, b, c, d) \
+	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
 /* RFC 6890 and its registry, and one address of a cloud's own services that is public by number. */
 static const struct ban4 bans4[] = {
@@ -56,13 +57,13 @@ struct ban6 {
 };
 
 static const struct ban6 bans6[] = {
-	{ { [10] = 0xff, [11] = 0xff }, 96, FORM_HOLDS_V4, 12 },             /* ::ffff:0:0, mapped */
-	{ { 0 }, 127, FORM_BANNED, 0 },                                      /* :: and ::1 */
-	{ { 0 }, 96, FORM_HOLDS_V4, 12 },                                    /* compatible */
+	{ { [10] = 0xff, [11] = 0xff }, 96, FORM_HOLDS_V4, 12 }, /* ::ffff:0:0, mapped */
+	{ { 0 }, 127, FORM_BANNED, 0 },                          /* :: and ::1 */
+	{ { 0 }, 96, FORM_HOLDS_V4, 12 },                        /* compatible */
 	{ { [0] = 0x00, [1] = 0x64, [2] = 0xff, [3] = 0x9b }, 96, FORM_HOLDS_V4, 12 }, /* NAT64 */
 	{ { [0] = 0x00, [1] = 0x64, [2] = 0xff, [3] = 0x9b, [5] = 1 }, 48, FORM_BANNED, 0 },
-	{ { [0] = 0x01 }, 64, FORM_BANNED, 0 },                              /* discard */
-	{ { [0] = 0x20, [1] = 0x01 }, 23, FORM_BANNED, 0 },                  /* Teredo and other protocols */
+	{ { [0] = 0x01 }, 64, FORM_BANNED, 0 },             /* discard */
+	{ { [0] = 0x20, [1] = 0x01 }, 23, FORM_BANNED, 0 }, /* Teredo and other protocols */
 	{ { [0] = 0x20, [1] = 0x01, [2] = 0x0d, [3] = 0xb8 }, 32, FORM_BANNED, 0 },
 	{ { [0] = 0x20, [1] = 0x02 }, 16, FORM_6TO4, 2 },
 	{ { [0] = 0x3f, [1] = 0xff }, 20, FORM_BANNED, 0 },
@@ -171,14 +172,14 @@ is_listener(const struct guard *g, const struct sockaddr *sa)
 
 	for (size_t i = 0; i < c->listeners_n; i++) {
 		for (size_t j = 0; j < c->listeners[i].addresses_n; j++) {
-			const struct sockaddr *ours = (const struct sockaddr *)(const void *)
-							  &c->listeners[i].addresses[j].addr;
+			const struct sockaddr *ours =
+			    (const struct sockaddr *)(const void *)&c->listeners[i].addresses[j].addr;
 			struct net exact;
 
 			if (port_of(ours) != port)
 				continue;
 			if (is_wildcard(ours) ? is_local(g, sa)
-					      : net_of(ours, &exact) && net_has(&exact, sa))
+			                      : net_of(ours, &exact) && net_has(&exact, sa))
 				return true;
 			if (is_wildcard(sa))
 				return true;

@@ -23,11 +23,11 @@ struct list {
 };
 
 /* The struct of TYPE that the link P is part of, as MEMBER. */
-#define LINKED(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
+#define LINKED(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 /* The body may remove L, but no other. */
-#define list_each_safe(l, after, list)                                                             \
-	for (struct link *l = (list)->head.next, *after = l->next; l != &(list)->head;             \
+#define list_each_safe(l, after, list)                                                 \
+	for (struct link *l = (list)->head.next, *after = l->next; l != &(list)->head; \
 	     l = after, after = l->next)
 
 static inline void

@@ -88,7 +88,8 @@ native_failed(struct endpoint *e, const struct relay_verdict *v)
 	if (factor > BACK_OFF_MAX)
 		factor = BACK_OFF_MAX;
 	if (!e->dead)
-		log_say(LOG_WARNING, "native", "%s is dead: %s", e->up->route, verdict_word(v->class));
+		log_say(LOG_WARNING, "native", "%s is dead: %s", e->up->route,
+		    verdict_word(v->class));
 	e->dead = true;
 	e->failures++;
 	e->until = loop_now(r->loop) + (dead_s > 0 ? dead_s : 1) * factor;
@@ -137,7 +138,8 @@ native_open(struct relay *r)
 		n->n++;
 	}
 	if (r->conf->mtas_n > ENDPOINTS_MAX)
-		log_say(LOG_WARNING, "native", "only the first %d [mta] sections are used", ENDPOINTS_MAX);
+		log_say(LOG_WARNING, "native", "only the first %d [mta] sections are used",
+		    ENDPOINTS_MAX);
 	ev_timer_init(&n->tick, on_tick, 0.05, 1);
 	n->tick.data = n;
 	if (n->n)

@@ -273,8 +273,9 @@ trip_breaker(struct upstream *u)
 	if (u->closed_s > breaker_max_s)
 		u->closed_s = breaker_max_s;
 	u->closed_until = loop_now(u->r->loop) + u->closed_s;
-	log_say(LOG_WARNING, "upstream", "%s: the credential was refused %u times in a row; next try in %.0f s",
-	    u->route, u->refusals, u->closed_s);
+	log_say(LOG_WARNING, "upstream",
+	    "%s: the credential was refused %u times in a row; next try in %.0f s", u->route,
+	    u->refusals, u->closed_s);
 }
 
 /* The upstream takes no more connections than those that it has: that is a limit, not a failure. */

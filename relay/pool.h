@@ -28,32 +28,32 @@ struct upstream {
 	struct link link;      /* of all */
 	struct upstream *next; /* in its bucket */
 	struct relay *r;
-	unsigned refs;         /* transactions and connections */
-	bool retired;          /* its settings are no longer so: nothing new */
+	unsigned refs; /* transactions and connections */
+	bool retired;  /* its settings are no longer so: nothing new */
 
 	/* What it takes to reach it. */
 	bool native;
 	struct endpoint *endpoint; /* of the native pool; NULL for a profile's, and when it has retired */
 	uint64_t account, profile, version;
-	char *route;               /* "profile:acme", "native:mx1" */
+	char *route; /* "profile:acme", "native:mx1" */
 	char *provider, *host, *username, *sealed, *ca_pem, *ca_file, *pin;
-	struct secret password;    /* an MTA's; a profile's is in SEALED */
+	struct secret password; /* an MTA's; a profile's is in SEALED */
 	unsigned port;
 	enum upstream_tls tls;
 	bool xclient;
 	unsigned connections_max, messages_max;
-	uint64_t conf_revision;    /* the one TRUST was made with */
-	struct tls_ctx *trust;     /* of its own; NULL: the relay's */
+	uint64_t conf_revision; /* the one TRUST was made with */
+	struct tls_ctx *trust;  /* of its own; NULL: the relay's */
 
 	struct list connecting, idle, leased, dying;
-	struct list waiting;       /* transactions */
-	ev_timer patience;         /* ticks while some wait */
+	struct list waiting; /* transactions */
+	ev_timer patience;   /* ticks while some wait */
 	ev_tstamp used;
 
-	unsigned refusals;         /* of the credential, in a row */
-	ev_tstamp closed_until;    /* the breaker */
+	unsigned refusals;      /* of the credential, in a row */
+	ev_tstamp closed_until; /* the breaker */
 	double closed_s;
-	unsigned cap;              /* the upstream takes no more than so many; 0: not told */
+	unsigned cap; /* the upstream takes no more than so many; 0: not told */
 	ev_tstamp cap_until;
 	struct relay_offer offer;
 };

@@ -342,8 +342,7 @@ resolve_close(struct resolve *r)
 
 			r->buckets[i] = h->next;
 			while (h->asks.n)
-				resolve_forget(
-				    LINKED(list_first(&h->asks), struct resolve_ask, link));
+				resolve_forget(LINKED(list_first(&h->asks), struct resolve_ask, link));
 			free(h);
 		}
 	}

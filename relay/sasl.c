@@ -89,8 +89,7 @@ sasl_cram(struct text *t, struct slice challenge, struct slice user, const struc
 	unsigned char digest[16];
 	size_t n;
 
-	if (challenge.n / 4 * 3 > sizeof(said) ||
-	    !base64_decode(challenge, said, sizeof(said), &n))
+	if (challenge.n / 4 * 3 > sizeof(said) || !base64_decode(challenge, said, sizeof(said), &n))
 		return false;
 	if (!crypto_hmac_md5(secret_peek(password), slice_of(said, n), digest))
 		return false;

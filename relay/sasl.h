@@ -28,11 +28,13 @@ enum sasl sasl_best(unsigned offered) MUST_CHECK;
 const char *sasl_name(enum sasl mechanism);
 
 /* The AUTH command; with PLAIN all of it. Overflow of T is the caller's to look at. */
-void sasl_begin(struct text *t, enum sasl mechanism, struct slice user, const struct secret *password);
+void sasl_begin(struct text *t, enum sasl mechanism, struct slice user,
+    const struct secret *password);
 /* LOGIN's two answers. */
 void sasl_user(struct text *t, struct slice user);
 void sasl_password(struct text *t, const struct secret *password);
 /* CRAM-MD5's. CHALLENGE is the text of the 334. False if it is not base64, or the library failed. */
-bool sasl_cram(struct text *t, struct slice challenge, struct slice user, const struct secret *password) MUST_CHECK;
+bool sasl_cram(struct text *t, struct slice challenge, struct slice user,
+    const struct secret *password) MUST_CHECK;
 
 #endif

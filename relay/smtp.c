@@ -29,14 +29,14 @@ struct row {
 };
 
 static const struct row rows[STEP_COUNT] = {
-#define STEP(id, limit_s, ph, pipe, what, send_, got_)                                             \
-	[STEP_##id] = {                                                                            \
-		.send = send_,                                                                     \
-		.got = got_,                                                                       \
-		.limit = offsetof(struct conf, upstream.limit_s),                                  \
-		.phase = PHASE_##ph,                                                               \
-		.piped = pipe,                                                                     \
-		.doing = what,                                                                     \
+#define STEP(id, limit_s, ph, pipe, what, send_, got_)            \
+	[STEP_##id] = {                                           \
+		.send = send_,                                    \
+		.got = got_,                                      \
+		.limit = offsetof(struct conf, upstream.limit_s), \
+		.phase = PHASE_##ph,                              \
+		.piped = pipe,                                    \
+		.doing = what,                                    \
 	},
 #include "relay/step.def"
 #undef STEP
@@ -66,7 +66,7 @@ smtp_phase(enum step step)
 const char *
 smtp_doing(const struct smtp *c)
 {
-	enum step at = c->unanswered ? c->answering : c->sending;
+	enum step at = c->unanswered || c->sending == STEP_WAIT ? c->answering : c->sending;
 
 	if (c->content && !c->ended)
 		at = STEP_BODY;
@@ -405,7 +405,10 @@ take(struct smtp *c, const struct reply *r)
 	c->answering = next;
 	if (c->sending == STEP_WAIT && c->unanswered == 0)
 		c->sending = next;
-	stream_deadline(&c->s, c->unanswered ? limit_s(c, next) : 0);
+	if (c->unanswered)
+		stream_deadline(&c->s, limit_s(c, next));
+	else if (!c->content || smtp_room(c))
+		stream_deadline(&c->s, 0); /* else content waits for room already */
 }
 
 static void

@@ -49,15 +49,15 @@ enum { PEER_MAX = 384 };
 struct smtp {
 	struct grave grave; /* first: the loop frees by it */
 	struct link link;
-	struct list *at;    /* of the upstream's lists; NULL: gone */
+	struct list *at; /* of the upstream's lists; NULL: gone */
 	struct upstream *up;
 	struct stream s;
 	struct task task;
 	struct resolve_ask ask;
 	struct addresses all;
-	unsigned tried;     /* of them */
-	bool denied;        /* one of them was refused by the guard */
-	bool trusted;       /* the guard trusts the network that it is in */
+	unsigned tried; /* of them */
+	bool denied;    /* one of them was refused by the guard */
+	bool trusted;   /* the guard trusts the network that it is in */
 
 	enum step sending, answering;
 	unsigned unanswered;
@@ -65,20 +65,20 @@ struct smtp {
 	unsigned chunks_out; /* of them BDAT but the last */
 	struct relay_txn *txn;
 	struct offer offer;
-	unsigned mechanism;  /* SASL_ */
+	unsigned mechanism; /* SASL_ */
 	struct slice challenge;
 	char challenge_mem[1024];
 
-	bool check;      /* only looks whether the upstream is there */
+	bool check; /* only looks whether the upstream is there */
 	bool secured, authed;
 	bool ready;      /* hello is done */
 	bool reused;     /* it was idle, so it may be dead */
 	bool introduced; /* XCLIENT went out for this transaction */
 	bool pumping, quitting, gone;
-	bool begun;      /* MAIL went out, and nothing has ended it */
-	bool content;    /* content is being sent */
-	bool chunked;    /* by BDAT */
-	bool ended;      /* the end of the content is out */
+	bool begun;   /* MAIL went out, and nothing has ended it */
+	bool content; /* content is being sent */
+	bool chunked; /* by BDAT */
+	bool ended;   /* the end of the content is out */
 	struct dots_encoder dots;
 	struct buf gather; /* the chunk that is being filled */
 

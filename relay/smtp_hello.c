@@ -71,7 +71,8 @@ try_next(struct smtp *c, const char *why)
 	if (why)
 		smtp_fail(c, VERDICT_CONNECT, NULL, why);
 	else
-		smtp_fail(c, c->denied ? VERDICT_DENIED : VERDICT_DNS_NONE, NULL, "no address to try");
+		smtp_fail(c, c->denied ? VERDICT_DENIED : VERDICT_DNS_NONE, NULL,
+		    "no address to try");
 }
 
 void
@@ -342,8 +343,7 @@ note_offer(struct offer *o, struct slice line)
 		o->size = true;
 		if (!slice_to_u64(slice_trim(args), &o->size_max))
 			o->size_max = 0;
-	} else if (slice_eq_nocase(word, SLICE("AUTH")) ||
-	    slice_starts_nocase(word, SLICE("AUTH="))) {
+	} else if (slice_eq_nocase(word, SLICE("AUTH")) || slice_starts_nocase(word, SLICE("AUTH="))) {
 		while (args.n)
 			o->auth |= sasl_find(slice_cut(&args, ' '));
 	} else if (slice_eq_nocase(word, SLICE("XCLIENT"))) {

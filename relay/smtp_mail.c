@@ -11,8 +11,8 @@ enum { SIZE_MARGIN = 1024 }; /* what our own header fields may add */
 static struct relay_verdict
 verdict_of(const struct smtp *c, enum phase phase, const struct reply *r, struct text *mem)
 {
-	return verdict_make(
-	    verdict_class_of(c->up->provider, phase, r), r, slice_str(c->up->username), mem);
+	return verdict_make(verdict_class_of(c->up->provider, phase, r), r,
+	    slice_str(c->up->username), mem);
 }
 
 /* The transaction has no more to do with this connection. What is to be sent next. */
@@ -259,7 +259,7 @@ got_data(struct smtp *c, const struct reply *r)
 
 	if (t) {
 		struct relay_verdict v = wanted ? verdict_of(c, PHASE_DATA, r, &words)
-						: errand_verdict(VERDICT_NO_VALID_RCPT);
+		                                : errand_verdict(VERDICT_NO_VALID_RCPT);
 
 		errand_refused(t, &v);
 	}

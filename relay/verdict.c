@@ -9,7 +9,7 @@ struct row {
 };
 
 static const struct row rows[VERDICT_CLASS_COUNT] = {
-#define VERDICT_CLASS(name, w, c, e, t)                                                            \
+#define VERDICT_CLASS(name, w, c, e, t) \
 	[VERDICT_##name] = { .word = w, .code = c, .enhanced = e, .words = t },
 #include "relay/class.def"
 #undef VERDICT_CLASS
@@ -186,14 +186,12 @@ verdict_class_of(const char *provider, enum phase phase, const struct reply *r)
 	return VERDICT_INTERNAL;
 }
 
-const char *
-verdict_word(enum verdict_class class)
+const char *verdict_word(enum verdict_class class)
 {
 	return rows[class].word;
 }
 
-bool
-verdict_is_route_trouble(enum verdict_class class)
+bool verdict_is_route_trouble(enum verdict_class class)
 {
 	switch (class) {
 	case VERDICT_AUTH:
@@ -241,8 +239,9 @@ verdict_is_route_trouble(enum verdict_class class)
 static bool
 is_word_char(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-	    c == '-' || c == '.' || c == '/' || c == '+' || c == '=' || c == ':' || c == '*';
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	    c == '_' || c == '-' || c == '.' || c == '/' || c == '+' || c == '=' || c == ':' ||
+	    c == '*';
 }
 
 /* How much of the start of S looks like a credential; 0 for none. */
@@ -279,7 +278,7 @@ verdict_clean(struct text *t, struct slice s, struct slice hide, size_t max)
 
 		if (!n && at_word && hide.n >= hide_min && slice_starts_nocase(s, hide) &&
 		    (s.n == hide.n || !is_word_char(s.p[hide.n]) || s.p[hide.n] == '.' ||
-			s.p[hide.n] == ':'))
+		        s.p[hide.n] == ':'))
 			n = hide.n;
 		last = s.p[0];
 		if (n) {
