@@ -83,6 +83,8 @@ struct relay_txn {
 };
 
 struct relay_txn *errand_open(struct relay *r, const struct relay_order *o) MUST_CHECK;
+/* errand_envelope.c */
+bool errand_set_mail(struct relay_txn *t, const struct mail_args *m) MUST_CHECK;
 bool errand_add(struct relay_txn *t, const struct rcpt_args *a) MUST_CHECK;
 /* Has it looked at soon. */
 void errand_poke(struct relay_txn *t);

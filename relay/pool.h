@@ -87,4 +87,7 @@ void pool_move(struct smtp *c, struct list *to);
 /* Those that idle may be dead as well. */
 void pool_purge(struct upstream *u);
 
+/* Looks at those who wait. */
+void pool_on_patience(struct ev_loop *ev, ev_timer *w, int revents);
+
 #endif

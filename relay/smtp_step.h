@@ -3,12 +3,16 @@
 #define RELAY_SMTP_STEP_H
 
 /*
- * smtp_step - a dialogue from the inside, for the files that make it up: smtp.c (the machine), smtp_hello.c (until it is ready), smtp_mail.c (a transaction)
+ * smtp_step - a dialogue from the inside, for the files that make it up: smtp.c (the machine), smtp_hello.c and smtp_auth.c (until it is ready), smtp_mail.c (a transaction), smtp_content.c (its octets)
  */
 #include "relay/errand.h"
 #include "relay/smtp.h"
 
-enum { COMMAND_ROOM = 4096 }; /* no command is begun with less room in the output buffer */
+enum {
+	COMMAND_ROOM = 4096, /* no command is begun with less room in the output buffer */
+	SMTP_OUT_MAX = BUF_LARGE,
+	SMTP_OUT_LOW = SMTP_OUT_MAX / 4,
+};
 
 typedef enum step send_fn(struct smtp *c);
 typedef enum step got_fn(struct smtp *c, const struct reply *r);
@@ -35,9 +39,14 @@ enum step smtp_fail(struct smtp *c, enum verdict_class class, const struct reply
 /* One line in the log; R or WHY may be NULL. */
 void smtp_log(const struct smtp *c, enum log_level level, const char *what, const struct reply *r,
     const char *why);
-enum phase smtp_phase(enum step step);
+/* The same, classed by R. */
+enum step smtp_fail_by(struct smtp *c, enum phase phase, const struct reply *r);
+/* What follows EHLO, or HELO where that had to do, or AUTH. */
+enum step smtp_after_hello(struct smtp *c);
 /* Content that came to an answer before its end. */
 enum step smtp_early(struct smtp *c, const struct reply *r);
+/* How long the answer to STEP may take. */
+double smtp_limit_s(const struct smtp *c, enum step step);
 /* The chunk that was gathered. */
 void smtp_chunk(struct smtp *c, bool last);
 
