@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "conf/option.h"
 #include "console/kind.h"
 #include "console/out.h"
 
@@ -42,19 +43,21 @@ cli_dup(struct cli *c, struct slice s)
 	return p;
 }
 
+static char *vprint(struct cli *c, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
 static char *
 vprint(struct cli *c, const char *fmt, va_list args)
 {
-	va_list again;
+	char *text = NULL, *p;
+	int n = vasprintf(&text, fmt, args);
 
-	va_copy(again, args);
-	int n = vsnprintf(NULL, 0, fmt, args);
-
-	assert(n >= 0);
-	char *p = cli_alloc(c, (size_t)n + 1);
-
-	vsnprintf(p, (size_t)n + 1, fmt, again);
-	va_end(again);
+	if (n < 0) {
+		fputs("byway: out of memory\n", stderr);
+		exit(EX_OSERR);
+	}
+	p = cli_dup(c, slice_of(text, (size_t)n));
+	free(text);
 	return p;
 }
 
@@ -169,52 +172,14 @@ cli_note(struct cli *c, const char *fmt, ...)
 
 /* ---- did you mean ------------------------------------------------------------------------------ */
 
-/* Damerau-Levenshtein without going back over an edit; words are short. */
-static size_t
-distance(struct slice a, struct slice b)
-{
-	enum { MOST = 40 };
-	size_t rows[3][MOST + 1] = { 0 };
-
-	if (a.n > MOST || b.n > MOST)
-		return MOST;
-	for (size_t j = 0; j <= b.n; j++)
-		rows[0][j] = j;
-	for (size_t i = 1; i <= a.n; i++) {
-		size_t *now = rows[i % 3], *was = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
-
-		now[0] = i;
-		for (size_t j = 1; j <= b.n; j++) {
-			size_t best = was[j - 1] + (a.p[i - 1] != b.p[j - 1]);
-
-			if (was[j] + 1 < best)
-				best = was[j] + 1;
-			if (now[j - 1] + 1 < best)
-				best = now[j - 1] + 1;
-			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] &&
-			    a.p[i - 2] == b.p[j - 1] && before[j - 2] + 1 < best)
-				best = before[j - 2] + 1;
-			now[j] = best;
-		}
-	}
-	return rows[a.n % 3][b.n];
-}
-
 const char *
 cli_meant(const char *word, const char *const *words)
 {
-	const char *found = NULL;
-	size_t best = strlen(word) < 4 ? 2 : 3;
+	struct guess g = { .word = slice_str(word) };
 
-	for (; *words; words++) {
-		size_t d = distance(slice_str(word), slice_str(*words));
-
-		if (d < best) {
-			best = d;
-			found = *words;
-		}
-	}
-	return found;
+	for (; *words; words++)
+		guess_try(&g, *words);
+	return g.best;
 }
 
 /* ---- options ----------------------------------------------------------------------------------- */
