@@ -85,10 +85,23 @@ absolute(struct cli *c, const char *path)
 static int
 give_away(struct init *in, const char *path, uid_t uid)
 {
+	/* Reloads are read by the daemon after it has given root's rights up. */
 	if (!in->user || geteuid() != 0 || chown(path, uid, in->gid) == 0)
 		return EX_OK;
 	return cli_fail(in->cli, EX_CANTCREAT, "cannot give %s to %s: %s", path, in->user,
 	    strerror(errno));
+}
+
+/* The configuration's folder: root's, but the daemon may look in. One that others can look into is left alone. */
+static int
+open_folder(struct init *in, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return cli_fail(in->cli, EX_CANTCREAT, "cannot look at %s: %s", path,
+		    strerror(errno));
+	return (st.st_mode & (S_IROTH | S_IXOTH)) != 0 ? EX_OK : give_away(in, path, st.st_uid);
 }
 
 /* ---- byway.ini --------------------------------------------------------------------------------- */
@@ -209,8 +222,8 @@ make_ini(struct init *in)
 		return errno == EEXIST
 		    ? note(in, false, in->ini)
 		    : cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", in->ini, strerror(errno));
-	(void)!give_away(in, in->ini, geteuid());
-	return note(in, true, in->ini);
+	note(in, true, in->ini);
+	return give_away(in, in->ini, 0);
 }
 
 /* ---- keys -------------------------------------------------------------------------------------- */
@@ -244,7 +257,8 @@ make_certificate(struct init *in)
 	if (status != EX_OK)
 		return status;
 	note(in, true, in->chain);
-	return note(in, true, in->key);
+	note(in, true, in->key);
+	return give_away(in, in->key, in->uid);
 }
 
 static int
@@ -256,7 +270,8 @@ make_vault(struct init *in)
 		return note(in, false, in->vault);
 	if (!vault_create(in->vault, &why))
 		return cli_fail(in->cli, EX_CANTCREAT, "%s", why.mem);
-	return note(in, true, in->vault);
+	note(in, true, in->vault);
+	return give_away(in, in->vault, in->uid);
 }
 
 /* ---- the directory ----------------------------------------------------------------------------- */
@@ -359,6 +374,9 @@ say_done(struct init *in)
 	       "  byway%s profile add acme/provider --host smtp.provider.example --username LOGIN\n"
 	       "  byway%s route set acme provider\n",
 	    option, option, option, option, option, in->ini, option, option);
+	if (!in->user && geteuid() == 0)
+		printf("There is no user byway here, so the daemon would run as root: make one, and name it in %s.\n",
+		    in->ini);
 	printf("Keep a copy of %s: without it no stored credential can be opened.\n", in->vault);
 }
 
@@ -391,7 +409,10 @@ cmd_init(struct cli *c)
 	in.vault = cli_print(c, "%s/vault.key", in.dir);
 	in.database = cli_print(c, "%s/directory.db", in.state);
 	/* The state's folder is the daemon's: SQLite makes files beside the database. */
-	status = strcmp(in.dir, in.state) == 0 ? EX_OK : give_away(&in, in.state, in.uid);
+	status = strcmp(in.dir, in.state) == 0 ? give_away(&in, in.dir, in.uid)
+	                                       : open_folder(&in, in.dir);
+	if (status == EX_OK && strcmp(in.dir, in.state) != 0)
+		status = give_away(&in, in.state, in.uid);
 	if (status == EX_OK)
 		status = make_ini(&in);
 	if (status == EX_OK)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BYWAY = str(Path(os.environ.get("BYWAY_BUILD", ROOT / "build/release")) / "byway")
+BYWAY = str((Path(os.environ.get("BYWAY_BUILD", ROOT / "build/release")) / "byway").resolve())
 USAGE, DATA, NOINPUT, MISSING, UNAVAILABLE, EXISTS, NOPERM, CONFIG = 64, 65, 66, 67, 69, 73, 77, 78
 SECRET = "s3cret-Pa55word-äö"
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:")
@@ -228,6 +228,32 @@ def test_init_permissions_do_not_hang_on_the_umask(bare):
             os.umask(was)
         assert mode(place.dir / "vault.key") == 0o600 and mode(place.dir / "relay.key") == 0o600
         assert mode(place.dir / "relay.crt") == 0o644 and mode(place.dir / "byway.ini") == 0o640
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("apart", [False, True])
+def test_init_for_the_daemons_user(bare, apart):
+    """What the daemon must read after it has given root's rights up is its own; the rest stays root's."""
+    state = bare.dir / "state" if apart else bare.dir
+    bare.ok("init", "--dir", bare.dir, "--state", state, "--user", "nobody", "--name", "relay.example.net", "--listen",
+            "127.0.0.1:2525")
+    owner = {name: (bare.dir / name).owner() for name in ("byway.ini", "relay.key", "vault.key")}
+    assert owner == {"byway.ini": "root", "relay.key": "nobody", "vault.key": "nobody"}
+    assert (state / "directory.db").owner() == "nobody" and state.owner() == "nobody"
+    assert mode(bare.config) == 0o640 and "user = nobody" in bare.config.read_text()
+    bare.ok("account", "add", "acme", "--plan", "pro")
+    bare.ok("key", "rotate")
+    for parent in bare.dir.parents:
+        if parent != Path("/") and parent.owner() == "root" and "pytest" in str(parent):
+            parent.chmod(0o755)
+    user = ["setpriv", "--reuid", "nobody", "--regid", bare.config.group(), "--clear-groups"]
+    if subprocess.run([*user, "test", "-x", BYWAY, "-a", "-r", str(bare.config)], check=False).returncode != 0:
+        pytest.skip("nobody cannot get at the program or the folder")
+    for command in (["config", "check"], ["account", "add", "more", "--plan", "pro"], ["key", "list"]):
+        done = subprocess.run([*user, BYWAY, "-c", str(bare.config), *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              cwd="/", check=False)
+        assert done.returncode == 0, Answer(done)
+    bare.ok("account", "list")
 
 
 def test_init_certificate(place):
