@@ -17,7 +17,8 @@ bool crypto_init(void) MUST_CHECK;
 bool crypto_random(void *out, size_t n) MUST_CHECK;
 bool crypto_sha256(struct slice in, unsigned char out[SHA256_LEN]) MUST_CHECK;
 bool crypto_hmac_sha256(struct slice key, struct slice in, unsigned char out[SHA256_LEN]) MUST_CHECK;
-bool crypto_hmac_md5(struct slice key, struct slice in, unsigned char out[16]) MUST_CHECK; /* CRAM-MD5, RFC 2195 */
+bool crypto_hmac_md5(struct slice key, struct slice in, unsigned char out[16])
+    MUST_CHECK; /* CRAM-MD5, RFC 2195 */
 bool crypto_hkdf_sha256(struct slice key, struct slice salt, struct slice info, unsigned char *out,
     size_t n) MUST_CHECK;
 /* AES-256-GCM. OUT holds in.n + AEAD_TAG octets. */
@@ -32,7 +33,7 @@ bool crypto_equal(const void *a, const void *b, size_t n) MUST_CHECK;
 void crypto_wipe(void *p, size_t n);
 
 /* A new ECDSA P-256 key and a certificate for NAMES that it signs itself, PEM, for `byway init`. */
-bool crypto_self_signed(const struct slice *names, size_t names_n, unsigned days, struct text *key_pem,
-    struct text *cert_pem) MUST_CHECK;
+bool crypto_self_signed(const struct slice *names, size_t names_n, unsigned days,
+    struct text *key_pem, struct text *cert_pem) MUST_CHECK;
 
 #endif

@@ -143,8 +143,9 @@ close_fd(struct stream *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	s->fd = -1;
-	buf_fini(&s->in);
-	buf_fini(&s->out);
+	/* A line with credentials may be half in, or half out. */
+	buf_clear(&s->in, true);
+	buf_clear(&s->out, true);
 }
 
 /* ---- events ------------------------------------------------------------------------------------ */

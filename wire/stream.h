@@ -45,13 +45,13 @@ enum stream_event {
 
 enum stream_error {
 	STREAM_OK,
-	STREAM_EOF,         /* orderly end: FIN on plain, close_notify on TLS */
-	STREAM_RESET,       /* ECONNRESET, EPIPE, FIN without close_notify */
-	STREAM_REFUSED,     /* connect: refused */
-	STREAM_UNREACHABLE, /* connect: no route, host down */
+	STREAM_EOF,             /* orderly end: FIN on plain, close_notify on TLS */
+	STREAM_RESET,           /* ECONNRESET, EPIPE, FIN without close_notify */
+	STREAM_REFUSED,         /* connect: refused */
+	STREAM_UNREACHABLE,     /* connect: no route, host down */
 	STREAM_CONNECT_TIMEOUT, /* connect: ETIMEDOUT of the system */
-	STREAM_TLS,         /* handshake or record layer; stream_why() has the words */
-	STREAM_CERTIFICATE, /* the peer's certificate does not verify */
+	STREAM_TLS,             /* handshake or record layer; stream_why() has the words */
+	STREAM_CERTIFICATE,     /* the peer's certificate does not verify */
 	STREAM_NO_MEMORY,
 };
 
@@ -72,16 +72,16 @@ struct stream {
 	void (*on_gone)(void *owner); /* while finishing */
 	struct stream *next_dirty;
 	struct stream **at_dirty; /* what points to us in the list */
-	struct task again; /* what is due without poll saying so */
-	ev_tstamp armed;   /* when the timer goes off; 0: it is not running */
-	size_t lowat;      /* mark + 1; 0: not wanted */
-	size_t plain_left; /* before STARTTLS: octets that still leave in plain */
-	size_t tls_write_n; /* what a write that was held up must be given again */
-	uint64_t received; /* octets of payload, whole life */
+	struct task again;        /* what is due without poll saying so */
+	ev_tstamp armed;          /* when the timer goes off; 0: it is not running */
+	size_t lowat;             /* mark + 1; 0: not wanted */
+	size_t plain_left;        /* before STARTTLS: octets that still leave in plain */
+	size_t tls_write_n;       /* what a write that was held up must be given again */
+	uint64_t received;        /* octets of payload, whole life */
 	uint64_t sent;
 	enum stream_error error;
-	uint8_t phase;     /* stream.c: connecting, handshaking, open, finishing, ended */
-	uint8_t due;       /* stream.c: what AGAIN has to do */
+	uint8_t phase; /* stream.c: connecting, handshaking, open, finishing, ended */
+	uint8_t due;   /* stream.c: what AGAIN has to do */
 	bool paused;
 	bool bulk;    /* the last read filled its room: read big */
 	bool blocked; /* the kernel takes no more output */

@@ -40,7 +40,7 @@ struct tls_pair {
 struct tls_server_options {
 	const struct tls_pair *pairs; /* the first is the default: no SNI, or a name that nobody has */
 	size_t pairs_n;
-	bool tls13;                   /* offer 1.3 beside 1.2 */
+	bool tls13; /* offer 1.3 beside 1.2 */
 	enum tls_client_cert client_cert;
 	const char *client_ca_file;
 	/* Tickets: 32 octets each; current and previous key. Distinct for each listener. NULL: no tickets. */
@@ -49,10 +49,10 @@ struct tls_server_options {
 };
 
 struct tls_client_options {
-	const char *ca_file;          /* NULL: ca_pem must be set or a pin given */
-	struct slice ca_pem;          /* a private CA, PEM text; replaces ca_file */
-	bool pinned;                  /* then the leaf's SHA-256 must be pin; chain and name are not looked at */
-	unsigned char pin[32];        /* SHA-256 of the certificate (DER) */
+	const char *ca_file; /* NULL: ca_pem must be set or a pin given */
+	struct slice ca_pem; /* a private CA, PEM text; replaces ca_file */
+	bool pinned; /* then the leaf's SHA-256 must be pin; chain and name are not looked at */
+	unsigned char pin[32]; /* SHA-256 of the certificate (DER) */
 };
 
 /* Once per process, after fork. */

@@ -637,6 +637,35 @@ test_read_ahead_is_shared(void **state)
 	duo_fini();
 }
 
+/* Whoever cannot write any more still reads: two peers that both write first would wait for each other. */
+static void
+test_blocked_writer_still_hears(void **state)
+{
+	char mem[900];
+	int small = 4096;
+
+	(void)state;
+	memset(mem, 'x', sizeof(mem));
+	duo_init(1000, BUF_LARGE);
+	duo_pair(SOCK_STREAM);
+	setsockopt(b->s.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	secure(client("main"), server("main", true), "mx.example");
+	run_until(both_secured_or_closed);
+	stream_pause(&a->s);
+	for (int i = 0; i < 20; i++) {
+		assert_true(stream_write(&b->s, slice_of(mem, sizeof(mem))));
+		run_for(0.002);
+	}
+	assert_true(b->s.blocked);
+	assert_true(stream_write(&a->s, SLICE("hello")));
+	run_until(b_has_5);
+	assert_true(end_has(b, "hello"));
+	stream_resume(&a->s);
+	run_for(0.05);
+	assert_int_equal(a->got_n, 20 * sizeof(mem));
+	duo_fini();
+}
+
 /* ---- a wire that passes single octets ---------------------------------------------------------- */
 
 static struct {
@@ -1185,6 +1214,7 @@ main(void)
 		cmocka_unit_test(test_trust_store_follows_its_file),
 		cmocka_unit_test(test_much_data_both_ways),
 		cmocka_unit_test(test_read_ahead_is_shared),
+		cmocka_unit_test(test_blocked_writer_still_hears),
 		cmocka_unit_test(test_octet_by_octet),
 		cmocka_unit_test(test_close_notify_is_an_end_and_a_cut_is_none),
 		cmocka_unit_test(test_plain_octets_in_tls_end_it),

@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls_ctx - one side's settings for mbedTLS: certificates, tickets, trust
+ */
+#include "wire/guard.h"
+#include "wire/tls_mbedtls.h"
+
+#include <mbedtls/oid.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/platform_util.h>
+#include <mbedtls/psa_util.h>
+#include <mbedtls/sha256.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/ssl_ticket.h>
+#include <mbedtls/x509_crt.h>
+#include <psa/crypto.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum {
+	NAME_MAX_LEN = 253,
+	KEY_LEN = 32,
+	TICKET_NAME_LEN = 4,
+	TICKET_LIFETIME_MAX = 86400,
+	PEM_FILE_MAX = 1024 * 1024,
+};
+
+/* A trust store from a file, parsed once for all contexts of the process. */
+struct store {
+	struct store *next;
+	char *path;
+	struct timespec mtime;
+	off_t size;
+	unsigned refs;
+	mbedtls_x509_crt crt;
+};
+
+struct pair {
+	mbedtls_x509_crt chain;
+	mbedtls_pk_context key;
+};
+
+struct tls_ctx {
+	unsigned refs;
+	bool server;
+	mbedtls_ssl_config conf;
+
+	struct pair *pairs;
+	size_t pairs_n;
+	bool has_tickets;
+	unsigned ticket_lifetime_s;
+	mbedtls_ssl_ticket_context tickets;
+
+	struct store *store;
+	mbedtls_x509_crt own_store; /* a private CA; empty where the leaf is pinned */
+	bool pinned;
+	unsigned char pin[32];
+};
+
+static struct store *stores;
+
+bool
+tls_init(struct text *why)
+{
+	if (psa_crypto_init() == PSA_SUCCESS)
+		return true;
+	text_put(why, SLICE("the random number generator cannot be started"));
+	return false;
+}
+
+static struct tls_ctx *
+ctx_new(bool server)
+{
+	struct tls_ctx *ctx = calloc(1, sizeof(*ctx));
+
+	if (!ctx)
+		return NULL;
+	ctx->refs = 1;
+	ctx->server = server;
+	mbedtls_ssl_config_init(&ctx->conf);
+	mbedtls_ssl_ticket_init(&ctx->tickets);
+	mbedtls_x509_crt_init(&ctx->own_store);
+	return ctx;
+}
+
+static void
+store_put(struct store *s)
+{
+	if (!s || --s->refs)
+		return;
+	for (struct store **at = &stores; *at; at = &(*at)->next) {
+		if (*at == s) {
+			*at = s->next;
+			break;
+		}
+	}
+	mbedtls_x509_crt_free(&s->crt);
+	free(s->path);
+	free(s);
+}
+
+static void
+ctx_free(struct tls_ctx *ctx)
+{
+	for (size_t i = 0; i < ctx->pairs_n; i++) {
+		mbedtls_x509_crt_free(&ctx->pairs[i].chain);
+		mbedtls_pk_free(&ctx->pairs[i].key);
+	}
+	free(ctx->pairs);
+	mbedtls_ssl_ticket_free(&ctx->tickets);
+	mbedtls_x509_crt_free(&ctx->own_store);
+	store_put(ctx->store);
+	mbedtls_ssl_config_free(&ctx->conf);
+	mbedtls_platform_zeroize(ctx, sizeof(*ctx));
+	free(ctx);
+}
+
+struct tls_ctx *
+tls_ctx_ref(struct tls_ctx *ctx)
+{
+	ctx->refs++;
+	return ctx;
+}
+
+void
+tls_ctx_unref(struct tls_ctx *ctx)
+{
+	if (ctx && --ctx->refs == 0)
+		ctx_free(ctx);
+}
+
+/* What both sides have in common. */
+static bool
+conf_base(struct tls_ctx *ctx, struct text *why)
+{
+	mbedtls_ssl_config *c = &ctx->conf;
+	int endpoint = ctx->server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT;
+
+	if (mbedtls_ssl_config_defaults(c, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM,
+	        MBEDTLS_SSL_PRESET_DEFAULT) != 0) {
+		text_put(why, SLICE("out of memory"));
+		return false;
+	}
+	mbedtls_ssl_conf_rng(c, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+	mbedtls_ssl_conf_min_tls_version(c, MBEDTLS_SSL_VERSION_TLS1_2);
+#ifdef MBEDTLS_SSL_RENEGOTIATION
+	mbedtls_ssl_conf_renegotiation(c, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+	mbedtls_ssl_conf_legacy_renegotiation(c, MBEDTLS_SSL_LEGACY_NO_RENEGOTIATION);
+#endif
+	/* No resumption without a new key exchange. */
+	mbedtls_ssl_conf_tls13_key_exchange_modes(c,
+	    MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
+	mbedtls_ssl_conf_session_tickets(c, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+	return true;
+}
+
+const struct mbedtls_ssl_config *
+tls_ctx_conf(const struct tls_ctx *ctx)
+{
+	return &ctx->conf;
+}
+
+bool
+tls_ctx_is_server(const struct tls_ctx *ctx)
+{
+	return ctx->server;
+}
+
+const unsigned char *
+tls_ctx_pin(const struct tls_ctx *ctx)
+{
+	return ctx->pinned ? ctx->pin : NULL;
+}
+
+static bool
+load_chain(mbedtls_x509_crt *crt, const char *file, bool every, struct text *why)
+{
+	errno = 0;
+	int code = mbedtls_x509_crt_parse_file(crt, file);
+
+	if (code == 0 || (code > 0 && !every && crt->version))
+		return true;
+	const char *words =
+	    code > 0 ? "some of its certificates cannot be read" : tls_words_of_file(code);
+
+	text_fmt(why, "%s: %s", file, words ? words : "no certificate in PEM form in it");
+	return false;
+}
+
+static bool
+load_pair(struct pair *p, const struct tls_pair *files, struct text *why)
+{
+	mbedtls_x509_crt_init(&p->chain);
+	mbedtls_pk_init(&p->key);
+	if (!load_chain(&p->chain, files->chain_file, true, why))
+		return false;
+
+	errno = 0;
+	int code = mbedtls_pk_parse_keyfile(&p->key, files->key_file, NULL, mbedtls_psa_get_random,
+	    MBEDTLS_PSA_RANDOM_STATE);
+
+	if (code != 0) {
+		const char *words = tls_words_of_file(code);
+
+		text_fmt(why, "%s: %s", files->key_file,
+		    words ? words : "no private key in PEM form in it");
+		return false;
+	}
+	if (mbedtls_pk_check_pair(&p->chain.pk, &p->key, mbedtls_psa_get_random,
+	        MBEDTLS_PSA_RANDOM_STATE) != 0) {
+		text_fmt(why, "%s: not the key of the first certificate in %s", files->key_file,
+		    files->chain_file);
+		return false;
+	}
+	return true;
+}
+
+/* ---- which certificate ------------------------------------------------------------------------- */
+
+/* PATTERN may start with "*.", which stands for exactly one label (RFC 6125, 6.4.3). */
+static bool
+name_fits(struct slice pattern, struct slice name, bool wildcard)
+{
+	if (!wildcard)
+		return slice_eq_nocase(pattern, name);
+	if (!slice_starts(pattern, SLICE("*.")))
+		return false;
+	size_t label = slice_find(name, '.');
+
+	return label > 0 && slice_eq_nocase(slice_skip(pattern, 1), slice_skip(name, label));
+}
+
+static struct slice
+common_name(const mbedtls_x509_crt *crt)
+{
+	for (const mbedtls_x509_name *n = &crt->subject; n; n = n->next) {
+		if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &n->oid) == 0)
+			return slice_of((const char *)n->val.p, n->val.len);
+	}
+	return slice_of("", 0);
+}
+
+/* The next DNS name at or behind *AT among the subject alternative names, and *AT moves behind it; empty at their end. */
+static struct slice
+next_name(const mbedtls_x509_sequence **at)
+{
+	for (; *at && (*at)->buf.p; *at = (*at)->next) {
+		const mbedtls_x509_buf *b = &(*at)->buf;
+
+		if ((b->tag & MBEDTLS_ASN1_TAG_VALUE_MASK) == MBEDTLS_X509_SAN_DNS_NAME) {
+			*at = (*at)->next;
+			return slice_of((const char *)b->p, b->len);
+		}
+	}
+	return slice_of("", 0);
+}
+
+/* The common name counts where there are no alternative names. */
+static bool
+pair_fits(const struct pair *p, struct slice name, bool wildcard)
+{
+	const mbedtls_x509_sequence *at = &p->chain.subject_alt_names;
+	struct slice own = next_name(&at);
+
+	if (own.n == 0)
+		return name_fits(common_name(&p->chain), name, wildcard);
+	for (; own.n; own = next_name(&at)) {
+		if (name_fits(own, name, wildcard))
+			return true;
+	}
+	return false;
+}
+
+/* Another kind of key for one of the same names. */
+static bool
+is_twin(const struct pair *a, const struct pair *b)
+{
+	const mbedtls_x509_sequence *at = &a->chain.subject_alt_names;
+	struct slice own = next_name(&at);
+
+	if (mbedtls_pk_get_type(&a->key) == mbedtls_pk_get_type(&b->key))
+		return false;
+	if (own.n == 0)
+		return pair_fits(b, common_name(&a->chain), false);
+	for (; own.n; own = next_name(&at)) {
+		if (pair_fits(b, own, false))
+			return true;
+	}
+	return false;
+}
+
+/* Every pair with that name, so that an RSA and an ECDSA certificate may stand side by side: mbedTLS takes the one that the client can use. */
+static int
+give_pairs(mbedtls_ssl_context *ssl, struct slice name, bool wildcard, bool *any)
+{
+	struct tls_ctx *ctx = tls_ctx_of(ssl);
+
+	for (size_t i = 0; i < ctx->pairs_n; i++) {
+		if (!pair_fits(&ctx->pairs[i], name, wildcard))
+			continue;
+		int code = mbedtls_ssl_set_hs_own_cert(ssl, &ctx->pairs[i].chain, &ctx->pairs[i].key);
+
+		if (code != 0)
+			return code;
+		*any = true;
+	}
+	return 0;
+}
+
+/* After the ClientHello. Without a match the pairs of conf_own_cert() are used: the default. */
+static int
+on_client_hello(mbedtls_ssl_context *ssl)
+{
+	size_t n = 0;
+	const unsigned char *p = mbedtls_ssl_get_hs_sni(ssl, &n);
+	struct slice name = slice_of((const char *)p, p ? n : 0);
+	bool any = false;
+
+	if (name.n == 0 || name.n > NAME_MAX_LEN || !slice_is_ascii(name))
+		return 0;
+	tls_note_sni(ssl, name);
+	int code = give_pairs(ssl, name, false, &any);
+
+	if (code == 0 && !any)
+		code = give_pairs(ssl, name, true, &any);
+	return code;
+}
+
+static bool
+load_pairs(struct tls_ctx *ctx, const struct tls_server_options *o, struct text *why)
+{
+	if (o->pairs_n == 0) {
+		text_put(why, SLICE("no certificate is set"));
+		return false;
+	}
+	ctx->pairs = calloc(o->pairs_n, sizeof(*ctx->pairs));
+	if (!ctx->pairs) {
+		text_put(why, SLICE("out of memory"));
+		return false;
+	}
+	for (size_t i = 0; i < o->pairs_n; i++) {
+		ctx->pairs_n++;
+		if (!load_pair(&ctx->pairs[i], &o->pairs[i], why))
+			return false;
+	}
+
+	/* The default: the first, and its twins with another kind of key. */
+	for (size_t i = 0; i < ctx->pairs_n; i++) {
+		struct pair *p = &ctx->pairs[i];
+
+		if (i > 0 && !is_twin(&ctx->pairs[0], p))
+			continue;
+		if (mbedtls_ssl_conf_own_cert(&ctx->conf, &p->chain, &p->key) != 0) {
+			text_put(why, SLICE("out of memory"));
+			return false;
+		}
+	}
+	mbedtls_ssl_conf_cert_cb(&ctx->conf, on_client_hello);
+	return true;
+}
+
+/* ---- tickets ----------------------------------------------------------------------------------- */
+
+static int
+on_ticket_read(void *arg, mbedtls_ssl_session *session, unsigned char *mem, size_t n)
+{
+	int code = mbedtls_ssl_ticket_parse(arg, session, mem, n);
+
+	if (code == 0)
+		tls_note_ticket();
+	return code;
+}
+
+/* The key's name is made of the key, so that every worker that has the one has the other. */
+static bool
+set_ticket_key(struct tls_ctx *ctx, const unsigned char key[KEY_LEN])
+{
+	static const char label[] = "byway ticket key name";
+	unsigned char mem[sizeof(label) + KEY_LEN];
+	unsigned char name[32];
+
+	memcpy(mem, label, sizeof(label));
+	memcpy(mem + sizeof(label), key, KEY_LEN);
+	int code = mbedtls_sha256(mem, sizeof(mem), name, 0);
+
+	if (code == 0)
+		code = mbedtls_ssl_ticket_rotate(&ctx->tickets, name, TICKET_NAME_LEN, key, KEY_LEN,
+		    ctx->ticket_lifetime_s);
+	mbedtls_platform_zeroize(mem, sizeof(mem));
+	return code == 0;
+}
+
+static bool
+conf_tickets(struct tls_ctx *ctx, const struct tls_server_options *o, struct text *why)
+{
+	unsigned life = o->ticket_lifetime_s;
+
+	mbedtls_ssl_conf_new_session_tickets(&ctx->conf, o->ticket_key ? 1 : 0);
+	if (!o->ticket_key)
+		return true;
+	/* A longer life breaks TLS 1.3, which knows seven days at most. */
+	ctx->ticket_lifetime_s = life == 0 || life > TICKET_LIFETIME_MAX ? TICKET_LIFETIME_MAX : life;
+	if (mbedtls_ssl_ticket_setup(&ctx->tickets, mbedtls_psa_get_random,
+	        MBEDTLS_PSA_RANDOM_STATE, MBEDTLS_CIPHER_AES_256_GCM, ctx->ticket_lifetime_s) != 0 ||
+	    !set_ticket_key(ctx, o->ticket_key)) {
+		text_put(why, SLICE("session tickets cannot be set up"));
+		return false;
+	}
+	mbedtls_ssl_conf_session_tickets(&ctx->conf, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
+	mbedtls_ssl_conf_session_tickets_cb(&ctx->conf, mbedtls_ssl_ticket_write, on_ticket_read,
+	    &ctx->tickets);
+	ctx->has_tickets = true;
+	return true;
+}
+
+void
+tls_ctx_rotate_ticket_key(struct tls_ctx *ctx, const unsigned char key[32])
+{
+	if (ctx->has_tickets)
+		(void)set_ticket_key(ctx, key);
+}
+
+static bool
+conf_client_cert(struct tls_ctx *ctx, const struct tls_server_options *o, struct text *why)
+{
+	if (o->client_cert == TLS_CLIENT_CERT_NONE) {
+		mbedtls_ssl_conf_authmode(&ctx->conf, MBEDTLS_SSL_VERIFY_NONE);
+		return true;
+	}
+	if (!o->client_ca_file) {
+		text_put(why,
+		    SLICE("client certificates are asked for, but no CA file is set for them"));
+		return false;
+	}
+	if (!load_chain(&ctx->own_store, o->client_ca_file, true, why))
+		return false;
+	mbedtls_ssl_conf_ca_chain(&ctx->conf, &ctx->own_store, NULL);
+	mbedtls_ssl_conf_authmode(&ctx->conf,
+	    o->client_cert == TLS_CLIENT_CERT_REQUIRED ? MBEDTLS_SSL_VERIFY_REQUIRED
+	                                               : MBEDTLS_SSL_VERIFY_OPTIONAL);
+	return true;
+}
+
+struct tls_ctx *
+tls_server_ctx(const struct tls_server_options *o, struct text *why)
+{
+	struct tls_ctx *ctx = ctx_new(true);
+
+	if (!ctx) {
+		text_put(why, SLICE("out of memory"));
+		return NULL;
+	}
+	if (!conf_base(ctx, why) || !load_pairs(ctx, o, why) || !conf_tickets(ctx, o, why) ||
+	    !conf_client_cert(ctx, o, why)) {
+		ctx_free(ctx);
+		return NULL;
+	}
+	mbedtls_ssl_conf_max_tls_version(&ctx->conf,
+	    o->tls13 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
+	return ctx;
+}
+
+/* ---- trust ------------------------------------------------------------------------------------- */
+
+/* The cache itself holds a reference, until the file changes. */
+static struct store *
+store_get(const char *file, struct text *why)
+{
+	struct stat st;
+
+	if (stat(file, &st) != 0) {
+		text_fmt(why, "%s: %s", file, strerror(errno));
+		return NULL;
+	}
+	for (struct store *s = stores; s; s = s->next) {
+		if (strcmp(s->path, file) != 0)
+			continue;
+		if (s->size == st.st_size && s->mtime.tv_sec == st.st_mtim.tv_sec &&
+		    s->mtime.tv_nsec == st.st_mtim.tv_nsec) {
+			s->refs++;
+			return s;
+		}
+		/* Its old content goes with its last user; nobody finds it any more. */
+		s->path[0] = 0;
+		store_put(s);
+		break;
+	}
+
+	struct store *s = calloc(1, sizeof(*s));
+
+	if (!s || !(s->path = strdup(file))) {
+		free(s);
+		text_put(why, SLICE("out of memory"));
+		return NULL;
+	}
+	mbedtls_x509_crt_init(&s->crt);
+	if (!load_chain(&s->crt, file, false, why)) {
+		mbedtls_x509_crt_free(&s->crt);
+		free(s->path);
+		free(s);
+		return NULL;
+	}
+	s->mtime = st.st_mtim;
+	s->size = st.st_size;
+	s->refs = 2;
+	s->next = stores;
+	stores = s;
+	return s;
+}
+
+static bool
+load_private_ca(struct tls_ctx *ctx, struct slice pem, struct text *why)
+{
+	if (pem.n > PEM_FILE_MAX) {
+		text_put(why, SLICE("the private CA is too long"));
+		return false;
+	}
+	unsigned char *z = malloc(pem.n + 1); /* mbedTLS wants the NUL, and its octet counted */
+
+	if (!z) {
+		text_put(why, SLICE("out of memory"));
+		return false;
+	}
+	memcpy(z, pem.p, pem.n);
+	z[pem.n] = 0;
+	int code = mbedtls_x509_crt_parse(&ctx->own_store, z, pem.n + 1);
+
+	free(z);
+	if (code != 0)
+		text_put(why,
+		    SLICE("the private CA holds no certificate in PEM form that can be read"));
+	return code == 0;
+}
+
+/* What we take as a client, PKCS#1 before PSS: TLS 1.3 may not use the first, and mbedTLS cannot verify the second in TLS 1.2, although it offers it for the
+ * sake of 1.3. In its own order a TLS 1.2 server with an RSA certificate chooses PSS, and the handshake fails. */
+static const uint16_t client_signatures[] = {
+	MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
+	MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+	MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512,
+	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
+	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+	MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
+	MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+	MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
+	MBEDTLS_TLS1_3_SIG_NONE,
+};
+
+struct tls_ctx *
+tls_client_ctx(const struct tls_client_options *o, struct text *why)
+{
+	struct tls_ctx *ctx = ctx_new(false);
+	mbedtls_x509_crt *trust;
+
+	if (!ctx) {
+		text_put(why, SLICE("out of memory"));
+		return NULL;
+	}
+	if (!conf_base(ctx, why))
+		goto fail;
+
+	trust = &ctx->own_store;
+	if (o->pinned) {
+		ctx->pinned = true;
+		memcpy(ctx->pin, o->pin, sizeof(ctx->pin));
+	} else if (o->ca_pem.n) {
+		if (!load_private_ca(ctx, o->ca_pem, why))
+			goto fail;
+	} else if (o->ca_file) {
+		ctx->store = store_get(o->ca_file, why);
+		if (!ctx->store)
+			goto fail;
+		trust = &ctx->store->crt;
+	} else {
+		text_put(why, SLICE("neither a CA file nor a private CA nor a pin is set"));
+		goto fail;
+	}
+	mbedtls_ssl_conf_ca_chain(&ctx->conf, trust, NULL);
+	mbedtls_ssl_conf_sig_algs(&ctx->conf, client_signatures);
+	mbedtls_ssl_conf_authmode(&ctx->conf, MBEDTLS_SSL_VERIFY_REQUIRED);
+	mbedtls_ssl_conf_max_tls_version(&ctx->conf, MBEDTLS_SSL_VERSION_TLS1_3);
+	return ctx;
+fail:
+	ctx_free(ctx);
+	return NULL;
+}
+
+long
+tls_ctx_days_left(const struct tls_ctx *ctx)
+{
+	time_t now = time(NULL);
+	long least = 36500;
+
+	for (size_t i = 0; i < ctx->pairs_n; i++) {
+		const mbedtls_x509_time *end = &ctx->pairs[i].chain.valid_to;
+		struct tm tm = {
+			.tm_year = end->year - 1900,
+			.tm_mon = end->mon - 1,
+			.tm_mday = end->day,
+			.tm_hour = end->hour,
+			.tm_min = end->min,
+			.tm_sec = end->sec,
+		};
+		double days = difftime(timegm(&tm), now) / 86400;
+		long whole = days < 0 ? (long)days - 1 : (long)days;
+
+		if (whole < least)
+			least = whole;
+	}
+	return least;
+}

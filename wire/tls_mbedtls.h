@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WIRE_TLS_MBEDTLS_H
+#define WIRE_TLS_MBEDTLS_H
+
+/*
+ * tls_mbedtls - what the files that speak to mbedTLS tell each other; nobody else includes it
+ *
+ *      tls_ctx_mbedtls.c    contexts: certificates, tickets, trust
+ *      tls_mbedtls.c        connections
+ *      tls_words_mbedtls.c  its codes in words
+ */
+#include "wire/tls.h"
+
+struct mbedtls_ssl_config;
+struct mbedtls_ssl_context;
+
+/* tls_ctx_mbedtls.c */
+const struct mbedtls_ssl_config *tls_ctx_conf(const struct tls_ctx *ctx);
+bool tls_ctx_is_server(const struct tls_ctx *ctx);
+/* 32 octets; NULL where no certificate is pinned. */
+const unsigned char *tls_ctx_pin(const struct tls_ctx *ctx);
+
+/* tls_mbedtls.c, called by a context during a handshake. */
+struct tls_ctx *tls_ctx_of(struct mbedtls_ssl_context *ssl);
+void tls_note_sni(struct mbedtls_ssl_context *ssl, struct slice name);
+/* The connection in whose call we are has shown a ticket of ours. */
+void tls_note_ticket(void);
+
+/* tls_words_mbedtls.c: NULL where there are none. ALERT: what the peer sent, where CODE says that it did. */
+const char *tls_words_of_failure(int code, int alert);
+const char *tls_words_of_certificate(uint32_t flags);
+/* Reading a key or a certificate from a file. */
+const char *tls_words_of_file(int code);
+
+#endif
