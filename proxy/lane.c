@@ -44,10 +44,14 @@ struct lanes {
 
 /* ---- lanes ---- */
 
+/* References to all lanes of this process. */
+static size_t total_refs;
+
 struct lane *
 lane_ref(struct lane *l)
 {
 	l->refs++;
+	total_refs++;
 	return l;
 }
 
@@ -57,6 +61,7 @@ lane_unref(struct lane *l)
 	if (!l)
 		return;
 	assert(l->refs > 0);
+	total_refs--;
 	if (--l->refs > 0)
 		return;
 	tls_ctx_unref(l->tls);
@@ -150,6 +155,7 @@ make_lane(struct lanes *all, struct conf *conf, size_t i, const unsigned char se
 		.conf = conf_ref(conf),
 		.listener = &conf->listeners[i],
 	};
+	total_refs++;
 	if (l->listener->tls == LISTENER_PLAIN || make_tls(all, l, seed, why))
 		return l;
 	lane_unref(l);
@@ -419,6 +425,16 @@ lanes_open(struct worker *w, const struct worker_socket *sockets, size_t n,
 	ev_periodic_init(&all->hourly, on_hour, 0., HOUR_S, NULL);
 	all->hourly.data = all;
 	return all;
+}
+
+bool
+lanes_in_use(const struct lanes *all)
+{
+	size_t ours = all->list_n;
+
+	for (size_t i = 0; i < all->acceptors_n; i++)
+		ours += all->acceptors[i].lane != NULL;
+	return total_refs > ours;
 }
 
 void

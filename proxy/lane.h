@@ -28,6 +28,8 @@ bool lanes_conf(struct lanes *all, struct conf *conf, struct text *why) MUST_CHE
 void lanes_start(struct lanes *all);
 /* No more connections: the sockets are closed. */
 void lanes_stop(struct lanes *all);
+/* True while anybody else holds a lane: sessions, those that have said goodbye and are still sending it included. */
+bool lanes_in_use(const struct lanes *all);
 void lanes_close(struct lanes *all);
 
 #endif

@@ -21,6 +21,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+static const double goodbye_s = 1.0; /* for last words when sessions are closed by force */
+
 enum {
 	THREADS = 4,     /* SQLite and crypt */
 	DNS_THREADS = 2, /* apart, so that a slow name server keeps no log-in waiting */
@@ -39,32 +41,56 @@ struct running {
 	struct work *dns;
 	struct lanes *lanes;
 	struct channel master;
-	ev_timer drain; /* to the end of server.drain_timeout_s */
+	ev_timer drain; /* to the end of server.drain_timeout_s, then of goodbye_s */
+	bool killed;
 	ev_timer retire;
 	struct retired *retired;
 };
 
 /* ---- the end ---- */
 
+/* A session that has ended may still be sending its last reply: it holds its lane as long. */
 static void
 stop_when_idle(void *ctx)
 {
 	struct running *r = ctx;
 
-	if (r->w.draining && sessions_count(r->w.sessions) == 0)
+	if (r->w.draining && sessions_count(r->w.sessions) == 0 && !lanes_in_use(r->lanes))
 		loop_stop(r->w.loop);
+}
+
+static void
+set_drain(struct running *r, double seconds)
+{
+	ev_timer_stop(loop_ev(r->w.loop), &r->drain);
+	ev_timer_set(&r->drain, seconds, 0.);
+	ev_timer_start(loop_ev(r->w.loop), &r->drain);
+}
+
+static void
+kill_all(struct running *r)
+{
+	r->killed = true;
+	sessions_kill(r->w.sessions);
+	set_drain(r, goodbye_s);
 }
 
 static void
 on_drain_over(struct ev_loop *ev, ev_timer *t, int revents)
 {
 	struct running *r = t->data;
+	size_t left = sessions_count(r->w.sessions);
 
 	(void)ev;
 	(void)revents;
-	log_say(LOG_WARNING, "stop", "%zu sessions did not end within drain_timeout and are closed",
-	    sessions_count(r->w.sessions));
-	sessions_kill(r->w.sessions);
+	if (r->killed) {
+		loop_stop(r->w.loop);
+		return;
+	}
+	if (left > 0)
+		log_say(LOG_WARNING, "stop",
+		    "%zu sessions did not end within drain_timeout and are closed", left);
+	kill_all(r);
 }
 
 static void
@@ -76,15 +102,15 @@ drain(struct running *r)
 	lanes_stop(r->lanes);
 	log_say(LOG_INFO, "stop", "draining %zu sessions", sessions_count(r->w.sessions));
 	sessions_drain(r->w.sessions);
-	ev_timer_set(&r->drain, (double)r->w.conf->server.drain_timeout_s, 0.);
-	ev_timer_start(loop_ev(r->w.loop), &r->drain);
+	set_drain(r, (double)r->w.conf->server.drain_timeout_s);
 }
 
 static void
 kill_now(struct running *r)
 {
 	drain(r);
-	sessions_kill(r->w.sessions);
+	if (!r->killed)
+		kill_all(r);
 }
 
 /* ---- reload ---- */
