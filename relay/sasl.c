@@ -4,7 +4,7 @@
 #include "wire/base64.h"
 #include "wire/crypto.h"
 
-enum { PLAIN_MAX = 2 * 1024 + 2, CHALLENGE_MAX = 1024 };
+enum { PLAIN_MAX = 6 * 1024, CHALLENGE_MAX = 1024 };
 
 enum sasl
 sasl_find(struct slice name)

@@ -62,7 +62,7 @@ smtp_log(const struct smtp *c, enum log_level level, const char *what, const str
     const char *why)
 {
 	struct log_line l;
-	char mem[VERDICT_WORDS_MAX + 8];
+	char mem[VERDICT_TEXT_MAX];
 	struct text t = text_over(mem, sizeof(mem));
 	struct slice id = c->txn ? c->txn->id : SLICE("");
 
@@ -74,9 +74,7 @@ smtp_log(const struct smtp *c, enum log_level level, const char *what, const str
 	if (why)
 		log_str(&l, "why", slice_str(why));
 	if (r) {
-		text_u64(&t, (uint64_t)r->code);
-		text_char(&t, ' ');
-		reply_flatten(&t, r, VERDICT_WORDS_MAX);
+		verdict_said(&t, r, SLICE(""));
 		log_str(&l, "said", text_slice(&t));
 	}
 	log_u64(&l, "messages", c->messages);

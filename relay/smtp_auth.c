@@ -8,7 +8,7 @@
 #include "wire/crypto.h"
 #include "wire/log.h"
 
-enum { LINE_MAX_OCTETS = 4096, XCLIENT_VALUE_MAX = 255 };
+enum { LINE_MAX_OCTETS = SASL_LINE_MAX, XCLIENT_VALUE_MAX = 255 };
 
 static const char *
 tls_word(enum upstream_tls tls)

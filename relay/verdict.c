@@ -337,23 +337,30 @@ enhanced_of(const char *s)
 	return e;
 }
 
+void
+verdict_said(struct text *t, const struct reply *r, struct slice hide)
+{
+	char flat[VERDICT_WORDS_MAX + 1];
+	struct text words = text_over(flat, sizeof(flat));
+
+	reply_flatten(&words, r, VERDICT_WORDS_MAX);
+	text_u64(t, (uint64_t)r->code);
+	text_char(t, ' ');
+	if (r->enhanced.cls) {
+		enhanced_write(t, r->enhanced);
+		text_char(t, ' ');
+	}
+	verdict_clean(t, text_slice(&words), hide, VERDICT_WORDS_MAX);
+}
+
 static struct slice
 put_upstream(struct text *mem, const struct reply *r, struct slice hide)
 {
-	char flat[VERDICT_WORDS_MAX + 1];
-	struct text t = text_over(flat, sizeof(flat));
 	size_t from = mem->n;
 
 	if (!r)
 		return SLICE("");
-	reply_flatten(&t, r, VERDICT_WORDS_MAX);
-	text_u64(mem, (uint64_t)r->code);
-	text_char(mem, ' ');
-	if (r->enhanced.cls) {
-		enhanced_write(mem, r->enhanced);
-		text_char(mem, ' ');
-	}
-	verdict_clean(mem, text_slice(&t), hide, VERDICT_WORDS_MAX);
+	verdict_said(mem, r, hide);
 	return slice_of(mem->mem + from, mem->n - from);
 }
 

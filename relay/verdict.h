@@ -46,6 +46,8 @@ struct relay_verdict verdict_make(enum verdict_class class, const struct reply *
 struct relay_verdict verdict_at_rcpt(struct relay_verdict v);
 /* As it is said after the content, or in answer to DATA. */
 struct relay_verdict verdict_at_end(struct relay_verdict v);
+/* "550 5.1.1 no such user": all of R's words in one line, cleaned. */
+void verdict_said(struct text *t, const struct reply *r, struct slice hide);
 /* Printable ASCII of S, at most MAX octets, without what looks like a key, and without HIDE. */
 void verdict_clean(struct text *t, struct slice s, struct slice hide, size_t max);
 

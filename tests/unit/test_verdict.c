@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/verdict.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static struct reply
+reply_of(const char *wire)
+{
+	struct reply r;
+	size_t used;
+
+	assert_int_equal(reply_parse(slice_str(wire), &r, &used), REPLY_WHOLE);
+	return r;
+}
+
+struct row {
+	enum phase phase;
+	const char *said;
+	enum verdict_class class;
+	int code;
+	const char *enhanced;
+	const char *words; /* NULL: the class's */
+};
+
+static const struct row rows[] = {
+	{ PHASE_GREETING, "421 4.3.2 busy\r\n", VERDICT_CONNECT, 451, "4.4.1", NULL },
+	{ PHASE_GREETING, "554 go away\r\n", VERDICT_GREETING, 451, "4.3.2", NULL },
+	{ PHASE_EHLO, "450 no\r\n", VERDICT_INTERNAL, 451, "4.3.0", NULL },
+	{ PHASE_EHLO, "550 no\r\n", VERDICT_CONFIG, 451, "4.3.5", NULL },
+	{ PHASE_STARTTLS, "454 TLS not available\r\n", VERDICT_TLS, 451, "4.7.5", NULL },
+	{ PHASE_AUTH, "535 5.7.8 Authentication failed\r\n", VERDICT_AUTH, 554, "5.3.5", NULL },
+	{ PHASE_AUTH, "534 5.7.9 application password\r\n", VERDICT_AUTH, 554, "5.3.5", NULL },
+	{ PHASE_AUTH, "454 4.7.0 Temporary authentication failure\r\n", VERDICT_AUTH_TEMP, 451,
+	    "4.3.0", NULL },
+	{ PHASE_AUTH, "535 5.7.8 Too many connections per account\r\n", VERDICT_RATE, 451, "4.4.5",
+	    "Too many connections per account" },
+	{ PHASE_AUTH, "454 4.7.0 Too many login attempts, please try again later\r\n", VERDICT_RATE,
+	    451, "4.4.5", "Too many login attempts, please try again later" },
+	{ PHASE_AUTH, "451 Authentication failed: Maximum credits exceeded\r\n", VERDICT_QUOTA, 451,
+	    "4.7.0", "Authentication failed: Maximum credits exceeded" },
+	{ PHASE_AUTH, "504 5.7.4 no such mechanism\r\n", VERDICT_CONFIG, 451, "4.3.5", NULL },
+	{ PHASE_AUTH, "535 Your account has been disabled\r\n", VERDICT_ACCOUNT, 554, "5.7.0",
+	    "Your account has been disabled" },
+	{ PHASE_MAIL, "530 5.7.0 Authentication required\r\n", VERDICT_AUTH, 554, "5.3.5", NULL },
+	{ PHASE_MAIL, "530 5.7.0 Must issue a STARTTLS command first\r\n", VERDICT_CONFIG, 451,
+	    "4.3.5", NULL },
+	{ PHASE_MAIL, "553 5.1.8 no such domain\r\n", VERDICT_SENDER, 550, "5.7.1", "no such domain" },
+	{ PHASE_MAIL, "550 no\r\n", VERDICT_SENDER, 550, "5.7.1", "no" },
+	{ PHASE_MAIL, "552 5.3.4 Message too big for system\r\n", VERDICT_SIZE, 552, "5.2.3",
+	    "Message too big for system" },
+	{ PHASE_MAIL, "552 quota? monthly email allowance is exhausted\r\n", VERDICT_QUOTA, 451,
+	    "4.7.0", "quota? monthly email allowance is exhausted" },
+	{ PHASE_MAIL, "452 4.3.1 Insufficient system storage\r\n", VERDICT_DEFERRED, 452, "4.3.1",
+	    "Insufficient system storage" },
+	{ PHASE_MAIL, "421 4.7.0 later\r\n", VERDICT_DEFERRED, 451, "4.7.0", "later" },
+	{ PHASE_MAIL, "503 bad sequence\r\n", VERDICT_INTERNAL, 451, "4.3.0", NULL },
+	{ PHASE_RCPT, "550 5.1.1 nobody\r\n", VERDICT_RCPT, 550, "5.1.1", "nobody" },
+	{ PHASE_RCPT, "550 5.7.1 no relaying\r\n", VERDICT_RCPT, 550, "5.7.1", "no relaying" },
+	{ PHASE_RCPT, "550 nobody\r\n", VERDICT_RCPT, 550, "5.0.0", "nobody" },
+	{ PHASE_RCPT, "451 4.7.1 greylisted\r\n", VERDICT_RCPT, 451, "4.7.1", "greylisted" },
+	{ PHASE_RCPT, "552 5.2.2 mailbox full, over quota\r\n", VERDICT_RCPT, 552, "5.2.2",
+	    "mailbox full, over quota" },
+	{ PHASE_RCPT, "452 4.5.3 too many recipients\r\n", VERDICT_TOO_MANY_RCPT, 452, "4.5.3",
+	    "too many recipients" },
+	{ PHASE_RCPT, "450 4.4.4 strange\r\n", VERDICT_RCPT, 450, "4.4.4", "strange" },
+	{ PHASE_RCPT, "454 4.7.1 relay access denied\r\n", VERDICT_RCPT, 451, "4.7.1",
+	    "relay access denied" },
+	{ PHASE_RCPT, "432 4.2.1 x\r\n", VERDICT_RCPT, 451, "4.2.1", "x" },
+	{ PHASE_RCPT, "538 5.7.11 x\r\n", VERDICT_RCPT, 554, "5.7.11", "x" },
+	{ PHASE_RCPT, "550 4.1.1 classes differ\r\n", VERDICT_RCPT, 550, "5.0.0",
+	    "classes differ" },
+	{ PHASE_RCPT, "553 5.7.1 <a@b>: Sender address rejected: not owned by user x\r\n",
+	    VERDICT_SENDER, 550, "5.7.1", "<a@b>: Sender address rejected: not owned by user x" },
+	{ PHASE_RCPT, "550 5.6.7 utf8\r\n", VERDICT_NO_SMTPUTF8, 550, "5.6.7", NULL },
+	{ PHASE_DATA, "451 4.3.0 no\r\n", VERDICT_DEFERRED, 451, "4.3.0", "no" },
+	{ PHASE_DATA, "554 5.5.1 no\r\n", VERDICT_CONTENT, 554, "5.7.1", "no" },
+	{ PHASE_DOT, "550 5.7.1 spam\r\n", VERDICT_CONTENT, 554, "5.7.1", "spam" },
+	{ PHASE_DOT, "554 5.6.0 mime\r\n", VERDICT_MALFORMED, 554, "5.6.0", "mime" },
+	{ PHASE_DOT, "552 5.2.3 long\r\n", VERDICT_SIZE, 552, "5.2.3", "long" },
+	{ PHASE_DOT, "552 too big\r\n", VERDICT_SIZE, 552, "5.2.3", "too big" },
+	{ PHASE_DOT, "550 You are temporarily blocked from sending\r\n", VERDICT_RATE, 451, "4.4.5",
+	    "You are temporarily blocked from sending" },
+	{ PHASE_DOT, "550 5.4.5 Daily user sending limit exceeded.\r\n", VERDICT_QUOTA, 451,
+	    "4.7.0", "Daily user sending limit exceeded." },
+	{ PHASE_DOT, "250 2.0.0 Ok: queued as 4F2\r\n", VERDICT_OK, 250, "2.0.0",
+	    "Ok: queued as 4F2" },
+	{ PHASE_DOT, "250 fine\r\n", VERDICT_OK, 250, "2.0.0", "fine" },
+	{ PHASE_RCPT, "251 2.1.5 will forward\r\n", VERDICT_OK, 250, "2.1.5", "will forward" },
+	{ PHASE_DOT, "550-5.7.1 one\r\n550 5.7.1 two\r\n", VERDICT_CONTENT, 554, "5.7.1", "one two" },
+};
+
+static void
+test_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *row = &rows[i];
+		struct reply r = reply_of(row->said);
+		char mem[VERDICT_TEXT_MAX];
+		struct text words = text_over(mem, sizeof(mem));
+		enum verdict_class class = verdict_class_of("custom", row->phase, &r);
+		struct relay_verdict v = verdict_make(class, &r, SLICE(""), &words);
+		char e[32];
+		struct text t = text_over(e, sizeof(e));
+
+		enhanced_write(&t, v.enhanced);
+		if (class != row->class)
+			fail_msg("%s: %s", row->said, verdict_word(class));
+		if (v.code != row->code || strcmp(e, row->enhanced) != 0)
+			fail_msg("%s: %d %s", row->said, v.code, e);
+		if (row->words && !slice_eq(v.text, slice_str(row->words)))
+			fail_msg("%s: %.*s", row->said, SLICE_FMT(v.text));
+	}
+}
+
+/* Whatever an upstream says in whatever phase: nothing that a client would misread. */
+static void
+test_never(void **state)
+{
+	static const int never[] = { 421, 432, 454, 530, 534, 535, 538 };
+
+	(void)state;
+	for (unsigned phase = 1; phase < PHASE_ANY; phase <<= 1) {
+		for (int code = 400; code < 600; code++) {
+			char said[64];
+			char mem[VERDICT_TEXT_MAX];
+			struct text words = text_over(mem, sizeof(mem));
+
+			snprintf(said, sizeof(said), "%d some words\r\n", code);
+			struct reply r = reply_of(said);
+			struct relay_verdict v =
+			    verdict_make(verdict_class_of("", phase, &r), &r, SLICE(""), &words);
+			struct relay_verdict w = verdict_at_rcpt(v);
+
+			assert_true(v.code >= 400 && v.code < 600);
+			assert_int_equal(v.enhanced.cls, v.code / 100);
+			assert_int_not_equal(w.code, 554);
+			for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+				assert_int_not_equal(v.code, never[i]);
+			/* What is temporary stays so. */
+			if (code < 500)
+				assert_in_range(v.code, 400, 499);
+		}
+	}
+}
+
+static void
+test_clean(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "plain words", "plain words" },
+		{ "caf\xc3\xa9\x1b[1m", "caf???[1m" },
+		{ "User `arn:aws:iam::123456789012:user/x-y' is not", "User `***' is not" },
+		{ "key AKIAIOSFODNN7EXAMPLE is bad", "key *** is bad" },
+		{ "SG.abcdefghijklmnop.qrstuv", "***" },
+		{ "use key-3ax6xnjp29jd6fds4gc373sgvjxteol0!", "use ***!" },
+		{ "key-words and SG. are harmless", "key-words and SG. are harmless" },
+		{ "login someuser@example.com failed", "login *** failed" },
+		{ "SOMEUSER@EXAMPLE.COM: no", "***: no" },
+		{ "notsomeuser@example.com", "notsomeuser@example.com" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char mem[256];
+		struct text t = text_over(mem, sizeof(mem));
+
+		verdict_clean(&t, slice_str(cases[i].in), SLICE("someuser@example.com"), 200);
+		assert_string_equal(mem, cases[i].out);
+	}
+}
+
+static void
+test_places(void **state)
+{
+	struct reply r = reply_of("452 4.5.3 too many recipients\r\n");
+	char mem[VERDICT_TEXT_MAX];
+	struct text words = text_over(mem, sizeof(mem));
+	struct relay_verdict v = verdict_make(VERDICT_TOO_MANY_RCPT, &r, SLICE(""), &words);
+
+	(void)state;
+	assert_int_equal(verdict_at_rcpt(v).code, 452);
+	assert_int_equal(verdict_at_end(v).code, 554);
+	assert_int_equal(verdict_at_end(v).enhanced.subject, 5);
+	assert_true(verdict_make(VERDICT_UNKNOWN, NULL, SLICE(""), &words).unknown);
+}
+
+/* Every class: code and enhanced code agree, and there are words. */
+static void
+test_classes(void **state)
+{
+	(void)state;
+	for (int class = 0; class < VERDICT_CLASS_COUNT; class ++) {
+		char mem[VERDICT_TEXT_MAX];
+		struct text words = text_over(mem, sizeof(mem));
+		struct relay_verdict v =
+		    verdict_make((enum verdict_class) class, NULL, SLICE(""), &words);
+
+		assert_true(v.text.n > 0);
+		if (class != VERDICT_GO)
+			assert_int_equal(v.enhanced.cls, v.code / 100);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_never),
+		cmocka_unit_test(test_clean),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_classes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
