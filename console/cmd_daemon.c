@@ -3,25 +3,66 @@
 
 #include <stdio.h>
 
+#include "conf/option.h"
 #include "console/ctl.h"
+#include "console/file.h"
 
 enum { QUICK_S = 10, RELOAD_S = 120 };
+
+/* ---- where it listens -------------------------------------------------------------------------- */
+
+/* The value of [server] control_socket in a file that is wrong elsewhere; NULL where it says none. */
+static const char *
+scan(struct cli *c, const char *content)
+{
+	struct slice rest = slice_str(content), section = slice_str("");
+
+	while (rest.n > 0) {
+		struct slice line = slice_trim(slice_cut(&rest, '\n'));
+
+		if (line.n > 2 && line.p[0] == '[')
+			section = slice_of(line.p + 1, line.n - 2);
+		if (!slice_eq(section, SLICE("server")))
+			continue;
+
+		struct slice key = slice_trim(slice_cut(&line, '='));
+
+		if (slice_eq(key, SLICE("control_socket")))
+			return cli_dup(c, slice_trim(line));
+	}
+	return NULL;
+}
+
+/* A running daemon must answer, and end, while its file is broken: it goes on with the one before. */
+static const char *
+socket_path(struct cli *c)
+{
+	char mem[1024];
+	struct text mistakes = text_over(mem, sizeof(mem));
+	struct conf *conf = conf_load(c->config, false, &mistakes);
+	const char *why, *content, *path, *slash = strrchr(c->config, '/');
+
+	if (conf) {
+		path = cli_dup(c, slice_str(conf->server.control_socket));
+		conf_unref(conf);
+		return path;
+	}
+	content = file_read(c, c->config, &why);
+	path = content ? scan(c, content) : NULL;
+	if (!path)
+		return option_find(SECTION_SERVER, SLICE("control_socket"))->fallback;
+	if (*path == '/' || !slash)
+		return path;
+	return cli_print(c, "%.*s/%s", (int)(slash - c->config), c->config, path);
+}
 
 /* The daemon's word for it: its answer, or the exit status after having said why there is none. */
 static int
 ask(struct cli *c, const char *word, unsigned seconds, struct slice *answer_r)
 {
-	const char *why = NULL;
-	int status = EX_OK;
-	struct conf *conf = store_conf(c, false, &status);
+	const char *why = NULL, *path = cli_value(c, "socket");
 
-	if (!conf)
-		return status;
-
-	enum ctl_result r = ctl_ask(c, conf->server.control_socket, word, seconds, answer_r, &why);
-
-	conf_unref(conf);
-	if (r != CTL_OK)
+	if (ctl_ask(c, path ? path : socket_path(c), word, seconds, answer_r, &why) != CTL_OK)
 		return cli_fail(c, EX_UNAVAILABLE, "%s", why);
 
 	struct slice ok = ctl_find(*answer_r, "ok");

@@ -375,7 +375,8 @@ say_done(struct init *in)
 	       "  byway%s route set acme provider\n",
 	    option, option, option, option, option, in->ini, option, option);
 	if (!in->user && geteuid() == 0)
-		printf("There is no user byway here, so the daemon would run as root: make one, and name it in %s.\n",
+		printf("There is no user byway here, and bywayd does not run as root unasked: say `user = root` in\n"
+		       "%s, or make that user and then a new installation.\n",
 		    in->ini);
 	printf("Keep a copy of %s: without it no stored credential can be opened.\n", in->vault);
 }

@@ -61,7 +61,18 @@ static const struct cli_option of_print[] = {
 	{ NULL, NULL, NULL },
 };
 
+#define SOCKET                                                                                        \
+	{                                                                                             \
+		"socket", "PATH", "the daemon's control socket (default what the configuration says)" \
+	}
+
+static const struct cli_option of_daemon[] = {
+	SOCKET,
+	{ NULL, NULL, NULL },
+};
+
 static const struct cli_option of_status[] = {
+	SOCKET,
 	{ "all", NULL, "counters that are zero, too" },
 	{ NULL, NULL, NULL },
 };
@@ -210,16 +221,16 @@ const struct cli_command cli_commands[] = {
 	PLAIN("config docs", "", 0, 0, cmd_config_docs, NULL,
 	    "Prints docs/CONFIG.md: every option of byway.ini.", NULL, "byway config docs"),
 
-	PLAIN("reload", "", 0, 0, cmd_reload, NULL,
+	PLAIN("reload", "", 0, 0, cmd_reload, of_daemon,
 	    "Has the daemon read its configuration anew, and tells whether it did.",
 	    "If something is wrong with it, the old configuration goes on, the mistakes are told, and the exit status is 78.",
 	    "byway reload"),
 	PLAIN("status", "", 0, 0, cmd_status, of_status,
 	    "Shows how the daemon is: workers, sessions, counters.", NULL, "byway status --json"),
-	PLAIN("reopen", "", 0, 0, cmd_reopen, NULL,
+	PLAIN("reopen", "", 0, 0, cmd_reopen, of_daemon,
 	    "Has the daemon open its log file anew, after it was moved away.", NULL, "byway reopen"),
-	PLAIN("drain", "", 0, 0, cmd_drain, NULL, "Ends the daemon when what is under way is done.",
-	    NULL, "byway drain"),
+	PLAIN("drain", "", 0, 0, cmd_drain, of_daemon,
+	    "Ends the daemon when what is under way is done.", NULL, "byway drain"),
 
 	PLAIN("key list", "", 0, 0, cmd_key_list, NULL, "Lists the keys of the ring by their ids.",
 	    NULL, "byway key list"),

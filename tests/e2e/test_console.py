@@ -804,6 +804,7 @@ def test_docs_are_what_the_table_says(bare):
     assert (ROOT / "docs/CONSOLE.md").read_text() == bare.ok("docs").out
     assert (ROOT / "docs/man/byway.8").read_text() == bare.ok("docs", "man").out
     script = bare.ok("docs", "bash").out
+    assert (ROOT / "dist/completion/byway.bash").read_text() == script
     done = subprocess.run(["bash", "-c", script + "\nCOMP_WORDS=(byway mailbox a); COMP_CWORD=2; _byway; "
                            "echo ${COMPREPLY[0]}"], stdout=subprocess.PIPE, check=True)
     assert done.stdout == b"add\n"
@@ -889,6 +890,15 @@ def test_reload_good_and_refused(place, daemon):
     answer = place.refused(CONFIG, "reload", says="byway.ini:12: [listener mx] tls: wröng")
     assert "byway.ini:13: more" in answer.err and "revision 3" in answer.err
     assert len(place.run("reload", "--json").json["mistakes"]) == 2
+
+
+def test_a_broken_file_does_not_keep_us_from_the_daemon(place, daemon):
+    place.config.write_text(place.config.read_text() + "\nnonsense\n")
+    place.ok("status")
+    place.ok("reload")
+    place.config.unlink()
+    place.ok("drain", "--socket", place.dir / "control.sock")
+    assert daemon.asked == ["status", "reload", "drain"]
 
 
 def test_reopen_and_drain(place, daemon):
