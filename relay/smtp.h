@@ -56,7 +56,6 @@ struct smtp {
 	struct resolve_ask ask;
 	struct addresses all;
 	unsigned tried; /* of them */
-	bool denied;    /* one of them was refused by the guard */
 	bool trusted;   /* the guard trusts the network that it is in */
 
 	enum step sending, answering;

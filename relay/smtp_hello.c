@@ -52,10 +52,8 @@ try_next(struct smtp *c, const char *why)
 
 		address_set_port(a, c->up->port);
 		name_peer(c, a);
-		if (!is_allowed(c, a)) {
-			c->denied = true;
+		if (!is_allowed(c, a))
 			continue;
-		}
 		stream_close(&c->s);
 		if (!stream_connect(&c->s, &a->u.sa, address_len(a), NULL, 0)) {
 			why = stream_why(&c->s);
@@ -68,8 +66,7 @@ try_next(struct smtp *c, const char *why)
 	if (why)
 		smtp_fail(c, VERDICT_CONNECT, NULL, why);
 	else
-		smtp_fail(c, c->denied ? VERDICT_DENIED : VERDICT_DNS_NONE, NULL,
-		    "no address to try");
+		smtp_fail(c, VERDICT_DENIED, NULL, "the address or the port is not allowed");
 }
 
 void
