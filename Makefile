@@ -37,14 +37,16 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-protot
 	-Wformat=2 -Wvla -Wswitch-enum -Werror
 # clang takes assert(!"words"), SQL in two pieces and vsnprintf(..., fmt, args) for slips; gcc knows better.
 WARN += $(if $(findstring clang,$(notdir $(CC))),-Wno-string-conversion -Wno-string-concatenation \
-	-Wno-format-nonliteral)
+	-Wno-format-nonliteral -Wno-enum-float-conversion)
 
 ifeq ($(FLAVOUR),release)
 OPT   := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE \
 	$(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection)
 LDOPT := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 else ifeq ($(FLAVOUR),san)
-OPT   := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+# Instrumented code makes gcc suspect variables that it does not suspect otherwise; the release build keeps the warning.
+OPT   := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-Wno-maybe-uninitialized
 LDOPT := -fsanitize=address,undefined
 else ifeq ($(FLAVOUR),fuzz)
 OPT   := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
