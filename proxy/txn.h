@@ -12,13 +12,12 @@
  *
  * Owns:   its memory in the session's arena (back to the start at txn_end), the relay's transaction.
  */
-#include <ev.h>
-
 #include "relay/relay.h"
 #include "wire/arena.h"
 #include "wire/dots.h"
 #include "wire/header.h"
 #include "wire/id.h"
+#include "wire/loop.h"
 
 enum rcpt_state { RCPT_ASKED, RCPT_ACCEPTED, RCPT_REFUSED };
 
