@@ -102,7 +102,7 @@ directory_learn_changes(struct directory *d, struct ask *a)
 
 	d->polling = false;
 	if (a->found == FOUND_FAILED && !d->poll_failed)
-		log_say(LOG_ERROR, "directory", "%s: cannot be read: %s", d->path,
+		log_say(LOG_ERROR, "directory", "cannot be read: %s",
 		    a->why_mem[0] ? a->why_mem : "no thread");
 	if (a->found != FOUND_FAILED && d->poll_failed)
 		log_say(LOG_NOTICE, "directory", "%s: can be read again", d->path);

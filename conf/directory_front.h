@@ -19,7 +19,7 @@
 #include "conf/directory_cache.h"
 #include "wire/crypto.h"
 
-enum { BACKENDS_IDLE = 8, CHANGED_MAX = 4096, ASK_KEY = 32, WHY_MAX = 96 };
+enum { BACKENDS_IDLE = 8, CHANGED_MAX = 4096, ASK_KEY = 32, WHY_MAX = 192 };
 
 enum ask_kind { ASK_LOGIN, ASK_ADDRESS, ASK_REFRESH, ASK_POLL };
 

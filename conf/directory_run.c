@@ -164,7 +164,7 @@ run_poll(struct ask *a)
 		d->poller = backend_open(d->path, &why);
 	a->found = d->poller ? run_one(a, d->poller) : FOUND_FAILED;
 	if (a->found == FOUND_FAILED && d->poller) {
-		text_fmt(&why, "%s", backend_error(d->poller));
+		text_fmt(&why, "%s: %s", d->path, backend_error(d->poller));
 		backend_close(d->poller);
 		d->poller = NULL;
 	}
