@@ -298,8 +298,8 @@ remove_parts(struct admin *a, uint64_t id)
 		"DELETE FROM ip WHERE account = ?1",
 		"DELETE FROM allowed_sender WHERE account = ?1",
 		"DELETE FROM verified_sender WHERE account = ?1",
-		"UPDATE account SET route = 'inherit', route_profile = NULL, fallback = 'inherit',"
-		" fallback_profile = NULL WHERE id = ?1",
+		("UPDATE account SET route = 'inherit', route_profile = NULL, fallback = 'inherit',"
+		 " fallback_profile = NULL WHERE id = ?1"),
 		"DELETE FROM profile WHERE account = ?1",
 	};
 	enum admin_result r = ADMIN_OK;
