@@ -30,7 +30,9 @@ static const char help[] =
 int
 main(int argc, char **argv)
 {
-	signal(SIGPIPE, SIG_IGN);
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	(void)sigaction(SIGPIPE, &ignore, NULL);
 	if (argc > 1 && strcmp(argv[1], "load") == 0)
 		return load_main(argc - 1, argv + 1);
 	if (argc > 1 && strcmp(argv[1], "sink") == 0)
