@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console/apply.h"
 
-enum { REMOVALS_FIRST = 64 };
-
 const char *
 apply_place(struct apply *a, const struct entry *e, unsigned line)
 {
@@ -23,16 +21,6 @@ will_be(struct apply *a, const struct kind *k, const char *key)
 	void *row = cli_alloc(a->cli, k->size);
 
 	return ini_find(&a->ini, k, key) || k->get(&a->store, key, row) == ADMIN_OK;
-}
-
-/* The text of field NAME in O; NULL if its kind has none. */
-static const char *
-text_of(const struct object *o, const char *name)
-{
-	for (size_t i = 0; o->kind->fields[i].name; i++)
-		if (strcmp(o->kind->fields[i].name, name) == 0)
-			return o->values[i];
-	return NULL;
 }
 
 static void
@@ -57,7 +45,7 @@ check_references(struct apply *a, const struct entry *e)
 {
 	const struct kind *k = e->o.kind;
 	const char *at = strrchr(e->o.key, '@');
-	const char *account = k == &kind_account ? e->now->key : text_of(e->now, "account");
+	const char *account = k == &kind_account ? e->now->key : object_text(e->now, "account");
 
 	if (k == &kind_mailbox && at)
 		check_reference(a, e, 0, &kind_domain, at + 1);
@@ -74,7 +62,7 @@ check_references(struct apply *a, const struct entry *e)
 			check_reference(a, e, e->lines[i], &kind_plan, value);
 		if (strcmp(f->name, "account") == 0)
 			check_reference(a, e, e->lines[i], &kind_account, value);
-		if ((f->type == FIELD_ROUTE || f->type == FIELD_FALLBACK) && account &&
+		if ((f->type == FIELD_ROUTE || f->type == FIELD_FALLBACK) && *account &&
 		    strcmp(value, "native") != 0 && strcmp(value, "inherit") != 0 &&
 		    strcmp(value, "none") != 0)
 			check_reference(a, e, e->lines[i], &kind_profile,
@@ -157,29 +145,9 @@ compare_new(struct apply *a, struct entry *e)
 }
 
 static bool
-has_password(const struct object *o)
-{
-	const char *has = o ? text_of(o, "has_password") : NULL;
-
-	return has && strcmp(has, "yes") == 0;
-}
-
-static bool
 said_file(const struct entry *e)
 {
 	return e->password_file || e->password_hash;
-}
-
-/* A changed server needs the password again. */
-static bool
-moves(const struct entry *e)
-{
-	static const char *const bound[] = { "host", "port", "tls", NULL };
-
-	for (size_t i = 0; bound[i] && e->was && e->o.kind->password == KIND_SEALED; i++)
-		if (strcmp(text_of(e->was, bound[i]), text_of(e->now, bound[i])) != 0)
-			return true;
-	return false;
 }
 
 static void
@@ -207,11 +175,11 @@ compare_password(struct apply *a, struct entry *e)
 {
 	const struct kind *k = e->o.kind;
 	bool needed = !e->was && k->password == KIND_HASHED;
-	bool has = has_password(e->was);
+	bool has = e->was && object_has_password(e->was);
 
 	if (k->password == KIND_SEALED && !e->was)
-		needed = *text_of(e->now, "username") != '\0';
-	if (has && moves(e))
+		needed = *object_text(e->now, "username") != '\0';
+	if (has && object_moves(e->was, e->now))
 		needed = true;
 	if (said_file(e)) {
 		if (needed || !has || a->passwords)
@@ -261,15 +229,8 @@ on_row_there(void *ctx, const void *row)
 
 	if (ini_find(&a->ini, a->kind, key))
 		return true;
-	if (a->removals_n == a->removals_cap) {
-		size_t cap = a->removals_cap ? a->removals_cap * 2 : REMOVALS_FIRST;
-		struct removal *more = cli_alloc(a->cli, cap * sizeof(*more));
-
-		if (a->removals_n > 0)
-			memcpy(more, a->removals, a->removals_n * sizeof(*more));
-		a->removals = more;
-		a->removals_cap = cap;
-	}
+	a->removals =
+	    cli_room(a->cli, a->removals, a->removals_n, &a->removals_cap, sizeof(*a->removals));
 	a->removals[a->removals_n++] = (struct removal){ a->kind, key };
 	return true;
 }
@@ -309,18 +270,6 @@ apply_is_changed(const struct entry *e)
 	return e->was && e->cred.given;
 }
 
-static int
-mistakes(struct apply *a)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < a->wrong.n; i++)
-		n += a->wrong.mem[i] == '\n';
-	return cli_fail_lines(a->cli, EX_DATAERR, text_slice(&a->wrong),
-	    "%zu mistake%s in %s%s; nothing was changed", n, n == 1 ? "" : "s", a->ini.path,
-	    a->wrong.overflow ? " (and more)" : "");
-}
-
 int
 apply_compare(struct apply *a)
 {
@@ -332,7 +281,9 @@ apply_compare(struct apply *a)
 		if (!compare_entry(a, a->ini.entries[i]))
 			break;
 	if (a->wrong.n > 0 || a->wrong.overflow)
-		return mistakes(a);
+		return cli_fail_lines(a->cli, EX_DATAERR, text_slice(&a->wrong),
+		    "%s in %s%s; nothing was changed", cli_mistakes(a->cli, text_slice(&a->wrong)),
+		    a->ini.path, a->wrong.overflow ? " (and more)" : "");
 	if (cli_has(a->cli, "prune")) {
 		r = find_removals(a);
 		if (r != ADMIN_OK)

@@ -33,6 +33,21 @@ cli_alloc(struct cli *c, size_t n)
 	return p;
 }
 
+void *
+cli_room(struct cli *c, void *list, size_t n, size_t *cap, size_t size)
+{
+	size_t longer = *cap ? *cap * 2 : 32;
+	void *copy;
+
+	if (n < *cap)
+		return list;
+	copy = cli_alloc(c, longer * size);
+	if (n > 0)
+		memcpy(copy, list, n * size);
+	*cap = longer;
+	return copy;
+}
+
 char *
 cli_dup(struct cli *c, struct slice s)
 {
@@ -139,6 +154,16 @@ cli_fail_lines(struct cli *c, int status, struct slice lines, const char *fmt, .
 
 	va_end(args);
 	return say(c, status, lines, sentence);
+}
+
+const char *
+cli_mistakes(struct cli *c, struct slice lines)
+{
+	size_t n = 0;
+
+	while (lines.n > 0)
+		n += slice_cut(&lines, '\n').n > 0;
+	return cli_print(c, "%zu mistake%s", n, n == 1 ? "" : "s");
 }
 
 int

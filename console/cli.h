@@ -71,6 +71,8 @@ int cli_fail(struct cli *c, int status, const char *fmt, ...) __attribute__((for
 /* The same with a list of mistakes, one a line of LINES. */
 int cli_fail_lines(struct cli *c, int status, struct slice lines, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* "1 mistake", "2 mistakes": the lines of LINES, counted. */
+const char *cli_mistakes(struct cli *c, struct slice lines);
 /* cli_fail(EX_USAGE) that names the command's --help. */
 int cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A remark to standard error; nothing with --json. */
@@ -89,8 +91,10 @@ const char *const *cli_words(struct cli *c, const char *family);
 /* The one of WORDS (NULL-terminated) that WORD was probably meant to be, or NULL. */
 const char *cli_meant(const char *word, const char *const *words);
 
-/* Memory that lasts as long as the process; these end it where there is none. */
+/* Memory that lasts as long as the process, zeroed; these end it where there is none. */
 void *cli_alloc(struct cli *c, size_t n);
+/* LIST of *CAP elements of SIZE octets, or a longer copy of it (and *CAP) where N of them are taken. */
+void *cli_room(struct cli *c, void *list, size_t n, size_t *cap, size_t size);
 char *cli_dup(struct cli *c, struct slice s);
 char *cli_print(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -56,11 +56,9 @@ cmd_apply(struct cli *c)
 		return cli_fail(c, EX_NOINPUT, "%s", why);
 	ini_parse_directory(c, &a.ini, content, &a.wrong);
 
-	bool vault = a.generate;
-
-	for (size_t i = 0; i < a.ini.n; i++)
-		vault = vault || a.ini.entries[i]->password_file;
-	status = store_open(c, STORE_DIRECTORY | (vault ? STORE_VAULT : 0), &a.store);
+	/* Which passwords will be needed is not known before the rows are. */
+	status = store_open(c, STORE_DIRECTORY | (a.generate ? STORE_VAULT : STORE_VAULT_MAYBE),
+	    &a.store);
 	if (status != EX_OK)
 		return status;
 	status = apply_compare(&a);

@@ -28,15 +28,9 @@ struct export
 static void
 note_password(struct export *x, const struct object *o)
 {
-	const char *when = "", *set = "no";
+	const char *when = object_text(o, "password_set");
 
-	for (size_t i = 0; o->kind->fields[i].name; i++) {
-		if (strcmp(o->kind->fields[i].name, "has_password") == 0)
-			set = o->values[i];
-		if (strcmp(o->kind->fields[i].name, "password_set") == 0)
-			when = o->values[i];
-	}
-	if (strcmp(set, "yes") == 0)
+	if (object_has_password(o))
 		fprintf(x->f, "# its password is set%s%s and not exported\n", *when ? ", on " : "",
 		    when);
 }
@@ -131,15 +125,8 @@ on_account_row(void *ctx, const void *row)
 {
 	struct export *x = ctx;
 
-	if (x->accounts_n == x->accounts_cap) {
-		size_t cap = x->accounts_cap ? x->accounts_cap * 2 : 64;
-		const char **more = cli_alloc(x->cli, cap * sizeof(*more));
-
-		if (x->accounts_n > 0)
-			memcpy(more, x->accounts, x->accounts_n * sizeof(*more));
-		x->accounts = more;
-		x->accounts_cap = cap;
-	}
+	x->accounts =
+	    cli_room(x->cli, x->accounts, x->accounts_n, &x->accounts_cap, sizeof(*x->accounts));
 	x->accounts[x->accounts_n++] = kind_account.key_of(x->cli, row);
 	return true;
 }

@@ -97,14 +97,30 @@ read_back(struct store *s, const struct kind *k, const char *key, struct object 
 
 /* One transaction around a row and its password. */
 static enum admin_result
-write_row(struct store *s, const struct kind *k, bool adds, const void *row,
-    const struct credential *cred)
+add_row(struct store *s, const struct kind *k, const void *row, const struct credential *cred)
 {
 	enum admin_result r = admin_begin(s->admin);
 
-	if (r != ADMIN_OK)
-		return r;
-	r = adds ? k->add(s, row, cred) : k->set(s, row, cred);
+	if (r == ADMIN_OK)
+		r = k->add(s, row, cred);
+	return r == ADMIN_OK ? admin_commit(s->admin) : r;
+}
+
+/* O's texts, which are right, over the row as it is now: nobody can write between. */
+static enum admin_result
+change_row(struct store *s, const struct object *o, const struct credential *cred)
+{
+	char mem[1024];
+	struct text wrong = text_over(mem, sizeof(mem));
+	void *row = cli_alloc(s->cli, o->kind->size);
+	enum admin_result r = admin_begin(s->admin);
+
+	if (r == ADMIN_OK)
+		r = o->kind->get(s, o->key, row);
+	if (r == ADMIN_OK && !object_read(s->cli, o, row, "", &wrong))
+		r = ADMIN_INVALID;
+	if (r == ADMIN_OK)
+		r = o->kind->set(s, row, cred);
 	return r == ADMIN_OK ? admin_commit(s->admin) : r;
 }
 
@@ -136,16 +152,19 @@ say_written(struct store *s, const struct kind *k, const char *key, const char *
 	return EX_OK;
 }
 
-static bool
-needs_vault(const struct kind *k, const struct credential *cred)
+/* A profile's password may have to be sealed anew with any change; machine-made ones are hashed with a key. */
+static unsigned
+vault_for(const struct kind *k, const struct credential *cred)
 {
-	return cred->given && (k->password == KIND_SEALED || cred->machine);
+	if (cred->given && (k->password == KIND_SEALED || cred->machine))
+		return STORE_VAULT;
+	return k->password == KIND_SEALED ? STORE_VAULT_MAYBE : 0;
 }
 
 static int
 open_for(struct cli *c, const struct kind *k, struct credential *cred, struct store *s)
 {
-	int status = store_open(c, STORE_DIRECTORY | (needs_vault(k, cred) ? STORE_VAULT : 0), s);
+	int status = store_open(c, STORE_DIRECTORY | vault_for(k, cred), s);
 
 	if (status == EX_OK && cred->given && k->password == KIND_HASHED)
 		status = ask_hash(s, cred);
@@ -187,7 +206,7 @@ cmd_add(struct cli *c)
 	if (status == EX_OK)
 		status = open_for(c, k, &cred, &s);
 	if (status == EX_OK) {
-		enum admin_result r = write_row(&s, k, true, row, &cred);
+		enum admin_result r = add_row(&s, k, row, &cred);
 
 		status = r == ADMIN_OK ? say_written(&s, k, o->key, "added", &cred)
 		                       : fail_for(&s, k, o->key, r);
@@ -208,49 +227,30 @@ says_nothing(const struct object *o)
 	return true;
 }
 
-/* True where a stored password cannot stay: it is bound to host, port and TLS mode. */
-static bool
-moves_credential(const struct object *was, const struct object *now)
-{
-	static const char *const bound[] = { "host", "port", "tls", NULL };
-	const struct kind *k = was->kind;
-
-	for (size_t i = 0; k->password == KIND_SEALED && k->fields[i].name; i++)
-		for (size_t b = 0; bound[b]; b++)
-			if (strcmp(k->fields[i].name, bound[b]) == 0 &&
-			    !field_same(&k->fields[i], was->values[i], now->values[i]))
-				return true;
-	return false;
-}
-
-static bool
-has_password(const struct object *o)
-{
-	for (size_t i = 0; o->kind->fields[i].name; i++)
-		if (strcmp(o->kind->fields[i].name, "has_password") == 0)
-			return strcmp(o->values[i], "yes") == 0;
-	return false;
-}
-
 static int
-set_row(struct store *s, struct object *o, void *row, struct credential *cred)
+set_row(struct store *s, const struct object *o, struct credential *cred)
 {
 	struct cli *c = s->cli;
 	struct text wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX);
-	struct object *was = object_of(c, o->kind, row);
-	enum admin_result r;
-	int status;
+	void *row = cli_alloc(c, o->kind->size);
+	enum admin_result r = o->kind->get(s, o->key, row);
+	const struct object *was;
+	int status = EX_OK;
 
+	if (r != ADMIN_OK)
+		return fail_for(s, o->kind, o->key, r);
+	was = object_of(c, o->kind, row);
 	if (!object_read(c, o, row, "--", &wrong))
 		return wrong_values(c, &wrong);
-	if (!cred->given && has_password(was) && moves_credential(was, object_of(c, o->kind, row))) {
+	if (!cred->given && object_has_password(was) &&
+	    object_moves(was, object_of(c, o->kind, row))) {
 		cli_note(c,
 		    "The stored password is bound to the server: it is needed again for the new one.");
 		status = ask_password(c, true, o->key, cred);
-		if (status != EX_OK)
-			return status;
 	}
-	r = write_row(s, o->kind, false, row, cred);
+	if (status != EX_OK)
+		return status;
+	r = change_row(s, o, cred);
 	return r == ADMIN_OK ? say_written(s, o->kind, o->key, "changed", cred)
 	                     : fail_for(s, o->kind, o->key, r);
 }
@@ -262,7 +262,6 @@ cmd_set(struct cli *c)
 	struct object *o = said(c, k, c->args[0]);
 	struct credential cred = { 0 };
 	struct store s = { 0 };
-	void *row = cli_alloc(c, k->size);
 	int status = read_files(c, o);
 
 	if (status != EX_OK)
@@ -270,24 +269,12 @@ cmd_set(struct cli *c)
 	if (says_nothing(o) && !ask_has_password(c))
 		return cli_usage(c, "nothing was said that is to change");
 	status = ask_password(c, false, o->key, &cred);
-	/* The vault also where a password may be asked for. */
 	if (status == EX_OK)
-		status = store_open(c,
-		    STORE_DIRECTORY |
-		        (k->password == KIND_SEALED || needs_vault(k, &cred) ? STORE_VAULT : 0),
-		    &s);
-	if (status != EX_OK) {
-		credential_fini(&cred);
-		return status;
-	}
-	if (cred.given && k->password == KIND_HASHED)
-		status = ask_hash(&s, &cred);
+		status = open_for(c, k, &cred, &s);
 	if (status == EX_OK) {
-		enum admin_result r = k->get(&s, o->key, row);
-
-		status = r == ADMIN_OK ? set_row(&s, o, row, &cred) : fail_for(&s, k, o->key, r);
+		status = set_row(&s, o, &cred);
+		store_close(&s);
 	}
-	store_close(&s);
 	credential_fini(&cred);
 	return status;
 }
@@ -296,21 +283,18 @@ int
 cmd_passwd(struct cli *c)
 {
 	const struct kind *k = c->command->kind;
-	const char *key = c->args[0];
+	const struct object o = { .kind = k, .key = c->args[0] };
 	struct credential cred = { 0 };
 	struct store s = { 0 };
-	void *row = cli_alloc(c, k->size);
-	int status = ask_password(c, true, key, &cred);
+	int status = ask_password(c, true, o.key, &cred);
 
 	if (status == EX_OK)
 		status = open_for(c, k, &cred, &s);
 	if (status == EX_OK) {
-		enum admin_result r = k->get(&s, key, row);
+		enum admin_result r = change_row(&s, &o, &cred);
 
-		if (r == ADMIN_OK)
-			r = write_row(&s, k, false, row, &cred);
-		status = r == ADMIN_OK ? say_written(&s, k, key, "has a new password", &cred)
-		                       : fail_for(&s, k, key, r);
+		status = r == ADMIN_OK ? say_written(&s, k, o.key, "has a new password", &cred)
+		                       : fail_for(&s, k, o.key, r);
 		store_close(&s);
 	}
 	credential_fini(&cred);

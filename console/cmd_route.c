@@ -14,15 +14,6 @@ struct target {
 	const struct object *o;
 };
 
-static const char *
-text_of(const struct object *o, const char *name)
-{
-	for (size_t i = 0; o->kind->fields[i].name; i++)
-		if (strcmp(o->kind->fields[i].name, name) == 0)
-			return o->values[i];
-	return "";
-}
-
 static const struct object *
 look_up(struct store *s, const struct kind *k, const char *key, enum admin_result *r)
 {
@@ -70,12 +61,12 @@ effective(struct store *s, const struct object *account, const struct object *do
 	enum admin_result r;
 	const struct object *plan;
 
-	if (domain && strcmp(text_of(domain, "route"), "inherit") != 0)
-		return text_of(domain, "route");
-	if (strcmp(text_of(account, "route"), "inherit") != 0)
-		return text_of(account, "route");
-	plan = look_up(s, &kind_plan, text_of(account, "plan"), &r);
-	return plan && strcmp(text_of(plan, "can_send"), "no") == 0 ? "nowhere" : "native";
+	if (domain && strcmp(object_text(domain, "route"), "inherit") != 0)
+		return object_text(domain, "route");
+	if (strcmp(object_text(account, "route"), "inherit") != 0)
+		return object_text(account, "route");
+	plan = look_up(s, &kind_plan, object_text(account, "plan"), &r);
+	return plan && strcmp(object_text(plan, "can_send"), "no") == 0 ? "nowhere" : "native";
 }
 
 static const struct object *
@@ -83,7 +74,7 @@ account_of(struct store *s, const struct target *t, enum admin_result *r)
 {
 	*r = ADMIN_OK;
 	return t->kind == &kind_account ? t->o
-	                                : look_up(s, &kind_account, text_of(t->o, "account"), r);
+	                                : look_up(s, &kind_account, object_text(t->o, "account"), r);
 }
 
 static void
@@ -97,8 +88,8 @@ route_json(struct json *j, struct store *s, const struct object *account, const 
 		json_str(j, "domain", slice_str(domain->key));
 	else
 		json_null(j, "domain");
-	json_str(j, "route", slice_str(text_of(o, "route")));
-	json_str(j, "fallback", slice_str(text_of(o, "fallback")));
+	json_str(j, "route", slice_str(object_text(o, "route")));
+	json_str(j, "fallback", slice_str(object_text(o, "fallback")));
 	json_str(j, "effective", slice_str(effective(s, account, domain)));
 	json_close(j, '}');
 }
@@ -128,8 +119,8 @@ say_route(struct store *s, const char *name)
 	}
 	enum { WIDE = 9 };
 	out_pair(c, WIDE, t.kind->name, t.o->key);
-	out_pair(c, WIDE, "route", text_of(t.o, "route"));
-	out_pair(c, WIDE, "fallback", text_of(t.o, "fallback"));
+	out_pair(c, WIDE, "route", object_text(t.o, "route"));
+	out_pair(c, WIDE, "fallback", object_text(t.o, "fallback"));
 	out_pair(c, WIDE, "effective", effective(s, account, domain));
 	return EX_OK;
 }
@@ -169,8 +160,8 @@ list_one(struct listing *l, const struct object *domain)
 		return;
 	}
 	table_row(&l->table,
-	    (const char *[]){ l->account->key, domain ? domain->key : "", text_of(o, "route"),
-	        text_of(o, "fallback"), effective(l->store, l->account, domain) });
+	    (const char *[]){ l->account->key, domain ? domain->key : "", object_text(o, "route"),
+	        object_text(o, "fallback"), effective(l->store, l->account, domain) });
 }
 
 static bool
@@ -179,15 +170,7 @@ on_account(void *ctx, const void *row)
 	struct listing *l = ctx;
 	struct cli *c = l->store->cli;
 
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 64;
-		const struct object **more = cli_alloc(c, cap * sizeof(*more));
-
-		if (l->n > 0)
-			memcpy(more, l->accounts, l->n * sizeof(*more));
-		l->accounts = more;
-		l->cap = cap;
-	}
+	l->accounts = cli_room(c, l->accounts, l->n, &l->cap, sizeof(*l->accounts));
 	l->accounts[l->n++] = object_of(c, &kind_account, row);
 	return true;
 }
@@ -236,49 +219,52 @@ cmd_route_list(struct cli *c)
 
 /* ---- set, remove ------------------------------------------------------------------------------- */
 
+/* NULL for FALLBACK: as it was, unless that is the new route itself. */
+static int
+write_route(struct store *s, const struct target *t, const char *route, const char *fallback)
+{
+	struct cli *c = s->cli;
+	bool domain = t->kind == &kind_domain;
+	void *row = cli_alloc(c, t->kind->size);
+	const struct admin_route *wanted = NULL;
+	enum admin_result r;
+
+	if (!fallback && strcasecmp(object_text(t->o, "fallback"), route) == 0)
+		fallback = "none";
+	for (const struct field *f = t->kind->fields; f->name; f++) {
+		const char *why = NULL;
+
+		if (f->type == FIELD_ROUTE)
+			why = field_read(c, f, route, row);
+		if (f->type == FIELD_FALLBACK)
+			why = field_read(c, f, fallback ? fallback : object_text(t->o, "fallback"),
+			    row);
+		if (why)
+			return cli_usage(c, "%s: %s", f->name, why);
+		if (f->type == FIELD_ROUTE)
+			wanted = (const void *)((const char *)row + f->offset);
+	}
+	r = admin_route_set(s->admin, domain ? object_text(t->o, "account") : t->o->key,
+	    domain ? t->o->key : NULL, wanted);
+	return r == ADMIN_OK ? EX_OK : store_fail(s, r);
+}
+
 static int
 change(struct cli *c, const char *name, const char *route, const char *fallback)
 {
 	struct target t = { 0 };
 	struct store s;
 	int status = store_open(c, STORE_DIRECTORY, &s);
-	void *row;
-	struct object *o;
-	char mem[1024];
-	struct text wrong = text_over(mem, sizeof(mem));
 
 	if (status != EX_OK)
 		return status;
 	status = find_target(&s, name, &t);
-	if (status != EX_OK) {
-		store_close(&s);
-		return status;
-	}
-	row = cli_alloc(c, t.kind->size);
-	o = cli_alloc(c, sizeof(*o));
-	*o = *t.o;
-	for (size_t i = 0; t.kind->fields[i].name; i++) {
-		if (t.kind->fields[i].type == FIELD_ROUTE)
-			o->values[i] = route;
-		if (t.kind->fields[i].type != FIELD_FALLBACK)
-			continue;
-		if (fallback)
-			o->values[i] = fallback;
-		else if (field_same(&t.kind->fields[i], o->values[i], route))
-			o->values[i] = "none"; /* it was where to go next */
-	}
-
-	const char *why = t.kind->set_key(c, row, o->key);
-
-	if (why || !object_read(c, o, row, "", &wrong)) {
-		status = cli_usage(c, "%.*s", (int)strcspn(mem, "\n"), why ? why : mem);
-	} else {
-		enum admin_result r = t.kind->set(&s, row, NULL);
-
-		if (r == ADMIN_OK && !c->json)
-			printf("route of %s %s changed\n", t.kind->name, o->key);
-		status = r == ADMIN_OK ? say_route(&s, name) : store_fail(&s, r);
-	}
+	if (status == EX_OK)
+		status = write_route(&s, &t, route, fallback);
+	if (status == EX_OK && !c->json)
+		printf("route of %s %s changed\n", t.kind->name, t.o->key);
+	if (status == EX_OK)
+		status = say_route(&s, name);
 	store_close(&s);
 	return status;
 }

@@ -211,15 +211,7 @@ add_entry(struct reader *r, const struct kind *k, const char *key)
 	struct ini *ini = r->ini;
 	struct entry *e = cli_alloc(r->cli, sizeof(*e));
 
-	if (ini->n == ini->cap) {
-		size_t cap = ini->cap ? ini->cap * 2 : 64;
-		struct entry **more = cli_alloc(r->cli, cap * sizeof(*more));
-
-		if (ini->n > 0)
-			memcpy(more, ini->entries, ini->n * sizeof(*more));
-		ini->entries = more;
-		ini->cap = cap;
-	}
+	ini->entries = cli_room(r->cli, ini->entries, ini->n, &ini->cap, sizeof(*ini->entries));
 	e->o.kind = k;
 	e->o.key = key;
 	e->line = r->line;

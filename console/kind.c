@@ -53,6 +53,33 @@ object_of(struct cli *c, const struct kind *k, const void *row)
 	return o;
 }
 
+const char *
+object_text(const struct object *o, const char *name)
+{
+	for (size_t i = 0; o->kind->fields[i].name; i++)
+		if (strcmp(o->kind->fields[i].name, name) == 0)
+			return o->values[i];
+	return "";
+}
+
+bool
+object_has_password(const struct object *o)
+{
+	return strcmp(object_text(o, "has_password"), "yes") == 0;
+}
+
+bool
+object_moves(const struct object *was, const struct object *now)
+{
+	static const char *const bound[] = { "host", "port", "tls" };
+
+	for (size_t i = 0; i < sizeof(bound) / sizeof(*bound); i++)
+		if (was->kind->password == KIND_SEALED &&
+		    strcasecmp(object_text(was, bound[i]), object_text(now, bound[i])) != 0)
+			return true;
+	return false;
+}
+
 static void
 complain(struct text *wrong, const char *prefix, const char *name, const char *why)
 {

@@ -64,6 +64,7 @@ struct object {
 };
 
 extern const struct kind kind_plan, kind_account, kind_domain, kind_mailbox, kind_profile, kind_ip;
+extern const char *const words_mailbox_state[]; /* mailboxes and IP identities */
 extern const struct kind *const kinds[]; /* in the order of what needs what; ends with NULL */
 
 /* Options for a new row (ADDS) or for a change. */
@@ -71,6 +72,11 @@ size_t kind_options(const struct kind *k, bool adds, struct cli_option *options_
 size_t kind_fields(const struct kind *k);
 const struct kind *kind_find(struct slice name);
 struct object *object_of(struct cli *c, const struct kind *k, const void *row);
+/* The text of the field NAME; empty if the kind has none. */
+const char *object_text(const struct object *o, const char *name);
+bool object_has_password(const struct object *o);
+/* True where a stored password cannot stay: it is bound to host, port and TLS mode. */
+bool object_moves(const struct object *was, const struct object *now);
 /* Texts into ROW; those that are NULL stay as they are. What is wrong goes to WRONG, a line each, with PREFIX before the field's name. */
 bool object_read(struct cli *c, const struct object *o, void *row, const char *prefix,
     struct text *wrong) MUST_CHECK;

@@ -222,15 +222,7 @@ on_row(void *ctx, const struct admin_account *row)
 {
 	struct names *names = ctx;
 
-	if (names->n == names->cap) {
-		size_t cap = names->cap ? names->cap * 2 : 64;
-		const char **more = cli_alloc(names->cli, cap * sizeof(*more));
-
-		if (names->n > 0)
-			memcpy(more, names->list, names->n * sizeof(*more));
-		names->list = more;
-		names->cap = cap;
-	}
+	names->list = cli_room(names->cli, names->list, names->n, &names->cap, sizeof(*names->list));
 	names->list[names->n++] = cli_dup(names->cli, slice_str(row->name));
 	return true;
 }

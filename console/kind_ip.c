@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console/kind.h"
 
-static const char *const words_state[] = {
-	[MAILBOX_ACTIVE] = "active",
-	[MAILBOX_PAUSED_OWNER] = "paused_owner",
-	[MAILBOX_PAUSED_ADMIN] = "paused_admin",
-	[MAILBOX_PAUSED_ABUSE] = "paused_abuse",
-	[MAILBOX_BLOCKED] = "blocked",
-	NULL,
-};
-
 #define AT(member) offsetof(struct admin_ip, member)
 
 static const struct field fields[] = {
 	{ "account", "account", FIELD_NAME, AT(account), FIELD_FIXED | FIELD_LISTED, NULL,
 	    "ACCOUNT", NULL, 0, 0, "whose it is" },
-	{ "state", "state", FIELD_WORD, AT(state), FIELD_LISTED, "active", "STATE", words_state, 0,
-	    0, "active (default) or blocked" },
+	{ "state", "state", FIELD_WORD, AT(state), FIELD_LISTED, "active", "STATE",
+	    words_mailbox_state, 0, 0, "active (default) or blocked" },
 	{ "sandboxed", "sandboxed", FIELD_BOOL, AT(sandboxed), FIELD_LISTED, "no", "yes|no", NULL,
 	    0, 0, "mail is accepted and discarded: a test lane (default no)" },
 	{ "rate_per_minute", "rate-per-minute", FIELD_NUMBER, AT(rate_per_minute),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console/kind.h"
 
-static const char *const words_state[] = {
+const char *const words_mailbox_state[] = {
 	[MAILBOX_ACTIVE] = "active",
 	[MAILBOX_PAUSED_OWNER] = "paused_owner",
 	[MAILBOX_PAUSED_ADMIN] = "paused_admin",
@@ -15,8 +15,9 @@ static const char *const words_state[] = {
 static const struct field fields[] = {
 	{ "account", NULL, FIELD_NAME, AT(account), FIELD_OUT | FIELD_LISTED, NULL, NULL, NULL, 0,
 	    0, "whose it is: its domain's" },
-	{ "state", "state", FIELD_WORD, AT(state), FIELD_LISTED, "active", "STATE", words_state, 0,
-	    0, "active (default), paused_owner, paused_admin, paused_abuse, blocked" },
+	{ "state", "state", FIELD_WORD, AT(state), FIELD_LISTED, "active", "STATE",
+	    words_mailbox_state, 0, 0,
+	    "active (default), paused_owner, paused_admin, paused_abuse, blocked" },
 	{ "sandboxed", "sandboxed", FIELD_BOOL, AT(sandboxed), FIELD_LISTED, "no", "yes|no", NULL,
 	    0, 0, "mail is accepted and discarded: a test lane (default no)" },
 	{ "rate_per_minute", "rate-per-minute", FIELD_NUMBER, AT(rate_per_minute),

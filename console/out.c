@@ -79,15 +79,8 @@ table_begin(struct cli *c, const char *const *titles)
 void
 table_row(struct table *t, const char *const *cells)
 {
-	if (t->rows == t->cap) {
-		size_t cap = t->cap ? t->cap * 2 : 32;
-		const char **more = cli_alloc(t->cli, cap * t->columns * sizeof(*more));
-
-		if (t->rows > 0)
-			memcpy(more, t->cells, t->rows * t->columns * sizeof(*more));
-		t->cells = more;
-		t->cap = cap;
-	}
+	/* Room is counted in rows. */
+	t->cells = cli_room(t->cli, t->cells, t->rows, &t->cap, t->columns * sizeof(*cells));
 	memcpy(t->cells + t->rows * t->columns, cells, t->columns * sizeof(*cells));
 	t->rows++;
 }

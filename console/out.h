@@ -20,7 +20,7 @@ struct table {
 	struct cli *cli;
 	const char *const *titles;
 	size_t columns;
-	const char **cells; /* rows of COLUMNS */
+	const char **cells; /* rows of COLUMNS each */
 	size_t rows, cap;
 };
 

@@ -13,7 +13,6 @@ struct conf *
 store_conf(struct cli *c, bool deep, int *status_r)
 {
 	struct text mistakes = text_over(cli_alloc(c, MISTAKES_MAX), MISTAKES_MAX);
-	size_t n = 0;
 
 	if (access(c->config, R_OK) != 0 && errno != ENOENT) {
 		*status_r = cli_fail(c, errno == EACCES ? EX_NOPERM : EX_NOINPUT,
@@ -31,36 +30,42 @@ store_conf(struct cli *c, bool deep, int *status_r)
 
 	if (conf)
 		return conf;
-	for (size_t i = 0; i < mistakes.n; i++)
-		n += mistakes.mem[i] == '\n';
-	n += mistakes.n > 0 && mistakes.mem[mistakes.n - 1] != '\n';
-	*status_r = cli_fail_lines(c, EX_CONFIG, text_slice(&mistakes), "%zu mistake%s in %s", n,
-	    n == 1 ? "" : "s", c->config);
+	*status_r = cli_fail_lines(c, EX_CONFIG, text_slice(&mistakes), "%s in %s",
+	    cli_mistakes(c, text_slice(&mistakes)), c->config);
 	return NULL;
 }
 
 static int
-open_directory(struct cli *c, unsigned what, struct store *s)
+open_directory(struct cli *c, struct store *s)
 {
 	struct text why = text_over(cli_alloc(c, WHY_MAX), WHY_MAX);
 	const char *path = s->conf->directory.path;
-	bool create = what & STORE_CREATE;
 
-	if (!create && access(path, F_OK) != 0 && errno == ENOENT)
+	if (access(path, R_OK | W_OK) != 0 && errno == ENOENT)
 		return cli_fail(c, EX_NOINPUT,
 		    "the directory %s is not there: `byway init` makes it", path);
-	if (!create && access(path, R_OK | W_OK) != 0)
+	if (access(path, R_OK | W_OK) != 0)
 		return cli_fail(c, EX_NOPERM,
 		    "cannot open %s: %s; run this as root or as the daemon's user", path,
 		    strerror(errno));
-	s->admin = admin_open(path, create, s->vault, &why);
+	s->admin = admin_open(path, false, s->vault, &why);
 	return s->admin ? EX_OK : cli_fail(c, EX_IOERR, "%s", why.mem);
+}
+
+static int
+open_vault(struct cli *c, unsigned what, struct store *s)
+{
+	struct text why = text_over(cli_alloc(c, WHY_MAX), WHY_MAX);
+
+	s->vault = vault_open(s->conf->vault.key_file, &why);
+	if (s->vault || (what & STORE_VAULT_MAYBE))
+		return EX_OK;
+	return cli_fail(c, EX_NOPERM, "%s", why.mem);
 }
 
 int
 store_open(struct cli *c, unsigned what, struct store *s)
 {
-	struct text why = text_over(cli_alloc(c, WHY_MAX), WHY_MAX);
 	int status = EX_OK;
 
 	*s = (struct store){ .cli = c };
@@ -69,13 +74,10 @@ store_open(struct cli *c, unsigned what, struct store *s)
 	s->conf = store_conf(c, false, &status);
 	if (!s->conf)
 		return status;
-	if (what & STORE_VAULT) {
-		s->vault = vault_open(s->conf->vault.key_file, &why);
-		if (!s->vault)
-			status = cli_fail(c, EX_NOPERM, "%s", why.mem);
-	}
+	if (what & (STORE_VAULT | STORE_VAULT_MAYBE))
+		status = open_vault(c, what, s);
 	if (status == EX_OK && (what & STORE_DIRECTORY))
-		status = open_directory(c, what, s);
+		status = open_directory(c, s);
 	if (status != EX_OK)
 		store_close(s);
 	return status;

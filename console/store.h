@@ -18,7 +18,11 @@ struct store {
 	struct admin *admin;
 };
 
-enum { STORE_CONF = 1, STORE_VAULT = 2, STORE_DIRECTORY = 4, STORE_CREATE = 8 };
+enum {
+	STORE_DIRECTORY = 1,
+	STORE_VAULT = 2,
+	STORE_VAULT_MAYBE = 4 /* where we may read it: admin says when it is missed */
+};
 
 /* WHAT: STORE_* or-ed. EX_OK, or the exit status after having said why. */
 int store_open(struct cli *c, unsigned what, struct store *s) MUST_CHECK;
