@@ -67,13 +67,10 @@ mail_next(struct mail *m)
 	while (m->rcpts[m->asked] && (!m->one_by_one || m->asked == m->told)) {
 		char line[512];
 
-		snprintf(line, sizeof(line), "TO:<%s", m->rcpts[m->asked]);
-		char *blank = strchr(line, ' ');
+		const char *rcpt = m->rcpts[m->asked];
+		size_t n = strcspn(rcpt, " ");
 
-		if (blank)
-			memmove(blank + 1, blank, strlen(blank) + 1), *blank = '>';
-		else
-			strcat(line, ">");
+		snprintf(line, sizeof(line), "TO:<%.*s>%s", (int)n, rcpt, rcpt + n);
 		assert_int_equal(rcpt_parse(slice_str(line), &args), ARGS_OK);
 		assert_true(relay_rcpt(m->t, &args));
 		m->asked++;
