@@ -21,6 +21,7 @@
  *      P 50                pause, milliseconds
  *      Q                   QUIT or the end of the connection
  *      X                   close; Z: with RST
+ *      A 421 full          take another connection beside this one, say that, and close it
  *      N                   take the next connection (ends this one)
  *
  * The first connection is taken at the start. What came in is kept, lines and content, with "~" between connections.
@@ -297,6 +298,20 @@ fake_accept(struct fake_conn *c)
 }
 
 static void
+fake_turn_away(struct fake_conn *c, const char *say)
+{
+	struct pollfd p = { .fd = c->f->listener, .events = POLLIN };
+	int fd = poll(&p, 1, 10000) > 0 ? accept(c->f->listener, NULL, NULL) : -1;
+	char line[256];
+
+	if (fd < 0)
+		fake_wrong(c->f, "no second connection for", say);
+	snprintf(line, sizeof(line), "%.200s\r\n", say);
+	send(fd, line, strlen(line), MSG_NOSIGNAL);
+	close(fd);
+}
+
+static void
 fake_pause(long ms)
 {
 	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
@@ -389,6 +404,9 @@ fake_step(struct fake_conn *c, char what, const char *arg)
 		break;
 	case 'Z':
 		fake_close(c, true);
+		break;
+	case 'A':
+		fake_turn_away(c, arg);
 		break;
 	case 'N':
 		fake_accept(c);

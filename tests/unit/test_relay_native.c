@@ -92,6 +92,69 @@ test_native_xclient(void **state)
 	fake_free(&f);
 }
 
+/* Dead at first; a check of its own finds it alive before mail is given to it again. */
+static void
+test_native_comes_back(void **state)
+{
+	struct fake f;
+	struct mail m = { 0 };
+	struct conf_mta mtas[1];
+	char json[4096];
+	struct text out = text_over(json, sizeof(json));
+
+	(void)state;
+	fake_start(&f, "X\nN\n" CHECK_VISIT HELLO MESSAGE "Q\n", NULL);
+	rig.conf = rig_conf();
+	rig.conf.native.dead_s = 1;
+	mtas[0] = mta("one", f.port);
+	rig.conf.mtas = mtas;
+	rig.conf.mtas_n = 1;
+	rig_open();
+	rig_wait(0.5);
+	relay_status(rig.relay, &out);
+	assert_non_null(strstr(json, "\"alive\":false"));
+	rig_wait(2);
+	text_reset(&out);
+	relay_status(rig.relay, &out);
+	assert_non_null(strstr(json, "\"alive\":true"));
+	send_one(&m, NULL);
+	expect_good(&m);
+	rig_end(&f);
+	fake_free(&f);
+}
+
+static void
+test_native_weights(void **state)
+{
+	struct fake f, g;
+	struct mail m[8] = { 0 };
+	struct conf_mta mtas[3];
+	unsigned light = 0;
+
+	(void)state;
+	fake_start(&f, HELLO MESSAGE MESSAGE MESSAGE MESSAGE MESSAGE MESSAGE "Q\n", NULL);
+	fake_start(&g, HELLO MESSAGE MESSAGE "Q\n", NULL);
+	rig.conf = rig_conf();
+	mtas[0] = mta("heavy", f.port);
+	mtas[0].weight = 30;
+	mtas[1] = mta("light", g.port);
+	mtas[2] = mta("spare", free_port());
+	mtas[2].weight = 0;
+	rig.conf.mtas = mtas;
+	rig.conf.mtas_n = 3;
+	rig_open();
+	for (unsigned i = 0; i < 8; i++) {
+		send_one(&m[i], NULL);
+		expect_good(&m[i]);
+		light += strcmp(m[i].route, "native:light") == 0;
+	}
+	assert_int_equal(light, 2);
+	rig_end(&f);
+	assert_null(fake_end(&g, true));
+	fake_free(&f);
+	fake_free(&g);
+}
+
 static void
 test_native_none(void **state)
 {
@@ -220,6 +283,8 @@ main(void)
 		cmocka_unit_test(test_native_skips_the_dead),
 		cmocka_unit_test(test_native_checks),
 		cmocka_unit_test(test_native_xclient),
+		cmocka_unit_test(test_native_comes_back),
+		cmocka_unit_test(test_native_weights),
 		cmocka_unit_test(test_native_none),
 		cmocka_unit_test(test_fallback),
 		cmocka_unit_test(test_names),

@@ -244,6 +244,37 @@ test_waits_too_long(void **state)
 	fake_free(&f);
 }
 
+/* An upstream that takes one connection and no more: its limit is learned, nobody fails. */
+static void
+test_full(void **state)
+{
+	struct fake f;
+	struct mail a = { .no_finish = true }, b = { 0 };
+
+	(void)state;
+	fake_start(&f,
+	    HELLO ENVELOPE
+	    "S 250 a|250 b|354 go\nA 421 4.7.0 Too many connections\nD\nS 250 ok\n" MESSAGE "Q\n",
+	    NULL);
+	rig_begin();
+	struct profile p = rig_profile(&f, UPSTREAM_TLS_NONE);
+
+	a.profile = &p;
+	a.over = true;
+	mail_send(&a);
+	rig_wait(0.2);
+	b.profile = &p;
+	mail_send(&b);
+	rig_wait(0.3);
+	assert_int_equal(b.told, 0);
+	relay_finish(a.t);
+	rig_run();
+	expect_good(&a);
+	expect_good(&b);
+	rig_end(&f);
+	fake_free(&f);
+}
+
 /* messages_per_connection: QUIT, and a new one. */
 static void
 test_spent(void **state)
@@ -326,6 +357,7 @@ main(void)
 		cmocka_unit_test(test_replaced_partly),
 		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_waits_too_long),
+		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_spent),
 		cmocka_unit_test(test_apart),
 		cmocka_unit_test(test_reconf),
