@@ -100,6 +100,8 @@ void session_logged_in(struct session *s);
 void session_touch(struct session *s);
 /* The upstream has said its last word for a client that had left. */
 void session_after_last_word(struct session *s);
+/* It will not: the outcome is unknown. */
+void session_give_up(struct session *s);
 bool session_log(struct log_line *l, const struct session *s, enum log_level level,
     const char *event) MUST_CHECK;
 

@@ -263,6 +263,21 @@ session_after_last_word(struct session *s)
 }
 
 void
+session_give_up(struct session *s)
+{
+	struct relay_verdict unknown = {
+		.class = VERDICT_UNKNOWN,
+		.code = 451,
+		.enhanced = { 4, 4, 2 },
+		.unknown = true,
+	};
+
+	txn_log(s, unknown.code, &unknown, "the daemon stopped");
+	txn_end(s);
+	session_after_last_word(s);
+}
+
+void
 session_logged_in(struct session *s)
 {
 	table_unlist(s->worker->sessions, s);

@@ -175,5 +175,8 @@ sessions_kill(struct sessions *all)
 			continue;
 		if (s->state != STATE_GONE)
 			session_end(s, CLOSE_DRAIN, SAY_NONE);
+		/* What an upstream has not answered by now, nobody will ever know. */
+		if (s->state == STATE_GONE && s->txn.open)
+			session_give_up(s);
 	}
 }
