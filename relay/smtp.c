@@ -253,7 +253,7 @@ take(struct smtp *c, const struct reply *r)
 		c->sending = next;
 	if (c->unanswered)
 		stream_deadline(&c->s, smtp_limit_s(c, next));
-	else if (!c->content || smtp_room(c))
+	else if (!c->content || !c->s.lowat)
 		stream_deadline(&c->s, 0); /* else content waits for room already */
 }
 

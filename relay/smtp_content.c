@@ -11,6 +11,7 @@
 enum {
 	ROOM_MARGIN = 64, /* for the end of the content, or a chunk's header */
 	ROOM_MIN = 2048,  /* less is none: content goes in decent pieces */
+	ROOM_LOW = 8192,  /* an owner may keep some of the room in reserve: from here on it hears when there is more */
 };
 
 static size_t
@@ -118,7 +119,7 @@ smtp_content(struct smtp *c, struct slice octets)
 		return VERDICT_NO_8BIT;
 	if (!(c->chunked ? gather(c, octets) : encode(c, octets)))
 		return VERDICT_NO_MEMORY; /* the room was there */
-	if (smtp_room(c) == 0) {
+	if (smtp_room(c) < ROOM_LOW) {
 		if (!c->unanswered)
 			stream_deadline(&c->s, smtp_limit_s(c, STEP_BODY));
 		stream_want_lowat(&c->s, SMTP_OUT_LOW);
