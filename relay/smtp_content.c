@@ -11,7 +11,8 @@
 enum {
 	ROOM_MARGIN = 64, /* for the end of the content, or a chunk's header */
 	ROOM_MIN = 2048,  /* less is none: content goes in decent pieces */
-	ROOM_LOW = 8192,  /* an owner may keep some of the room in reserve: from here on it hears when there is more */
+	ROOM_LOW =
+	    8192, /* an owner may keep some of the room in reserve: from here on it hears when there is more */
 };
 
 static size_t
