@@ -131,7 +131,7 @@ test_threads(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, churn, &threads[i]), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, churn, &live), 0);
 	for (size_t i = 0; i < 4; i++) {
 		assert_int_equal(pthread_join(threads[i], &failed), 0);
 		assert_null(failed);
