@@ -26,7 +26,7 @@ takes_lines_apart(void **state)
 		{ SLICE("MAILFROM:<a@b>"), VERB_UNKNOWN, "" },
 		{ SLICE("GET / HTTP/1.1"), VERB_HTTP_GET, "/ HTTP/1.1" },
 		{ SLICE("CONNECT x:25 HTTP/1.1"), VERB_HTTP_CONNECT, "x:25 HTTP/1.1" },
-		{ SLICE("XCLIENT LOGIN=admin"), VERB_UNKNOWN, "LOGIN=admin" },
+		{ SLICE("XCLIENT LOGIN=admin"), VERB_XCLIENT, "LOGIN=admin" },
 		{ SLICE("PROXY TCP4 1.2.3.4"), VERB_UNKNOWN, "TCP4 1.2.3.4" },
 		{ SLICE("Subject: x"), VERB_UNKNOWN, "x" },
 		{ SLICE("RCPT TO:<\xc3\xa4@b>"), VERB_RCPT, "TO:<\xc3\xa4@b>" },
