@@ -77,7 +77,8 @@ errand_add(struct relay_txn *t, const struct rcpt_args *a)
 	if (!rcpt)
 		return false;
 	put_notify(&dsn, a->notify);
-	if (a->orcpt.n && slice_is_text(a->orcpt)) {
+	/* Not ASCII: only for an upstream with SMTPUTF8, which such a path asks for. */
+	if (a->orcpt.n && (slice_is_ascii(a->orcpt) || (a->path.utf8 && slice_is_text(a->orcpt)))) {
 		text_put(&dsn, SLICE(" ORCPT="));
 		text_put(&dsn, a->orcpt);
 	}
