@@ -6,6 +6,7 @@ Used by `make run` and by the end-to-end tests. Everything binds loopback, lives
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BYWAY_BUILD") or ROOT / "build/release")
 SLOW = 1 + 3 * ("san" in BUILD.name)  # how much longer things may take
+SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
 
 def free_port():
@@ -97,11 +99,13 @@ class Upstream:
 
     users: {name: password} makes AUTH required; tls: None, 'starttls' or 'implicit', with (chain, key).
     refuse: {recipient: reply} and sender_refuse: {sender: reply} answer RCPT and MAIL; reply: what DATA gets instead of 250.
+    offers: what EHLO says beside aiosmtpd's own, of which CHUNKING brings BDAT; mechanisms: those of AUTH.
     """
 
     def __init__(self, users=None, tls=None, pair=None, refuse=None, reply=None, port=None, size=33554432, name="upstream.example",
-                 sender_refuse=None):
+                 sender_refuse=None, offers=(), mechanisms=("PLAIN", "LOGIN"), smtputf8=True, eight_bit=True):
         self.users, self.tls, self.pair = users or {}, tls, pair
+        self.offers, self.mechanisms, self.smtputf8, self.eight_bit = tuple(offers), mechanisms, smtputf8, eight_bit
         self.refuse, self.reply, self.sender_refuse = refuse or {}, reply, sender_refuse or {}
         self.port, self.size, self.name = port or free_port(), size, name
         self.messages, self.logins, self.connections, self.count = [], [], 0, 0
@@ -137,12 +141,15 @@ class Upstream:
                     "id": queue_id, "login": getattr(session, "login", None), "from": envelope.mail_from,
                     "to": list(envelope.rcpt_tos), "content": bytes(envelope.original_content),
                     "options": list(envelope.mail_options), "rcpt_options": list(envelope.rcpt_options),
-                    "tls": session.ssl is not None, "helo": session.host_name})
+                    "tls": session.ssl is not None, "helo": session.host_name,
+                    "chunks": getattr(envelope, "chunks", 0)})
         return self.reply or f"250 2.0.0 Ok: queued as {queue_id}"
 
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         session.host_name = hostname
-        return responses
+        if not self.eight_bit:
+            responses.remove("250-8BITMIME")
+        return responses[:-1] + [f"250-{word}" for word in self.offers] + responses[-1:]
 
     def authenticate(self, server, session, envelope, mechanism, data):
         from aiosmtpd.smtp import AuthResult
@@ -161,6 +168,25 @@ class Upstream:
         started, stage = threading.Event(), self
 
         class Server(SMTP):
+            line_length_limit = 8388608
+
+            async def smtp_BDAT(self, arg):
+                """RFC 3030; the chunks are one content, as they came."""
+                octets, _, last = (arg or "").partition(" ")
+                chunk = await self._reader.readexactly(int(octets))
+                if "CHUNKING" not in stage.offers or not self.envelope.rcpt_tos or last.upper() not in ("", "LAST"):
+                    await self.push("503 5.5.1 No BDAT here")
+                    return
+                self.envelope.content = (self.envelope.content or b"") + chunk
+                self.envelope.chunks = getattr(self.envelope, "chunks", 0) + 1
+                if not last:
+                    await self.push(f"250 2.0.0 {octets} octets")
+                    return
+                self.envelope.original_content = self.envelope.content
+                status = await stage.handle_DATA(self, self.session, self.envelope)
+                self._set_post_data_state()
+                await self.push(status)
+
             def connection_made(self, transport):
                 super().connection_made(transport)
                 with stage.lock:
@@ -176,10 +202,11 @@ class Upstream:
 
         def factory():
             return Server(
-                self, hostname=self.name, enable_SMTPUTF8=True, data_size_limit=self.size,
+                self, hostname=self.name, enable_SMTPUTF8=self.smtputf8, data_size_limit=self.size,
                 tls_context=context() if self.tls == "starttls" else None,
                 authenticator=self.authenticate if self.users else None, auth_required=bool(self.users),
-                auth_require_tls=self.tls == "starttls", decode_data=False, loop=self.loop)
+                auth_require_tls=self.tls == "starttls", decode_data=False, loop=self.loop,
+                auth_exclude_mechanism={"PLAIN", "LOGIN"} - set(self.mechanisms))
 
         def run():
             self.loop = asyncio.new_event_loop()
@@ -204,12 +231,20 @@ class Upstream:
 
         self.loop.call_soon_threadsafe(close)
 
+    def take(self):
+        """The messages so far, and none of them next time."""
+        with self.lock:
+            got, self.messages = self.messages, []
+        return got
+
     def stop(self):
         def end():
-            self.server.close()
-            for t in list(self.transports):
-                t.abort()
-            self.loop.stop()
+            try:
+                self.server.close()
+                for t in list(self.transports):
+                    t.abort()
+            finally:
+                self.loop.stop()
 
         if self.loop is not None:
             self.loop.call_soon_threadsafe(end)
@@ -243,6 +278,8 @@ class Byway:
 
     settings: {section: {key: value}} laid over what `byway init` made (a value None takes the key away).
     """
+
+    running = []  # those that are up now
 
     def __init__(self, folder, name="relay.test", workers=2, settings=None, ports=None, ip="127.0.0.1"):
         self.folder, self.name, self.ip = Path(folder).resolve(), name, ip
@@ -336,13 +373,22 @@ class Byway:
                 wait_port(port, self.process, self.ip)
         except RuntimeError as e:
             raise RuntimeError(f"{e}\n{self.said()}") from None
+        Byway.running.append(self)
         return self
 
     def said(self):
         """What the daemon wrote to standard error."""
         return (self.folder / "stderr.log").read_text(errors="replace")
 
+    def faults(self):
+        """What a sanitizer wrote there, if any did."""
+        said = self.said()
+        found = SANITIZER.search(said)
+        return said[max(0, found.start() - 200):] if found else ""
+
     def stop(self, **how):
+        if self in Byway.running:
+            Byway.running.remove(self)
         status = stop(self.process, **how)
         self.process = None
         return status

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real mail clients, each by STARTTLS and by implicit TLS, with a login, to an upstream that records (BEHAVIOUR 1, 2, 3)."""
+import base64
+import email
+import os
+import smtplib
+import ssl
+import subprocess
+import urllib.parse
+from collections import namedtuple
+
+import pytest
+import stage
+
+Done = namedtuple("Done", "status said")
+NOBODY = "nobody@elsewhere.example"
+REFUSAL = "550 5.1.1 no such user here, said the upstream"
+PEOPLE = {"alice@a.example": ("alice-secret", "relay-a"), "bob@b.example": ("bob-secret", "relay-b")}
+BODY = "Hello.\n.a line that starts with a dot\n..two of them\n.\nUmlauts stay: \u00e4\u00f6\u00fc\n"
+
+
+@pytest.fixture(scope="module")
+def upstream(stack, pair):
+    return stack.enter_context(stage.Upstream(
+        users={"relay-a": "secret of a", "relay-b": "secret of b"}, tls="starttls", pair=pair, refuse={NOBODY: REFUSAL}))
+
+
+@pytest.fixture(scope="module")
+def byway(folder, stage_byway, upstream, pair):
+    b = stage.Byway(folder, settings={"upstream": {"allow_ports": upstream.port}})
+    folder.mkdir(exist_ok=True)
+    text = ""
+    for address, (password, login) in PEOPLE.items():
+        name = login[-1]
+        b.secret(f"{name}.pw", password), b.secret(f"{login}.pw", f"secret of {name}")
+        text += (f"[account {name}]\nplan = nano\nroute = up\n"
+                 f"[profile {name}/up]\nhost = localhost\nport = {upstream.port}\ntls = starttls\nusername = {login}\n"
+                 f"password_file = {b.folder}/{login}.pw\nca_file = {pair[0]}\n"
+                 f"[domain {name}.example]\naccount = {name}\n[mailbox {address}]\npassword_file = {b.folder}/{name}.pw\n")
+    return stage_byway(b, text)
+
+
+@pytest.fixture
+def letter(tmp_path):
+    """A message in a file, with LF, as programs on Unix take it."""
+    path = tmp_path / "letter.eml"
+    path.write_text(f"From: <alice@a.example>\nTo: <you@elsewhere.example>\nSubject: by {tmp_path.name}\n"
+                    f"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{BODY}")
+    return path
+
+
+# The clients. Each takes (byway, mode, name, password, sender, recipients, letter) and gives (exit status, what it showed).
+
+def run(command, said=None, env=None, cwd=None):
+    done = subprocess.run([str(c) for c in command], input=said, capture_output=True, timeout=20 * stage.SLOW, cwd=cwd,
+                          env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})})
+    return Done(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
+
+
+def port_of(byway, mode):
+    return byway.ports["tls" if mode == "tls" else "starttls"]
+
+
+def by_swaks(byway, mode, name, password, sender, recipients, letter):
+    return run(["swaks", "--server", f"localhost:{port_of(byway, mode)}", "--tls-on-connect" if mode == "tls" else "--tls",
+                "--tls-verify", "--tls-ca-path", byway.certificate(), "--auth", "PLAIN", "--auth-user", name,
+                "--auth-password", password, "--from", sender, "--to", ",".join(recipients), "--data", f"@{letter}"])
+
+
+def by_swaks_login(byway, mode, name, password, sender, recipients, letter):
+    return run(["swaks", "--server", f"localhost:{port_of(byway, mode)}", "--tls-on-connect" if mode == "tls" else "--tls",
+                "--pipeline", "--auth", "LOGIN", "--auth-user", name, "--auth-password", password, "--from", sender,
+                "--to", ",".join(recipients), "--data", f"@{letter}"])
+
+
+def by_msmtp(byway, mode, name, password, sender, recipients, letter):
+    secret = letter.with_name("password")
+    secret.write_text(password + "\n")
+    return run(["msmtp", "--file=/dev/null", "--host=localhost", f"--port={port_of(byway, mode)}", "--tls=on",
+                f"--tls-starttls={'off' if mode == 'tls' else 'on'}", f"--tls-trust-file={byway.certificate()}", "--auth=on",
+                f"--user={name}", f"--passwordeval=cat {secret}", f"--from={sender}", "--", *recipients], letter.read_bytes())
+
+
+def by_curl(byway, mode, name, password, sender, recipients, letter):
+    netrc = letter.with_name("netrc")
+    netrc.touch(mode=0o600)
+    netrc.write_text(f'machine localhost login {name} password "{password}"\n')
+    crlf = letter.with_name("crlf.eml")
+    crlf.write_bytes(letter.read_bytes().replace(b"\n", b"\r\n"))
+    return run(["curl", "-sv", "--ssl-reqd", "--url",
+                f"{'smtps' if mode == 'tls' else 'smtp'}://localhost:{port_of(byway, mode)}/client.example",
+                "--resolve", f"localhost:{port_of(byway, mode)}:127.0.0.1", "--cacert", byway.certificate(),
+                "--netrc-file", netrc, "--mail-from", sender, *(a for r in recipients for a in ("--mail-rcpt", r)),
+                "--upload-file", crlf])
+
+
+NODEMAILER = """
+const [port, secure, ca, user, pass, from, to, raw] = process.argv.slice(1);
+const fs = require('fs');
+const t = require('nodemailer').createTransport({ host: 'localhost', port: +port, secure: secure === 'tls', requireTLS: true,
+    auth: { user, pass }, tls: { ca: fs.readFileSync(ca), servername: 'localhost' } });
+t.sendMail({ envelope: { from, to: to.split(',') }, raw: fs.readFileSync(raw) }).then(
+    i => { console.log(i.response); t.close(); },
+    e => { console.log(e.message, e.response, (e.rejectedErrors || []).map(r => r.response)); process.exit(1); });
+"""
+
+
+def by_nodemailer(byway, mode, name, password, sender, recipients, letter):
+    modules = os.environ.get("NODE_PATH") or str(stage.ROOT / "build/node/node_modules")
+    return run(["node", "-e", NODEMAILER, "--", port_of(byway, mode), mode, byway.certificate(), name, password, sender,
+                ",".join(recipients), letter], env={"NODE_PATH": modules})
+
+
+def by_smtplib(byway, mode, name, password, sender, recipients, letter):
+    context = ssl.create_default_context(cafile=str(byway.certificate()))
+    kind = {"context": context} if mode == "tls" else {}
+    try:
+        with (smtplib.SMTP_SSL if mode == "tls" else smtplib.SMTP)("localhost", port_of(byway, mode), timeout=30, **kind) as s:
+            if mode != "tls":
+                s.starttls(context=context)
+            s.login(name, password)
+            s.ehlo()
+            s.sendmail(sender, recipients, letter.read_bytes().replace(b"\n", b"\r\n"), mail_options=["BODY=8BITMIME"])
+    except smtplib.SMTPException as e:
+        return Done(1, repr(e))
+    return Done(0, "")
+
+
+def by_s_nail(byway, mode, name, password, sender, recipients, letter):
+    user, secret = urllib.parse.quote(name, safe=""), urllib.parse.quote(password, safe="")
+    scheme = "smtps" if mode == "tls" else "submission"
+    settings = ["v15-compat", f"mta={scheme}://{user}:{secret}@localhost:{port_of(byway, mode)}", "smtp-auth=plain",
+                f"tls-ca-file={byway.certificate()}", "tls-ca-no-defaults", "tls-verify=strict", f"from={sender}", "sendwait",
+                "mta-no-default-arguments", "ttycharset=utf-8", "sendcharsets=utf-8", "mime-encoding=8bit",
+                *(["smtp-use-starttls"] if mode != "tls" else [])]
+    return run(["s-nail", "-:/", "-v", *(a for s in settings for a in ("-S", s)), "-s", f"by {letter.parent.name}",
+                *recipients], BODY.encode())
+
+
+def by_perl(byway, mode, name, password, sender, recipients, letter):
+    script = """
+use Net::SMTP;
+my ($port, $mode, $ca, $name, $password, $from, $to, $file) = @ARGV;
+my @trust = (SSL_ca_file => $ca, SSL_verifycn_name => 'localhost');
+my $s = Net::SMTP->new('localhost', Port => $port, Timeout => 20, SSL => $mode eq 'tls', @trust) or die "no greeting: $@";
+sub ok { $_[0] or do { print $s->code, ' ', $s->message; exit 1 } }
+ok($s->starttls(@trust)) if $mode ne 'tls';
+ok($s->auth($name, $password));
+ok($s->mail($from));
+ok($s->to($_)) for split(/,/, $to);
+open(my $f, '<', $file); my $all = do { local $/; <$f> }; $all =~ s/\\n/\\r\\n/g;
+ok($s->data($all));
+print $s->message;
+$s->quit;
+"""
+    return run(["perl", "-e", script, port_of(byway, mode), mode, byway.certificate(), name, password, sender,
+                ",".join(recipients), letter])
+
+
+def by_openssl(byway, mode, name, password, sender, recipients, letter):
+    """s_client carries a dialogue as a person would type it: each line behind the answer to the one before."""
+    lines = ["EHLO client.example", "AUTH LOGIN", base64.b64encode(name.encode()).decode(),
+             base64.b64encode(password.encode()).decode(), f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{r}>" for r in recipients),
+             "DATA", *("." + t if t.startswith(".") else t for t in [letter.read_text().replace("\n", "\r\n")])]
+    lines[-1] = lines[-1].replace("\r\n.", "\r\n..") + "."
+    how = [] if mode == "tls" else ["-starttls", "smtp"]
+    p = subprocess.Popen(["openssl", "s_client", "-connect", f"localhost:{port_of(byway, mode)}", "-quiet", "-verify_return_error",
+                          "-verify_hostname", "localhost", "-CAfile", str(byway.certificate()), *how],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    said, status = "", 0
+
+    def answer():
+        nonlocal said
+        line = p.stdout.readline().decode()
+        said += line
+        while line[3:4] == "-":
+            line = p.stdout.readline().decode()
+            said += line
+        return line
+
+    try:
+        p.stdin.write(b"NOOP\r\n")  # what s_client shows of its own STARTTLS dialogue depends on its version
+        p.stdin.flush()
+        while not answer().startswith("250 2.0.0 Ok"):
+            pass
+        for line in lines:
+            p.stdin.write(line.encode() + b"\r\n")
+            p.stdin.flush()
+            if answer()[:1] not in ("2", "3"):
+                status = 1
+                break
+        p.stdin.write(b"QUIT\r\n")
+        p.stdin.flush()
+        said += p.communicate(timeout=30)[0].decode()
+    finally:
+        stage.stop(p)
+    return Done(status or p.returncode, said)
+
+
+CLIENTS = [by_swaks, by_swaks_login, by_msmtp, by_curl, by_nodemailer, by_smtplib, by_s_nail, by_perl, by_openssl]
+every_client = pytest.mark.parametrize("client", CLIENTS, ids=[c.__name__[3:] for c in CLIENTS])
+both_ways = pytest.mark.parametrize("mode", ["starttls", "tls"])
+
+
+@both_ways
+@every_client
+@pytest.mark.parametrize("sender", PEOPLE, ids=["a", "b"])
+def test_L1_message_arrives_once_by_its_own_login(byway, upstream, letter, client, mode, sender):
+    upstream.take()
+    password, login = PEOPLE[sender]
+    to = ["you@elsewhere.example", "others@elsewhere.example"]
+    done = client(byway, mode, sender, password, sender, to, letter)
+    got = upstream.take()
+    assert done.status == 0, done.said
+    assert len(got) == 1
+    assert (got[0]["from"], got[0]["to"], got[0]["login"], got[0]["tls"]) == (sender, to, login, True)
+    mail = email.message_from_bytes(got[0]["content"])
+    assert mail["Subject"] == f"by {letter.parent.name}"
+    assert mail.get_payload(decode=True).replace(b"\r\n", b"\n").rstrip(b"\n") == BODY.encode().rstrip(b"\n")
+    assert byway.wait_event("message", outcome="sent", sender=sender, nrcpt=2)["accepted"] == 2
+
+
+@pytest.mark.parametrize("client", [by_swaks, by_swaks_login, by_curl, by_nodemailer, by_perl, by_openssl], ids=lambda c: c.__name__[3:])
+def test_L4_clients_that_show_it_hear_the_upstream_and_our_id(byway, upstream, letter, client):
+    upstream.take()
+    done = client(byway, "tls", "alice@a.example", "alice-secret", "alice@a.example", ["you@elsewhere.example"], letter)
+    got, = upstream.take()
+    row = byway.wait_event("message", outcome="sent", said=f"250 2.0.0 Ok: queued as {got['id']}")
+    assert f"Ok {row['id']} (upstream: 250 2.0.0 Ok: queued as {got['id']})" in done.said
+
+
+@both_ways
+@every_client
+def test_A1_wrong_password_is_535(byway, upstream, letter, client, mode):
+    upstream.take()
+    done = client(byway, mode, "alice@a.example", "bob-secret", "alice@a.example", ["you@elsewhere.example"], letter)
+    assert done.status != 0
+    assert "535" in done.said and "Authentication failed" in done.said, done.said
+    assert not upstream.take()
+
+
+@both_ways
+@every_client
+def test_L2_refused_recipient_in_the_upstreams_words(byway, upstream, letter, client, mode):
+    upstream.take()
+    done = client(byway, mode, "bob@b.example", "bob-secret", "bob@b.example", [NOBODY], letter)
+    assert done.status != 0
+    assert "5.1.1" in done.said and "no such user here, said the upstream" in done.said, done.said
+    assert not upstream.take()
