@@ -63,6 +63,7 @@ struct admin_account {
 	unsigned renewal_day; /* of the monthly allowance: 1..31 (a shorter month: its last day); 0 at _add: 1 */
 	bool restrict_senders;
 	bool require_verified_sender;
+	bool check_sender_domain;
 	struct admin_route route; /* a fresh account has no profiles yet: ROUTE_INHERIT or ROUTE_NATIVE at _add */
 };
 

@@ -188,6 +188,7 @@ directory_learn(struct directory *d, struct ask *a)
 		else if (e && e->sender && e->sender->id == a->id)
 			cache_drop(&d->mailboxes, e);
 		break;
+	case ASK_MAILBOX:
 	case ASK_POLL:
 		break;
 	}
@@ -283,6 +284,29 @@ directory_address(struct directory *d, const struct sockaddr *from, uint64_t own
 		return;
 	}
 	memcpy(a->key, &a->at, sizeof(a->at));
+	ask_send(a);
+}
+
+void
+directory_mailbox(struct directory *d, struct slice address, uint64_t owner, directory_fn *fn)
+{
+	struct ask *a = begin(d, ASK_MAILBOX, owner, fn);
+	struct cache_entry *e;
+
+	if (!a)
+		return;
+	lower(address, a);
+	struct slice name = slice_of(a->name, a->name_n);
+
+	e = cache_find(&d->mailboxes, name);
+	if (e && e->sender && is_fresh(d, e->sender)) {
+		ask_answer(a, LOGIN_OK, NULL, "");
+		return;
+	}
+	if (!directory_tag(d, SLICE("mailbox"), name, SLICE(""), a->key)) {
+		ask_answer(a, LOGIN_UNAVAILABLE, NULL, "cryptography failed");
+		return;
+	}
 	ask_send(a);
 }
 

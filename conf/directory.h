@@ -87,11 +87,12 @@ struct account {
 	const char *name;
 	enum account_state state;
 	int64_t registered; /* unix seconds */
-	bool owner_verified;
+	bool owner_verified; /* confirmed, or signed up by Google (S2) */
 	struct plan plan;
 	struct route route; /* the account's default */
 	bool restrict_senders;
 	bool require_verified_sender;
+	bool check_sender_domain;
 	unsigned renewal_day; /* of the monthly allowance: 1..31 */
 	struct domain *domains;
 	size_t domains_n;
@@ -146,6 +147,8 @@ void directory_address(struct directory *d, const struct sockaddr *from, uint64_
 /* True where the directory holds any IP identity at all: if not, directory_address need not be asked. */
 bool directory_has_addresses(const struct directory *d);
 bool directory_is_fresh(const struct directory *d, const struct sender *s);
+/* Whether there is a mailbox ADDRESS, whatever its state: LOGIN_OK or LOGIN_REFUSED, without a sender. */
+void directory_mailbox(struct directory *d, struct slice address, uint64_t owner, directory_fn *fn);
 /* The same sender, read anew (no password), whatever its state is now. LOGIN_REFUSED: it is gone. */
 void directory_refresh(struct directory *d, const struct sender *s, uint64_t owner, directory_fn *fn);
 

@@ -145,6 +145,8 @@ run_one(struct ask *a, struct backend *b)
 		return run_login(a, b);
 	case ASK_ADDRESS:
 		return backend_address(b, &a->at, &a->sender);
+	case ASK_MAILBOX:
+		return backend_login(b, slice_of(a->name, a->name_n), &(struct backend_login){ 0 });
 	case ASK_REFRESH:
 		return a->is_address ? backend_ip(b, a->id, &a->sender)
 		                     : backend_mailbox(b, a->id, &a->sender);
@@ -191,7 +193,7 @@ ask_run(struct job *j)
 	if (found == FOUND_FAILED) {
 		snprintf(a->why_mem, sizeof(a->why_mem), "%s", backend_error(b));
 		a->why = a->why_mem;
-	} else if (a->sender) {
+	} else if (a->sender || (a->kind == ASK_MAILBOX && found == FOUND)) {
 		a->result = LOGIN_OK;
 		a->why = "";
 	} else if (!a->why) {

@@ -177,9 +177,14 @@ static const char schema_2[] =
     ") STRICT;"
     CHANGES("allowed_sender", "NEW.account", "OLD.account")
     CHANGES("verified_sender", "NEW.account", "OLD.account");
+
+/* BEHAVIOUR S5: MX and A look-ups of the envelope sender's domain */
+static const char schema_3[] =
+    "ALTER TABLE account ADD COLUMN check_sender_domain INTEGER NOT NULL DEFAULT 0"
+    " CHECK (check_sender_domain IN (0, 1));";
 /* clang-format on */
 
-static const char *const migrations[] = { schema_1, schema_2 };
+static const char *const migrations[] = { schema_1, schema_2, schema_3 };
 
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 

@@ -17,10 +17,12 @@ struct backend {
 	bool looked; /* data_version is known */
 };
 
-#define ACCOUNT_COLUMNS                                                                              \
-	" a.id, a.name, a.state, a.registered, a.owner_verified, a.renewal_day, a.restrict_senders," \
-	" a.require_verified_sender, a.route, a.route_profile, a.fallback, a.fallback_profile,"      \
-	" p.name, p.can_send, p.count_unit, p.mailbox_day, p.account_day, p.account_hour,"           \
+#define ACCOUNT_COLUMNS                                                                      \
+	" a.id, a.name, a.state, a.registered,"                                              \
+	" a.owner_verified OR a.owner_signup = 'google', a.renewal_day, a.restrict_senders," \
+	" a.require_verified_sender, a.check_sender_domain,"                                 \
+	" a.route, a.route_profile, a.fallback, a.fallback_profile,"                         \
+	" p.name, p.can_send, p.count_unit, p.mailbox_day, p.account_day, p.account_hour,"   \
 	" p.recipients, p.size_max, p.monthly"
 #define ACCOUNT_TABLES " JOIN account a ON a.id = x.account JOIN plan p ON p.id = a.plan"
 
@@ -132,6 +134,7 @@ take_account(struct arena *mem, struct take *t, struct account *a)
 	a->renewal_day = take_unsigned(t);
 	a->restrict_senders = take_bool(t);
 	a->require_verified_sender = take_bool(t);
+	a->check_sender_domain = take_bool(t);
 	a->route = take_route(t);
 	a->plan.name = keep(mem, t, &ok);
 	a->plan.can_send = take_bool(t);

@@ -283,6 +283,7 @@ test_accounts(void **state)
 		.renewal_day = 31,
 		.restrict_senders = true,
 		.require_verified_sender = true,
+		.check_sender_domain = true,
 		.route = { .kind = ROUTE_NATIVE } };
 	struct admin_account got;
 
@@ -297,6 +298,7 @@ test_accounts(void **state)
 	assert_string_equal(got.owner_email, "owner@acme.example");
 	assert_int_equal(got.owner_signup, SIGNUP_GOOGLE);
 	assert_true(got.owner_verified && got.restrict_senders && got.require_verified_sender);
+	assert_true(got.check_sender_domain);
 	assert_int_equal(got.renewal_day, 31);
 	assert_int_equal(got.route.kind, ROUTE_NATIVE);
 

@@ -676,7 +676,8 @@ test_snapshot(void **state)
 	            .state = ACCOUNT_SUSPENDED_ABUSE,
 	            .registered = 1771459200,
 	            .restrict_senders = true,
-	            .require_verified_sender = true }));
+	            .require_verified_sender = true,
+	            .check_sender_domain = true }));
 	catch_up(f);
 	assert_int_equal(login(f, "alice@acme.example", "alice"), LOGIN_OK);
 	struct sender *got = keep(f);
@@ -693,6 +694,7 @@ test_snapshot(void **state)
 	assert_int_equal(a->state, ACCOUNT_SUSPENDED_ABUSE);
 	assert_false(a->plan.can_send);
 	assert_false(a->owner_verified);
+	assert_true(a->check_sender_domain);
 	assert_int_equal(a->registered, 1771459200);
 	assert_int_equal(a->domains_n, 41);
 	for (size_t i = 1; i < a->domains_n; i++)
@@ -723,6 +725,79 @@ test_snapshot(void **state)
 	assert_true(slice_eq(secret_peek(&plain), SLICE("upstream secret")));
 	secret_fini(&plain);
 	sender_unref(got);
+}
+
+/* Google vouches for its addresses; the others' owners confirm with six digits first (S2). */
+static void
+test_owner_verified(void **state)
+{
+	static const struct {
+		enum owner_signup how;
+		bool confirmed, verified;
+	} cases[] = {
+		{ SIGNUP_EMAIL, false, false },
+		{ SIGNUP_EMAIL, true, true },
+		{ SIGNUP_GOOGLE, false, true },
+		{ SIGNUP_FACEBOOK, false, false },
+		{ SIGNUP_FACEBOOK, true, true },
+		{ SIGNUP_X, false, false },
+		{ SIGNUP_X, true, true },
+		{ SIGNUP_MICROSOFT, false, false },
+		{ SIGNUP_MICROSOFT, true, true },
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct admin_account row = {
+			.name = "acme",
+			.plan = "pro",
+			.owner_signup = cases[i].how,
+			.owner_verified = cases[i].confirmed,
+		};
+
+		OK(f, admin_account_set(f->a, &row));
+		catch_up(f);
+		assert_int_equal(login(f, "alice@acme.example", "alice"), LOGIN_OK);
+		assert_int_equal(f->answers[0].sender->account.owner_verified, cases[i].verified);
+	}
+}
+
+static void
+on_known(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
+{
+	struct fixture *f = ctx;
+
+	(void)why;
+	assert_null(sender);
+	f->answers[owner].result = result;
+	f->answers_n++;
+	loop_stop(f->loop);
+}
+
+static enum login_result
+known(struct fixture *f, const char *address)
+{
+	forget(f);
+	directory_mailbox(f->d, slice_str(address), 0, on_known);
+	assert_int_equal(f->answers_n, 0);
+	wait_for(f, 1);
+	return f->answers[0].result;
+}
+
+static void
+test_mailbox(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(known(f, "alice@acme.example"), LOGIN_OK);
+	assert_int_equal(known(f, "Alice@ACME.example"), LOGIN_OK);
+	assert_int_equal(known(f, "nobody@acme.example"), LOGIN_REFUSED);
+	assert_int_equal(known(f, ""), LOGIN_REFUSED);
+	assert_int_equal(login(f, "alice@acme.example", "alice"), LOGIN_OK);
+	assert_int_equal(known(f, "alice@acme.example"), LOGIN_OK);
+	OK(f, admin_mailbox_remove(f->a, "alice@acme.example"));
+	catch_up(f);
+	assert_int_equal(known(f, "alice@acme.example"), LOGIN_REFUSED);
 }
 
 static void
@@ -1150,6 +1225,8 @@ main(void)
 		TEST(freshness),
 		TEST(many_accounts_change),
 		TEST(snapshot),
+		TEST(owner_verified),
+		TEST(mailbox),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_cache),
 		TEST(addresses),
