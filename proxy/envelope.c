@@ -113,7 +113,7 @@ open_relay(struct session *s, const struct mail_args *mail, const struct policy_
 		.mail = *mail,
 		.client_address = text_slice(&address),
 		.client_helo = slice_of(s->helo, s->helo_n),
-		.client_login = slice_str(s->sender->name),
+		.client_login = slice_str(s->sender->is_address ? "" : s->sender->name),
 	};
 
 	return relay_open(s->worker->relay, &order);
