@@ -370,10 +370,12 @@ take_line(struct session *s)
 	struct slice in = stream_in(&s->stream);
 	size_t n = find_crlf(in);
 	size_t limit = line_limit(s, in);
+	bool whole = n < in.n;
 
+	/* A CR at the end may be the first half of the line's own end, which does not count. */
+	if (!whole && n > 0 && in.p[n - 1] == '\r')
+		n--;
 	if (n > limit) {
-		if (in.n <= limit)
-			return false;
 		if (txn_has_unsaid(&s->txn)) {
 			s->parked = true;
 			return false;
@@ -382,7 +384,7 @@ take_line(struct session *s)
 		session_reply(s, SAY_LINE_TOO_LONG);
 		return true;
 	}
-	if (n == in.n)
+	if (!whole)
 		return false;
 	struct slice line = slice_head(in, n);
 	bool secret = holds_credentials(s, line);
