@@ -89,6 +89,8 @@ finish(struct load *l, struct text *mistakes)
 	if (!l->exhausted && !l->unread)
 		load_check(l);
 	if (!l->exhausted)
+		load_replies(l);
+	if (!l->exhausted)
 		l->exhausted = !conf_settle(l->o);
 	if (l->deep && !l->exhausted && !l->unread)
 		load_check_deep(l);

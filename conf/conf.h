@@ -12,6 +12,7 @@
  * Owns:   everything it points to, reference-counted; a reload builds a new one and swaps.
  * Errors: conf_load() gives NULL and the list of mistakes.
  */
+#include "conf/replies.h"
 #include "wire/dots.h"
 #include "wire/log.h"
 #include "wire/net.h"
@@ -84,6 +85,7 @@ struct conf {
 		unsigned drain_timeout_s;
 		const char *control_socket;
 		const char *instance; /* loop token seed; default: name */
+		const char *replies;  /* the profile's name or file */
 	} server;
 	struct {
 		const char *path;
@@ -148,6 +150,7 @@ struct conf {
 		unsigned check_s; /* health checks of the native pool */
 		unsigned dead_s; /* how long a dead one is skipped at first; doubles to ten times that */
 	} native;
+	const struct reply_row *replies; /* SAY_COUNT rows: the catalogue with the profile over it */
 	struct conf_certificate *certificates;
 	size_t certificates_n;
 	struct conf_listener *listeners;

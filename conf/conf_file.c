@@ -105,8 +105,10 @@ read_all(int fd, size_t *n_r)
 	return NULL;
 }
 
-void
-load_file(struct load *l, const char *path)
+typedef void parse_fn(struct load *l, const char *path, struct slice octets);
+
+static void
+read_file(struct load *l, const char *path, parse_fn *fn)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
@@ -125,7 +127,7 @@ load_file(struct load *l, const char *path)
 	} else {
 		mem = read_all(fd, &n);
 		if (mem) {
-			parse(l, path, slice_of(mem, n));
+			fn(l, path, slice_of(mem, n));
 			crypto_wipe(mem, n);
 			free(mem);
 		} else {
@@ -134,6 +136,93 @@ load_file(struct load *l, const char *path)
 	}
 	if (fd >= 0)
 		close(fd);
+}
+
+void
+load_file(struct load *l, const char *path)
+{
+	read_file(l, path, parse);
+}
+
+/* ---- the reply profile ---- */
+
+static void
+on_wrong_reply(void *ctx, unsigned line, struct slice words)
+{
+	struct load *l = ctx;
+
+	load_mistake(l, (struct place){ .file = l->here.file, .line = line }, words);
+}
+
+static void
+parse_replies(struct load *l, const char *path, struct slice octets)
+{
+	struct reply_row *rows = arena_alloc(&l->o->mem, SAY_COUNT * sizeof(*rows));
+
+	(void)path;
+	if (!rows) {
+		l->exhausted = true;
+		return;
+	}
+	memcpy(rows, replies_catalogue(), SAY_COUNT * sizeof(*rows));
+	if (replies_read(rows, octets, &l->o->mem, on_wrong_reply, l))
+		l->o->c.replies = rows;
+}
+
+static bool
+is_file_name(struct slice s)
+{
+	return slice_find(s, '/') < s.n || (s.n > 4 && slice_eq(slice_skip(s, s.n - 4), SLICE(".ini")));
+}
+
+static void
+unknown_profile(struct load *l, const struct instance *in, struct slice name)
+{
+	char mem[MISTAKE_MAX];
+	struct text why = text_over(mem, sizeof(mem));
+	struct guess g = { .word = name };
+
+	for (const char *const *known = replies_built_in; *known; known++)
+		guess_try(&g, *known);
+	text_put(&why, SLICE("there is no reply profile \""));
+	text_escaped(&why, name, 64);
+	text_char(&why, '"');
+	if (g.best)
+		text_fmt(&why, "; did you mean \"%s\"?", g.best);
+	else
+		text_put(&why, SLICE(" (expected trekmail, smtp2go, or the path of a file)"));
+	load_mistake_in(l, in, "replies", text_slice(&why));
+}
+
+/* A file's own mistakes say its name; the option's place says where it was named. */
+void
+load_replies(struct load *l)
+{
+	const struct conf_option *opt = option_find(SECTION_SERVER, SLICE("replies"));
+	struct slice name = slice_str(l->o->c.server.replies);
+	const struct instance *in = l->first;
+	char path[PATH_MAX];
+
+	while (in && in->section != SECTION_SERVER)
+		in = in->next;
+	if (!in || !opt)
+		return;
+	if (replies_of(name).p) {
+		parse_replies(l, "", replies_of(name));
+		return;
+	}
+	if (!is_file_name(name)) {
+		unknown_profile(l, in, name);
+		return;
+	}
+	struct slice dir =
+	    folder_of(l, l->files_n ? l->files[in->keys[opt - conf_options].file] : "");
+
+	if (name.p[0] == '/')
+		dir = SLICE("");
+	if (snprintf(path, sizeof(path), "%.*s%s%.*s", SLICE_FMT(dir),
+	        dir.n && dir.p[dir.n - 1] != '/' ? "/" : "", SLICE_FMT(name)) < (int)sizeof(path))
+		read_file(l, path, parse_replies);
 }
 
 static int

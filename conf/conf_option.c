@@ -347,6 +347,8 @@ conf_settle(struct conf_owned *o)
 
 	if (!c->server.name)
 		c->server.name = machine_name(o);
+	if (!c->replies)
+		c->replies = replies_catalogue();
 	if (!c->server.instance)
 		c->server.instance = c->server.name;
 	for (size_t i = 0; i < c->mtas_n; i++) {

@@ -64,6 +64,8 @@ void load_lines(struct load *l, struct slice ini);
 /* Mistakes stay in L. */
 void load_file(struct load *l, const char *path);
 void load_text(struct load *l, const char *path, struct slice ini);
+/* The reply profile that [server] replies names. */
+void load_replies(struct load *l);
 /* conf.d beside PATH. */
 void load_folder(struct load *l, const char *path);
 /* What no single line shows; then, with l->deep, the files that are named. */

@@ -21,22 +21,39 @@ say(struct session *s, int code, struct enhanced e, struct slice words)
 	stream_wrote(&s->stream, t.n);
 }
 
+/* The row that is about to be said, counted; what refuses is in the log by its id (L5). */
+static const struct reply_row *
+take_row(struct session *s, enum reply_id r)
+{
+	const struct reply_row *row = reply_row(r);
+	struct worker *w = s->worker;
+	struct log_line l;
+
+	scoreboard_count(w->board, w->number, counter_of_reply(r), 1);
+	if (row->bad) {
+		s->bad_commands++;
+		scoreboard_count(w->board, w->number, COUNTER_BAD_COMMANDS, 1);
+	}
+	if (row->code >= 400 && session_log(&l, s, LOG_DEBUG, "reply")) {
+		log_str(&l, "reply", slice_str(row->name));
+		log_u64(&l, "code", (uint64_t)row->code);
+		log_end(&l);
+	}
+	return row;
+}
+
 void
 session_reply(struct session *s, enum reply_id r)
 {
-	const struct reply_row *row = reply_row(r);
+	const struct reply_row *row = take_row(s, r);
 
-	if (row->bad) {
-		s->bad_commands++;
-		scoreboard_count(s->worker->board, s->worker->number, COUNTER_BAD_COMMANDS, 1);
-	}
 	say(s, row->code, row->enhanced, slice_str(row->text));
 }
 
 void
 session_reply_more(struct session *s, enum reply_id r, struct slice more)
 {
-	const struct reply_row *row = reply_row(r);
+	const struct reply_row *row = take_row(s, r);
 	char mem[1536];
 	struct text t = text_over(mem, sizeof(mem));
 

@@ -3,32 +3,20 @@
 
 #include <assert.h>
 
-static struct reply_row rows[] = {
-#define REPLY(id, code_, enhanced_, bad_, text_) \
-	[SAY_##id] = { .name = #id, .code = (code_), .bad = (bad_), .text = (text_) },
-#include "proxy/reply.def"
-#undef REPLY
-};
+static struct conf *in_force;
 
-static const char *const enhanced_texts[] = {
-#define REPLY(id, code, enhanced, bad, text) [SAY_##id] = (enhanced),
-#include "proxy/reply.def"
-#undef REPLY
-};
+void
+reply_use(struct conf *c)
+{
+	struct conf *was = in_force;
 
-_Static_assert(SAY_BAD_SEQUENCE == 0, "a blank cell of the session's table must refuse");
+	in_force = c ? conf_ref(c) : NULL;
+	conf_unref(was);
+}
 
 const struct reply_row *
 reply_row(enum reply_id id)
 {
 	assert(id < SAY_COUNT);
-	struct reply_row *row = &rows[id];
-	struct slice e = slice_str(enhanced_texts[id]);
-
-	if (row->enhanced.cls == 0 && e.n > 0) {
-		bool good = enhanced_parse(&e, &row->enhanced);
-
-		assert(good);
-	}
-	return row;
+	return in_force ? &in_force->replies[id] : &replies_catalogue()[id];
 }

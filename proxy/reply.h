@@ -3,26 +3,14 @@
 #define PROXY_REPLY_H
 
 /*
- * reply - the catalogue of what we say: reply.def as an enum and a table
+ * reply - the rows of the catalogue as the profile in force has them (conf/replies.h)
+ *
+ * One profile is in force in a process: a reload swaps it for every session, open ones too.
  */
-#include "wire/reply.h"
+#include "conf/conf.h"
 
-enum reply_id {
-#define REPLY(id, code, enhanced, bad, text) SAY_##id,
-#include "proxy/reply.def"
-#undef REPLY
-	SAY_COUNT,
-	SAY_NONE = SAY_COUNT
-};
-
-struct reply_row {
-	const char *name; /* the id as logs, metrics and the docs name it, lower case */
-	int code;
-	struct enhanced enhanced;
-	bool bad;
-	const char *text;
-};
-
+/* From now on C's rows are said; C is kept until the next one. */
+void reply_use(struct conf *c);
 const struct reply_row *reply_row(enum reply_id id);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -44,6 +45,9 @@ static const struct {
 #define COUNTER(name, word, help) { word, help },
 #include "proxy/counter.def"
 #undef COUNTER
+#define REPLY(id, code, enhanced, bad, text) { NULL, "replies of this row of the catalogue" },
+#include "conf/reply.def"
+#undef REPLY
 }, gauges[] = {
 #define GAUGE(name, word, help) { word, help },
 #include "proxy/gauge.def"
@@ -200,7 +204,15 @@ scoreboard_gauge_of(const struct scoreboard *b, unsigned w, enum gauge g)
 const char *
 scoreboard_counter_word(enum counter c)
 {
-	return counters[c].word;
+	static char words[SAY_COUNT][sizeof("replies_") + REPLY_NAME_MAX];
+	size_t row = (size_t)(c - COUNTER_REPLY_BAD_SEQUENCE);
+
+	if (counters[c].word != NULL)
+		return counters[c].word;
+	if (words[row][0] == '\0')
+		(void)snprintf(words[row], sizeof(words[row]), "replies_%s",
+		    replies_catalogue()[row].name);
+	return words[row];
 }
 
 const char *

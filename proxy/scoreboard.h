@@ -13,6 +13,7 @@
  */
 #include <sys/socket.h>
 
+#include "conf/replies.h"
 #include "wire/slice.h"
 #include "wire/text.h"
 
@@ -20,8 +21,18 @@ enum counter {
 #define COUNTER(name, word, help) COUNTER_##name,
 #include "proxy/counter.def"
 #undef COUNTER
+/* Each row of the reply catalogue has one: replies_auth_failed. */
+#define REPLY(id, code, enhanced, bad, text) COUNTER_REPLY_##id,
+#include "conf/reply.def"
+#undef REPLY
 	COUNTER_COUNT
 };
+
+static inline enum counter
+counter_of_reply(enum reply_id id)
+{
+	return (enum counter)(COUNTER_REPLY_BAD_SEQUENCE + id);
+}
 
 enum gauge {
 #define GAUGE(name, word, help) GAUGE_##name,

@@ -154,7 +154,7 @@ session_log(struct log_line *l, const struct session *s, enum log_level level, c
 }
 
 static void
-log_close_row(struct session *s, enum close_row row)
+log_close_row(struct session *s, enum close_row row, enum reply_id said)
 {
 	struct log_line l;
 
@@ -162,6 +162,8 @@ log_close_row(struct session *s, enum close_row row)
 		return;
 	log_str(&l, "listener", slice_str(s->lane->listener->name));
 	log_str(&l, "close", slice_str(close_words[row]));
+	if (said != SAY_NONE)
+		log_str(&l, "reply", slice_str(reply_row(said)->name));
 	if (s->helo_n > 0)
 		log_str(&l, "helo", slice_of(s->helo, s->helo_n));
 	if (s->secure && s->stream.tls != NULL)
@@ -233,7 +235,7 @@ session_end(struct session *s, enum close_row row, enum reply_id say)
 	assert(s->state != STATE_GONE);
 	if (say != SAY_NONE && !gone)
 		session_reply(s, say);
-	log_close_row(s, row);
+	log_close_row(s, row, gone ? SAY_NONE : say);
 	if (s->txn.open && !awaits_last_word(s)) {
 		txn_log(s, 0, NULL, close_words[row]);
 		txn_end(s);
@@ -344,6 +346,11 @@ dispatch(struct session *s, struct slice line)
 	/* Replies keep order: only what goes upstream may overtake verdicts that are still out. */
 	if (txn_has_unsaid(&s->txn) && cmd.verb != VERB_RCPT && cmd.verb != VERB_DATA)
 		return KEEP;
+	/* What stands behind DATA is content, whatever the answer will be, and is never run as commands (L10). */
+	if (cmd.verb == VERB_DATA && stream_in(&s->stream).n > line.n + 2)
+		return txn_has_unsaid(&s->txn)
+		    ? KEEP
+		    : session_end(s, CLOSE_PIPELINING, SAY_IMPROPER_PIPELINING);
 	if (rule->act != NULL)
 		return rule->act(s, cmd.args);
 	session_reply(s, rule->refuse);
@@ -701,19 +708,31 @@ make(struct lane *lane, int fd, const struct sockaddr *peer, socklen_t peer_len)
 	return s;
 }
 
+/* There is no session to say it. */
+static void
+turn_away(struct worker *w, int fd)
+{
+	const struct reply_row *row = reply_row(SAY_TOO_MANY_CONNECTIONS);
+	char mem[REPLY_ROOM];
+	struct text t = text_over(mem, sizeof(mem));
+
+	reply_write(&t, row->code, row->enhanced, slice_str(row->text));
+	scoreboard_count(w->board, w->number, counter_of_reply(SAY_TOO_MANY_CONNECTIONS), 1);
+	(void)!send(fd, t.mem, t.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
+
 void
 session_open(struct lane *lane, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
 	struct worker *w = lane->worker;
-	static const char full[] = "421 4.7.0 Too many connections, try again later\r\n";
 	struct session *s = NULL;
 
 	if (make_room(w, lane->conf))
 		s = make(lane, fd, peer, peer_len);
 	if (s == NULL) {
 		scoreboard_count(w->board, w->number, COUNTER_REFUSED, 1);
-		(void)!send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-		close(fd);
+		turn_away(w, fd);
 		return;
 	}
 	if (!lane->listener->proxy_protocol) {

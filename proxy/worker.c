@@ -9,6 +9,7 @@
 
 #include "proxy/channel.h"
 #include "proxy/lane.h"
+#include "proxy/reply.h"
 #include "proxy/session.h"
 #include "wire/buf.h"
 #include "wire/crypto.h"
@@ -149,6 +150,7 @@ put_in_place(struct running *r, struct conf *conf, struct vault *vault)
 	conf_unref(r->w.conf);
 	r->w.conf = conf;
 	r->w.vault = vault;
+	reply_use(conf);
 	log_set_level(conf->log.level);
 }
 
@@ -299,6 +301,7 @@ close_all(struct running *r)
 	/* Buried objects may hold lanes, and lanes the configuration. */
 	loop_close(w->loop);
 	vault_close(w->vault);
+	reply_use(NULL);
 	conf_unref(w->conf);
 	buf_pool_trim();
 }
@@ -337,6 +340,7 @@ worker_run(const struct worker_options *o)
 	r.w.number = o->number;
 	r.w.board = o->board;
 	r.w.conf = conf_ref(o->conf);
+	reply_use(r.w.conf);
 	if (!open_all(&r, &why)) {
 		/* What was opened goes with the process. */
 		log_say(LOG_ERROR, "start", "worker %u cannot start: %s", o->number,
