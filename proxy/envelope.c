@@ -468,10 +468,6 @@ do_bdat(struct session *s, struct slice args)
 static void
 go_ahead_data(struct session *s)
 {
-	if (stream_in(&s->stream).n > 0) { /* content before the go-ahead (L10, THREATS C8) */
-		session_end(s, CLOSE_PIPELINING, SAY_IMPROPER_PIPELINING);
-		return;
-	}
 	if (!content_begin(s, false)) {
 		(void)refuse_message(s, SAY_NO_MEMORY);
 	} else {
@@ -501,6 +497,8 @@ envelope_on_go(struct session *s, const struct relay_verdict *v)
 	}
 	if (s->txn.chunked) {
 		go_ahead_chunk(s);
+	} else if (stream_in(&s->stream).n > 0) { /* content before the answer (L10, THREATS C8) */
+		session_end(s, CLOSE_PIPELINING, SAY_IMPROPER_PIPELINING);
 	} else if (v->code == 354) {
 		go_ahead_data(s);
 	} else {
