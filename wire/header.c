@@ -18,7 +18,7 @@ enum place {
 	VALUE, /* behind the colon, or in a folded line */
 };
 
-enum field { OTHER, RECEIVED, MESSAGE_ID };
+enum field { OTHER, RECEIVED, MESSAGE_ID, FROM };
 
 /* One call of header_feed() or header_finish(). */
 struct pass {
@@ -167,7 +167,11 @@ note_field(struct header *h, struct slice name)
 		h->has_message_id = true;
 	}
 	h->has_date |= slice_eq_nocase(name, SLICE("Date"));
-	h->has_from |= slice_eq_nocase(name, SLICE("From"));
+	if (slice_eq_nocase(name, SLICE("From"))) {
+		h->has_from = true;
+		if (h->froms++ == 0)
+			h->field = FROM;
+	}
 }
 
 /* The name is known, or as much of it as we hold. */
@@ -222,6 +226,21 @@ keep_message_id(struct header *h, struct slice s)
 			h->message_id[h->message_id_n++] = s.p[i];
 }
 
+/* Without its line ends a folded value is what it was before it was folded (RFC 5322 2.2.3). */
+static void
+keep_from(struct header *h, struct slice s)
+{
+	for (size_t i = 0; i < s.n && h->o.from != NULL; i++) {
+		if (s.p[i] == '\r' || s.p[i] == '\n')
+			continue;
+		if (h->from_n == h->o.from_max) {
+			h->from_cut = true;
+			return;
+		}
+		h->o.from[h->from_n++] = s.p[i];
+	}
+}
+
 /* ---- in -------------------------------------------------------------------------------------- */
 
 static bool
@@ -248,6 +267,8 @@ in_value(struct pass *p, struct slice span)
 		look_for_token(h, piece);
 	else if (h->field == MESSAGE_ID)
 		keep_message_id(h, piece);
+	else if (h->field == FROM)
+		keep_from(h, piece);
 	if (!h->dropping)
 		put(p, piece);
 	if (piece.p[piece.n - 1] == '\n')

@@ -11,7 +11,7 @@
  * the same for every server behind us. Field names may be split over spans; the field in question is held back until its name is known
  * (at most HEADER_NAME_MAX octets), never the whole line.
  *
- * Owns:   nothing but the held octets.
+ * Owns:   nothing but the held octets; o.from is the caller's.
  * Never:  changes or re-folds a field that it keeps.
  */
 #include "wire/slice.h"
@@ -27,6 +27,8 @@ struct header_options {
 	struct slice first; /* whole fields to put first, each with CRLF */
 	struct slice date;  /* "Date: ...CRLF", put last if the message has none; may be empty */
 	struct slice message_id; /* likewise */
+	char *from; /* where the first From: field's value goes, unfolded; NULL: nobody asks */
+	size_t from_max;
 };
 
 struct header {
@@ -39,6 +41,9 @@ struct header {
 	bool eight_bit;    /* an octet above 0x7f in the header */
 	unsigned received; /* Received: fields seen */
 	unsigned dropped;  /* fields left out */
+	unsigned froms;    /* From: fields seen */
+	size_t from_n;     /* octets in o.from */
+	bool from_cut;     /* there were more than fit */
 	uint8_t state;
 	uint8_t field;    /* what the current field is to us */
 	bool any;         /* a field was seen */

@@ -292,6 +292,47 @@ tells_what_it_saw(void **state)
 	assert_int_equal(h.message_id_n, sizeof(h.message_id));
 }
 
+static void
+keeps_the_first_from(void **state)
+{
+	(void)state;
+	static const struct {
+		struct slice in;
+		const char *from;
+		unsigned froms;
+		bool cut;
+	} rows[] = {
+		{ SLICE("From: a@b\r\n\r\n"), " a@b", 1, false },
+		{ SLICE("FROM :a@b\r\n\r\n"), "a@b", 1, false },
+		{ SLICE("From:\r\n a\r\n\t<a@b>\r\nTo: c\r\n d\r\n\r\n"), " a\t<a@b>", 1, false },
+		{ SLICE("From: a@b"), " a@b", 1, false },
+		{ SLICE("From: a\r\nTo: b\r\nfrom: c\r\n d\r\n\r\n"), " a", 2, false },
+		{ SLICE("Resent-From: a\r\nFromm: b\r\nX-From: c\r\n\r\nFrom: d\r\n"), "", 0, false },
+		{ SLICE("From a@b\r\nFrom: c\r\n\r\n"), "", 0, false },
+		{ SLICE("From: 0123456789\r\n 0123456789\r\n\r\n"), " 0123456789 01234567", 1, true },
+		{ SLICE("From:\r\n\r\n"), "", 1, false },
+		{ SLICE("\r\nFrom: a\r\n"), "", 0, false },
+	};
+	struct header_options o = usual;
+	struct header h;
+	struct sink out;
+	char from[20];
+
+	o.from = from;
+	o.from_max = sizeof(from);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (size_t piece = 1; piece < 20; piece++) {
+			run(&h, &o, rows[i].in, piece, &out);
+			if (!slice_eq(slice_of(from, h.from_n), slice_str(rows[i].from)) ||
+			    h.froms != rows[i].froms || h.from_cut != rows[i].cut)
+				fail_msg("row %zu", i);
+			run(&h, &usual, rows[i].in, piece, &out);
+			assert_int_equal(h.froms, rows[i].froms);
+			assert_int_equal(h.from_n, 0);
+		}
+	}
+}
+
 /* A header in one span goes out in few pieces: nothing is copied line by line. */
 static void
 emits_long_pieces(void **state)
@@ -318,6 +359,7 @@ main(void)
 		cmocka_unit_test(does_not_see_splits),
 		cmocka_unit_test(sees_loops),
 		cmocka_unit_test(tells_what_it_saw),
+		cmocka_unit_test(keeps_the_first_from),
 		cmocka_unit_test(emits_long_pieces),
 	};
 
