@@ -26,6 +26,7 @@ bindir     ?= $(prefix)/bin
 mandir     ?= $(prefix)/share/man
 docdir     ?= $(prefix)/share/doc/byway
 unitdir    ?= $(prefix)/lib/systemd/system
+sharedir   ?= $(prefix)/share/byway
 usersdir   ?= $(prefix)/lib/sysusers.d
 INSTALL    ?= install
 
@@ -231,6 +232,8 @@ install: all
 	$(INSTALL) -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*.md dist/byway.ini.sample) '$(DESTDIR)$(docdir)/'
 	sed 's,@sbindir@,$(sbindir),g' dist/byway.service > $(BUILD)/byway.service
 	$(INSTALL) -m 644 $(BUILD)/byway.service '$(DESTDIR)$(unitdir)/byway.service'
+	$(INSTALL) -d '$(DESTDIR)$(sharedir)/replies'
+	$(INSTALL) -m 644 $(wildcard dist/replies/*.ini) '$(DESTDIR)$(sharedir)/replies/'
 	$(INSTALL) -m 644 dist/byway.socket '$(DESTDIR)$(docdir)/byway.socket.example'
 	$(INSTALL) -m 644 dist/byway.sysusers '$(DESTDIR)$(usersdir)/byway.conf'
 	$(foreach m,$(MANS),$(INSTALL) -D -m 644 $(m) '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :
@@ -238,5 +241,5 @@ install: all
 uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/bywayd' '$(DESTDIR)$(bindir)/byway' '$(DESTDIR)$(bindir)/byway-bench'
 	rm -f '$(DESTDIR)$(unitdir)/byway.service' '$(DESTDIR)$(usersdir)/byway.conf'
-	rm -rf '$(DESTDIR)$(docdir)'
+	rm -rf '$(DESTDIR)$(docdir)' '$(DESTDIR)$(sharedir)'
 	$(foreach m,$(MANS),rm -f '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :

@@ -172,7 +172,8 @@ parse_replies(struct load *l, const char *path, struct slice octets)
 static bool
 is_file_name(struct slice s)
 {
-	return slice_find(s, '/') < s.n || (s.n > 4 && slice_eq(slice_skip(s, s.n - 4), SLICE(".ini")));
+	return slice_find(s, '/') < s.n ||
+	    (s.n > 4 && slice_eq(slice_skip(s, s.n - 4), SLICE(".ini")));
 }
 
 static void

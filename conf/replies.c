@@ -101,18 +101,22 @@ codes_are_fit(const struct reply_row *was, int code, struct enhanced e, struct t
 	else if (was->code < 400 && code != was->code)
 		text_fmt(why, "%d must stay: clients go by it", was->code);
 	else if ((code == 421) != (was->code == 421))
-		text_fmt(why, code == 421 ? "421 would mean that we close, and we do not (it is %d)"
-		                          : "%d must stay: we close then",
+		text_fmt(why,
+		    code == 421 ? "421 would mean that we close, and we do not (it is %d)"
+		                : "%d must stay: we close then",
 		    was->code);
 	else if (is_about_login(code) != is_about_login(was->code))
-		text_fmt(why, "%d is said of log-ins alone (it is %d)",
-		    is_about_login(code) ? code : was->code, was->code);
+		text_fmt(why,
+		    is_about_login(code) ? "%d would make clients ask for a password"
+		                         : "%d is not what tells clients that the login failed",
+		    code);
 	else if (was->enhanced.cls != 0 && e.cls == 0)
 		text_put(why, SLICE("no enhanced code (expected CODE X.Y.Z TEXT)"));
 	else if (was->enhanced.cls == 0 && e.cls != 0)
 		text_put(why, SLICE("this one has no enhanced code (expected CODE TEXT)"));
 	else if (e.cls != 0 && e.cls != code / 100)
-		text_fmt(why, "code %d and enhanced code %u.x.x are of different classes", code, e.cls);
+		text_fmt(why, "code %d and enhanced code %u.x.x are of different classes", code,
+		    e.cls);
 	else
 		return true;
 	return false;
@@ -142,7 +146,8 @@ set_row(struct reply_row *rows, enum reply_id id, struct slice value, struct are
 	int code = 0;
 
 	if (!take_codes(&value, &code, &e)) {
-		text_put(why, SLICE("not a reply (expected CODE X.Y.Z TEXT, as it goes over the wire)"));
+		text_put(why,
+		    SLICE("not a reply (expected CODE X.Y.Z TEXT, as it goes over the wire)"));
 		return false;
 	}
 	if (!codes_are_fit(was, code, e, why) || !text_is_fit(value, why))

@@ -221,6 +221,12 @@ const struct cli_command cli_commands[] = {
 	PLAIN("config docs", "", 0, 0, cmd_config_docs, NULL,
 	    "Prints docs/CONFIG.md: every option of byway.ini.", NULL, "byway config docs"),
 
+	PLAIN("replies print", "[PROFILE]", 0, 1, cmd_replies_print, NULL,
+	    "Prints what clients hear of us, row by row: of a reply profile, or as the configuration has it.",
+	    "PROFILE is trekmail, smtp2go, or a file, which is checked. The output is a profile: change what you like, leave out the rest, "
+	    "and name the file in [server] replies.",
+	    "byway replies print smtp2go\nbyway replies print > /etc/byway/replies.ini"),
+
 	PLAIN("reload", "", 0, 0, cmd_reload, of_daemon,
 	    "Has the daemon read its configuration anew, and tells whether it did.",
 	    "If something is wrong with it, the old configuration goes on, the mistakes are told, and the exit status is 78.",
