@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/provider.h"
+
+#include <assert.h>
+
+static const struct provider providers[PROVIDER_COUNT] = {
+#define PROVIDER(id_, name_, title_, kin_, port_, tls_, username_, mechanisms_)    \
+	[PROVIDER_##id_].id = PROVIDER_##id_, [PROVIDER_##id_].name = name_,       \
+	[PROVIDER_##id_].title = title_, [PROVIDER_##id_].kin = kin_,              \
+	[PROVIDER_##id_].port = port_, [PROVIDER_##id_].tls = UPSTREAM_TLS_##tls_, \
+	[PROVIDER_##id_].username = username_, [PROVIDER_##id_].mechanisms = mechanisms_,
+#define LIMITS(id_, size_, recipients_, messages_, age_, idle_, connections_, per_minute_)    \
+	[PROVIDER_##id_].limits = { size_, recipients_, messages_, age_, idle_, connections_, \
+		per_minute_ },
+#define WORDS(id_, ports_, headers_, login_, key_)                            \
+	[PROVIDER_##id_].ports = ports_, [PROVIDER_##id_].headers = headers_, \
+	[PROVIDER_##id_].login = login_, [PROVIDER_##id_].key = key_,
+#define REGION(...)
+#include "conf/provider.def"
+#undef PROVIDER
+#undef LIMITS
+#undef WORDS
+#undef REGION
+};
+
+static const struct provider_region regions[] = {
+#define PROVIDER(...)
+#define LIMITS(...)
+#define WORDS(...)
+#define REGION(id_, region_, host_) { PROVIDER_##id_, region_, host_ },
+#include "conf/provider.def"
+#undef PROVIDER
+#undef LIMITS
+#undef WORDS
+#undef REGION
+};
+
+enum { REGIONS = sizeof(regions) / sizeof(regions[0]), REGION_NAME_MAX = 40 };
+
+const struct provider *
+provider_find(struct slice name)
+{
+	for (size_t i = 0; i < PROVIDER_COUNT; i++)
+		if (slice_eq_nocase(name, slice_str(providers[i].name)))
+			return &providers[i];
+	return NULL;
+}
+
+const struct provider *
+provider_of(const char *name)
+{
+	const struct provider *p = provider_find(slice_str(name));
+
+	return p ? p : &providers[PROVIDER_CUSTOM];
+}
+
+const struct provider *
+provider_at(enum provider_id id)
+{
+	assert(id < PROVIDER_COUNT);
+	return &providers[id];
+}
+
+const struct provider_region *
+provider_region(const struct provider *p, size_t i)
+{
+	for (size_t at = 0; at < REGIONS; at++)
+		if (regions[at].id == p->id && i-- == 0)
+			return &regions[at];
+	return NULL;
+}
+
+/* A label of a host name: it becomes one. */
+static bool
+is_label(struct slice s)
+{
+	if (s.n == 0 || s.n > REGION_NAME_MAX || s.p[0] == '-' || s.p[s.n - 1] == '-')
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", s.p[i]) || !s.p[i])
+			return false;
+	return true;
+}
+
+bool
+provider_host(const struct provider *p, struct slice region, struct text *host_r)
+{
+	const struct provider_region *r;
+
+	for (size_t i = 0; (r = provider_region(p, i)) != NULL; i++) {
+		struct slice after = slice_str(r->host);
+		struct slice before = slice_cut(&after, '*');
+
+		if (strcmp(r->region, "*") != 0) {
+			if (region.n && !slice_eq_nocase(region, slice_str(r->region)))
+				continue;
+			text_put(host_r, slice_str(r->host));
+			return true;
+		}
+		if (!is_label(region))
+			continue;
+		text_put(host_r, before);
+		text_put(host_r, region);
+		text_put(host_r, after);
+		return true;
+	}
+	return false;
+}
+
+size_t
+provider_headers(struct slice names_r[PROVIDER_HEADERS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < PROVIDER_COUNT; i++) {
+		struct slice rest = slice_str(providers[i].headers);
+
+		while (rest.n) {
+			assert(n < PROVIDER_HEADERS_MAX);
+			names_r[n++] = slice_cut(&rest, ' ');
+		}
+	}
+	return n;
+}
