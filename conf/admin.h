@@ -105,6 +105,8 @@ struct admin_profile {
 	const char *keep_headers; /* blank-separated */
 	unsigned max_connections; /* 0: the configuration's */
 	unsigned messages_per_connection;
+	unsigned per_minute; /* 0: the preset's */
+	enum on_quota on_quota;
 	bool has_password;    /* out only */
 	int64_t password_set; /* out only: unix seconds; 0: none */
 	uint64_t version;     /* out only */

@@ -20,6 +20,11 @@ static const char *const words_line_ends[] = {
 	[DOTS_REPAIR] = "repair",
 	NULL,
 };
+static const char *const words_on_quota[] = {
+	[QUOTA_DEFER] = "defer",
+	[QUOTA_REJECT] = "reject",
+	NULL,
+};
 static const char *const words_tls[] = {
 	[LISTENER_PLAIN] = "none",
 	[LISTENER_STARTTLS] = "starttls",

@@ -57,6 +57,9 @@ struct route {
 	uint64_t fallback_profile;
 };
 
+/* A profile's own say about a used up quota. */
+enum on_quota { ON_QUOTA_DEFAULT, ON_QUOTA_DEFER, ON_QUOTA_REJECT };
+
 /* An account's own upstream. */
 struct profile {
 	uint64_t id;
@@ -74,6 +77,8 @@ struct profile {
 	const char *keep_headers; /* provider option headers that may pass, blank-separated */
 	unsigned max_connections; /* 0: [upstream]'s */
 	unsigned messages_per_connection;
+	unsigned per_minute; /* messages; 0: the preset's */
+	enum on_quota on_quota;
 };
 
 struct domain {
@@ -174,5 +179,7 @@ const char *route_kind_word(enum route_kind kind); /* inherit, native, profile *
 bool route_kind_find(struct slice word, enum route_kind *kind_r) MUST_CHECK;
 const char *profile_tls_word(enum upstream_tls tls); /* none, starttls, implicit */
 bool profile_tls_find(struct slice word, enum upstream_tls *tls_r) MUST_CHECK;
+const char *on_quota_word(enum on_quota on_quota); /* default, defer, reject */
+bool on_quota_find(struct slice word, enum on_quota *on_quota_r) MUST_CHECK;
 
 #endif

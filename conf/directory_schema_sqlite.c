@@ -182,9 +182,14 @@ static const char schema_2[] =
 static const char schema_3[] =
     "ALTER TABLE account ADD COLUMN check_sender_domain INTEGER NOT NULL DEFAULT 0"
     " CHECK (check_sender_domain IN (0, 1));";
+/* BEHAVIOUR R7 */
+static const char schema_4[] =
+    "ALTER TABLE profile ADD COLUMN per_minute INTEGER NOT NULL DEFAULT 0 CHECK (per_minute >= 0);"
+    "ALTER TABLE profile ADD COLUMN on_quota TEXT NOT NULL DEFAULT 'default'"
+    " CHECK (on_quota IN ('default', 'defer', 'reject'));";
 /* clang-format on */
 
-static const char *const migrations[] = { schema_1, schema_2, schema_3 };
+static const char *const migrations[] = { schema_1, schema_2, schema_3, schema_4 };
 
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 

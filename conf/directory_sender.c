@@ -264,6 +264,12 @@ static const char *const tls_modes[] = {
 	[UPSTREAM_TLS_IMPLICIT] = "implicit",
 };
 
+static const char *const on_quotas[] = {
+	[ON_QUOTA_DEFAULT] = "default",
+	[ON_QUOTA_DEFER] = "defer",
+	[ON_QUOTA_REJECT] = "reject",
+};
+
 #define WORDS(fn_word, fn_find, type, table)                                    \
 	const char *fn_word(type v)                                             \
 	{                                                                       \
@@ -285,3 +291,4 @@ WORDS(mailbox_state_word, mailbox_state_find, enum mailbox_state, mailbox_states
 WORDS(count_unit_word, count_unit_find, enum count_unit, count_units)
 WORDS(route_kind_word, route_kind_find, enum route_kind, route_kinds)
 WORDS(profile_tls_word, profile_tls_find, enum upstream_tls, tls_modes)
+WORDS(on_quota_word, on_quota_find, enum on_quota, on_quotas)

@@ -38,7 +38,7 @@ static const char domains_sql[] =
     " WHERE account = ?1 ORDER BY name COLLATE BINARY";
 static const char profiles_sql[] =
     "SELECT id, account, name, provider, host, port, tls, username, password, version, ca_pem, pin,"
-    " keep_headers, max_connections, messages_per_connection FROM profile"
+    " keep_headers, max_connections, messages_per_connection, per_minute, on_quota FROM profile"
     " WHERE account = ?1 ORDER BY id";
 static const char allowed_sql[] =
     "SELECT lower(name) FROM allowed_sender WHERE account = ?1 ORDER BY lower(name) COLLATE BINARY";
@@ -196,6 +196,9 @@ take_profile(struct arena *mem, struct take *t, void *row)
 	p->keep_headers = keep(mem, t, &ok);
 	p->max_connections = take_unsigned(t);
 	p->messages_per_connection = take_unsigned(t);
+	p->per_minute = take_unsigned(t);
+	if (!on_quota_find(take_slice(t), &p->on_quota))
+		p->on_quota = ON_QUOTA_DEFAULT;
 	return ok;
 }
 

@@ -10,6 +10,13 @@ static const char *const words_tls[] = {
 	NULL,
 };
 
+static const char *const words_on_quota[] = {
+	[ON_QUOTA_DEFAULT] = "default",
+	[ON_QUOTA_DEFER] = "defer",
+	[ON_QUOTA_REJECT] = "reject",
+	NULL,
+};
+
 enum { PORT_SMTPS = 465, PORT_SUBMISSION = 587, PORT_SMTP = 25 };
 
 #define AT(member) offsetof(struct admin_profile, member)
@@ -32,9 +39,14 @@ static const struct field fields[] = {
 	{ "keep_headers", "keep-headers", FIELD_TEXT, AT(keep_headers), 0, "", "NAMES", NULL, 0, 0,
 	    "the provider's option headers that may pass, blank-separated" },
 	{ "max_connections", "max-connections", FIELD_SMALL, AT(max_connections), 0, "0", "N", NULL,
-	    0, 10000, "at once, each worker; 0: as configured (default)" },
+	    0, 10000, "at once, over all workers; 0: the preset's, or as configured (default)" },
 	{ "messages_per_connection", "messages-per-connection", FIELD_SMALL,
-	    AT(messages_per_connection), 0, "0", "N", NULL, 0, 1000000, "0: as configured (default)" },
+	    AT(messages_per_connection), 0, "0", "N", NULL, 0, 1000000,
+	    "0: the preset's, or as configured (default)" },
+	{ "per_minute", "per-minute", FIELD_SMALL, AT(per_minute), 0, "0", "N", NULL, 0, 1000000,
+	    "messages a minute; 0: the preset's (default)" },
+	{ "on_quota", "on-quota", FIELD_WORD, AT(on_quota), 0, "default", "WHAT", words_on_quota, 0,
+	    0, "a quota used up there: defer, reject, or default, as configured" },
 	{ "has_password", NULL, FIELD_BOOL, AT(has_password), FIELD_OUT, NULL, NULL, NULL, 0, 0,
 	    "never shown" },
 	{ "password_set", NULL, FIELD_DATE, AT(password_set), FIELD_OUT, NULL, NULL, NULL, 0, 0,
