@@ -107,6 +107,28 @@ provider_host(const struct provider *p, struct slice region, struct text *host_r
 	return false;
 }
 
+struct slice
+provider_region_of(const struct provider *p, struct slice host)
+{
+	const struct provider_region *r;
+
+	for (size_t i = 0; (r = provider_region(p, i)) != NULL; i++) {
+		struct slice after = slice_str(r->host);
+		struct slice before = slice_cut(&after, '*');
+
+		if (strcmp(r->region, "*") != 0) {
+			if (slice_eq_nocase(host, slice_str(r->host)))
+				return slice_str(r->region);
+			continue;
+		}
+		if (host.n <= before.n + after.n || !slice_starts_nocase(host, before) ||
+		    !slice_eq_nocase(slice_skip(host, host.n - after.n), after))
+			continue;
+		return slice_of(host.p + before.n, host.n - before.n - after.n);
+	}
+	return SLICE("");
+}
+
 size_t
 provider_headers(struct slice names_r[PROVIDER_HEADERS_MAX])
 {

@@ -59,6 +59,8 @@ const struct provider *provider_at(enum provider_id id);
 const struct provider_region *provider_region(const struct provider *p, size_t i) MUST_CHECK;
 /* The host of P in REGION (empty: its first). False: no such region, or P needs one and has none, or P has no host of its own. */
 bool provider_host(const struct provider *p, struct slice region, struct text *host_r) MUST_CHECK;
+/* The region of P that HOST stands for; empty: none. */
+struct slice provider_region_of(const struct provider *p, struct slice host);
 /* The names that any provider takes as orders, each once: PROVIDER_HEADERS_MAX are enough. How many. */
 enum { PROVIDER_HEADERS_MAX = 32 };
 size_t provider_headers(struct slice names_r[PROVIDER_HEADERS_MAX]);

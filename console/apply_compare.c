@@ -136,8 +136,13 @@ compare_new(struct apply *a, struct entry *e)
 	(void)!object_fresh(a->cli, &empty, e->row, "", &none);
 	good = read_values(a, e) && good && !why;
 	if (good && k->settle) {
+		enum { WRONG_MAX = 1024 };
+		struct text wrong = text_over(cli_alloc(a->cli, WRONG_MAX), WRONG_MAX);
+
 		/* From the start, so that it sees what was said and what was not. */
-		(void)!object_fresh(a->cli, &e->o, e->row, "", &none);
+		good = object_fresh(a->cli, &e->o, e->row, "", &wrong);
+		if (!good)
+			wrong_at(a, e, 0, cli_dup(a->cli, slice_trim(text_slice(&wrong))));
 	}
 	e->now = object_of(a->cli, k, e->row);
 	e->now->key = e->o.key;

@@ -160,6 +160,7 @@ const struct cli_command cli_commands[] = {
 
 	NEW(profile, "ACCOUNT/PROFILE", "Adds an upstream of an account's own, with its credentials.",
 	    "The password is sealed and never shown again. It is bound to host, port and TLS mode: who changes those says it again.",
+	    "byway profile add acme/mg --provider mailgun --region eu --username postmaster@mg.acme.example\n"
 	    "byway profile add acme/provider --host smtp.provider.example --username acme-relay\n"
 	    "byway profile add acme/provider --host smtp.provider.example --port 465 --username acme-relay --password-stdin < secret",
 	    true, false),
@@ -173,6 +174,13 @@ const struct cli_command cli_commands[] = {
 	    false },
 	REMOVE(profile, "ACCOUNT/PROFILE", of_remove, "Removes a profile that no route names.",
 	    "byway profile remove acme/provider"),
+
+	PLAIN("provider list", "", 0, 0, cmd_provider_list, NULL,
+	    "Lists the presets of providers, for byway profile add --provider.", NULL,
+	    "byway provider list"),
+	PLAIN("provider show", "PROVIDER", 1, 1, cmd_provider_show, NULL,
+	    "Shows a preset: hosts, limits, and where the user name and the password are found.",
+	    NULL, "byway provider show mailgun"),
 
 	PLAIN("route set", "ACCOUNT|DOMAIN ROUTE", 2, 2, cmd_route_set, of_route,
 	    "Says where the mail of an account or of a domain goes: native, inherit, or the name of a profile.",

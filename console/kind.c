@@ -125,9 +125,11 @@ object_fresh(struct cli *c, const struct object *o, void *row, const char *prefi
 		}
 	}
 	good = object_read(c, o, row, prefix, wrong) && good;
-	if (good && k->settle)
-		k->settle(c, row, o->values);
-	return good;
+	const char *why = good && k->settle ? k->settle(c, row, o->values) : NULL;
+
+	if (why)
+		text_fmt(wrong, "%s%s\n", prefix, why);
+	return good && !why;
 }
 
 void

@@ -46,8 +46,8 @@ struct kind {
 	/* KEY into ROW; what is wrong with it, or NULL. */
 	const char *(*set_key)(struct cli *c, void *row, const char *key);
 	const char *(*key_of)(struct cli *c, const void *row);
-	/* After the fields of a new row were read: what depends on others. May be NULL. */
-	void (*settle)(struct cli *c, void *row, const char *const *said);
+	/* After the fields of a new row were read: what depends on others. What is wrong, behind a field's name, or NULL. May be NULL. */
+	const char *(*settle)(struct cli *c, void *row, const char *const *said);
 	enum admin_result (*get)(struct store *s, const char *key, void *row_r);
 	enum admin_result (*add)(struct store *s, const void *row, const struct credential *cred);
 	enum admin_result (*set)(struct store *s, const void *row, const struct credential *cred);

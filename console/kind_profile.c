@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/provider.h"
 #include "console/kind.h"
 
 /* An account's own upstream goes by ACCOUNT/PROFILE. */
@@ -19,19 +20,27 @@ static const char *const words_on_quota[] = {
 
 enum { PORT_SMTPS = 465, PORT_SUBMISSION = 587, PORT_SMTP = 25 };
 
-#define AT(member) offsetof(struct admin_profile, member)
+/* What a preset makes a host of; never stored. */
+struct profile_row {
+	struct admin_profile p; /* first */
+	const char *region;
+};
+
+#define AT(member) offsetof(struct profile_row, p.member)
 
 static const struct field fields[] = {
 	{ "provider", "provider", FIELD_NAME, AT(provider), FIELD_LISTED, "custom", "NAME", NULL, 0,
-	    0, "whose server it is (default custom)" },
-	{ "host", "host", FIELD_NAME, AT(host), FIELD_LISTED, NULL, "HOST", NULL, 0, 0,
-	    "the server's name, which its certificate must hold" },
+	    0, "whose server it is: a preset, see byway provider list (default custom)" },
+	{ "region", "region", FIELD_NAME, offsetof(struct profile_row, region), FIELD_FIXED, "",
+	    "REGION", NULL, 0, 0, "of the preset's hosts: eu for instance" },
+	{ "host", "host", FIELD_NAME, AT(host), FIELD_LISTED, "", "HOST", NULL, 0, 0,
+	    "the server's name, which its certificate must hold; default: the preset's" },
 	{ "port", "port", FIELD_SMALL, AT(port), FIELD_LISTED, "0", "PORT", NULL, 0, 65535,
-	    "default: 465 with implicit TLS, 587 with STARTTLS, 25 without" },
+	    "default: the preset's; 465 with implicit TLS, 587 with STARTTLS, 25 without" },
 	{ "tls", "tls", FIELD_WORD, AT(tls), FIELD_LISTED, "starttls", "MODE", words_tls, 0, 0,
 	    "starttls (default; required, not tried), implicit (default on port 465), none" },
 	{ "username", "username", FIELD_TEXT, AT(username), FIELD_LISTED, "", "NAME", NULL, 0, 0,
-	    "login there; none: no AUTH" },
+	    "login there; default: what everybody logs in with there; none: no AUTH" },
 	{ "ca", "ca", FIELD_PEM, AT(ca_pem), 0, "", "FILE", NULL, 0, 0,
 	    "PEM file with a private CA; '' for none" },
 	{ "pin", "pin", FIELD_PIN, AT(pin), 0, "", "SHA256", NULL, 0, 0,
@@ -77,23 +86,70 @@ key_of(struct cli *c, const void *row)
 	return cli_print(c, "%s/%s", p->account, p->name);
 }
 
-/* Port and TLS mode follow each other where only one was said. */
-static void
-settle(struct cli *c, void *row, const char *const *said)
+static bool
+is_said(const char *const *said, size_t offset)
 {
-	struct admin_profile *p = row;
-	bool said_tls = false;
-
-	(void)c;
 	for (size_t i = 0; fields[i].name; i++)
-		if (fields[i].offset == AT(tls))
-			said_tls = said[i] != NULL;
-	if (!said_tls && p->port == PORT_SMTPS)
+		if (fields[i].offset == offset)
+			return said[i] != NULL;
+	return false;
+}
+
+/* What the preset knows better than our defaults. */
+static const char *
+take_preset(struct cli *c, struct profile_row *row, const struct provider *preset,
+    const char *const *said)
+{
+	char mem[256];
+	struct text host = text_over(mem, sizeof(mem));
+
+	if (!*row->p.host && !provider_host(preset, slice_str(row->region), &host)) {
+		if (!provider_region(preset, 0))
+			return "host: a new one needs it";
+		return *row->region ? cli_print(c, "region: %s has none of that name", preset->title)
+		                    : cli_print(c, "region: %s needs one", preset->title);
+	}
+	if (!*row->p.host)
+		row->p.host = cli_dup(c, text_slice(&host));
+	if (!is_said(said, AT(username)) && *preset->username)
+		row->p.username = preset->username;
+	if (!is_said(said, AT(tls)) && row->p.port == 0 && preset->id != PROVIDER_CUSTOM) {
+		row->p.tls = preset->tls;
+		row->p.port = preset->port;
+	}
+	return NULL;
+}
+
+/* Port and TLS mode follow each other where only one was said. */
+static const char *
+settle(struct cli *c, void *of, const char *const *said)
+{
+	struct profile_row *row = of;
+	struct admin_profile *p = &row->p;
+	const struct provider *preset = provider_find(slice_str(p->provider));
+	const char *why;
+
+	if (!preset)
+		return "provider: no preset of that name; see byway provider list";
+	p->provider = preset->name;
+	why = take_preset(c, row, preset, said);
+	if (why)
+		return why;
+	if (!is_said(said, AT(tls)) && p->port == PORT_SMTPS)
 		p->tls = UPSTREAM_TLS_IMPLICIT;
 	if (p->port == 0)
 		p->port = p->tls == UPSTREAM_TLS_IMPLICIT ? PORT_SMTPS
 		    : p->tls == UPSTREAM_TLS_STARTTLS     ? PORT_SUBMISSION
 		                                          : PORT_SMTP;
+	return NULL;
+}
+
+static void
+set_region(struct cli *c, struct profile_row *row)
+{
+	const struct provider *preset = provider_of(row->p.provider);
+
+	row->region = cli_dup(c, provider_region_of(preset, slice_str(row->p.host)));
 }
 
 static enum admin_result
@@ -104,7 +160,13 @@ get(struct store *s, const char *key, void *row_r)
 
 	if (why)
 		return ADMIN_MISSING;
-	return admin_profile_get(s->admin, p.account, p.name, &s->cli->arena, row_r);
+
+	struct profile_row *row = row_r;
+	enum admin_result r = admin_profile_get(s->admin, p.account, p.name, &s->cli->arena, &row->p);
+
+	if (r == ADMIN_OK)
+		set_region(s->cli, row);
+	return r;
 }
 
 static enum admin_result
@@ -129,18 +191,26 @@ drop(struct store *s, const char *key, bool whole)
 	return why ? ADMIN_MISSING : admin_profile_remove(s->admin, p.account, p.name);
 }
 
-static bool
-on_row(void *ctx, const struct admin_profile *row)
-{
-	struct visit *v = ctx;
+struct profile_visit {
+	struct visit v;
+	struct cli *c;
+};
 
-	return v->fn(v->ctx, row);
+static bool
+on_row(void *ctx, const struct admin_profile *p)
+{
+	struct profile_visit *visit = ctx;
+	struct profile_row row = { .p = *p };
+
+	set_region(visit->c, &row);
+	return visit->v.fn(visit->v.ctx, &row);
 }
 
 static enum admin_result
 each(struct store *s, const char *account, kind_fn *fn, void *ctx)
 {
-	return admin_profile_each(s->admin, account, on_row, &(struct visit){ fn, ctx });
+	return admin_profile_each(s->admin, account, on_row,
+	    &(struct profile_visit){ { fn, ctx }, s->cli });
 }
 
 const struct kind kind_profile = {
@@ -148,7 +218,7 @@ const struct kind kind_profile = {
 	.plural = "profiles",
 	.key = "ACCOUNT/PROFILE",
 	.key_json = "name",
-	.size = sizeof(struct admin_profile),
+	.size = sizeof(struct profile_row),
 	.fields = fields,
 	.password = KIND_SEALED,
 	.set_key = set_key,
