@@ -111,6 +111,14 @@ struct conf {
 		size_t session_memory;    /* arena cap of one session, octets */
 	} limits;
 	struct {
+		unsigned window_s;
+		unsigned name_failures, name_free;
+		unsigned address_failures, address_free;
+		unsigned per_user;
+		unsigned delay_s; /* the longest */
+		unsigned remember_s;
+	} guessing;
+	struct {
 		unsigned proxy_header_s;  /* 5 */
 		unsigned tls_handshake_s; /* 15 */
 		unsigned login_s;         /* 60: all before login */

@@ -365,6 +365,7 @@ load_check_deep(struct load *l)
 			deep_password(l, in);
 			break;
 		case SECTION_LIMITS:
+		case SECTION_GUESSING:
 		case SECTION_TIMEOUTS:
 		case SECTION_CONTENT:
 		case SECTION_NATIVE:

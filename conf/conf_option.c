@@ -65,6 +65,7 @@ const struct conf_section_info conf_sections[SECTION_COUNT] = {
 #define IN_DIRECTORY   struct conf
 #define IN_VAULT       struct conf
 #define IN_UPSTREAM    struct conf
+#define IN_GUESSING    struct conf
 #define IN_NATIVE      struct conf
 #define IN_CERTIFICATE struct conf_certificate
 #define IN_LISTENER    struct conf_listener

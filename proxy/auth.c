@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/dialogue.h"
+#include "proxy/guess.h"
 #include "wire/base64.h"
 #include "wire/crypto.h"
 
@@ -31,6 +32,9 @@ auth_forget(struct session *s)
 	s->auth_user = NULL;
 	s->auth_user_n = 0;
 	s->auth_step = AUTH_NONE;
+	ev_timer_stop(loop_ev(s->worker->loop), &s->answer);
+	sender_unref(s->held);
+	s->held = NULL;
 }
 
 static enum verdict
@@ -54,17 +58,45 @@ log_failure(const struct session *s, const char *why)
 	log_end(&l);
 }
 
-/* A wrong answer, counted; the third ends the connection (A3). */
 static void
-fail(struct session *s, const char *why)
+note_failure(struct session *s, const char *why)
 {
-	auth_forget(s);
 	scoreboard_count(s->worker->board, s->worker->number, COUNTER_AUTH_FAILED, 1);
 	log_failure(s, why);
+}
+
+/* Who has guessed enough hears no more. */
+static enum verdict
+turn_away(struct session *s)
+{
+	scoreboard_count(s->worker->board, s->worker->number, COUNTER_AUTH_TURNED_AWAY, 1);
+	return session_end(s, CLOSE_LOGIN_FAILURES, SAY_AUTH_TOO_MANY);
+}
+
+/* The third wrong answer ends the connection, and the first where the address has guessed enough (A3). */
+static void
+say_failure(struct session *s)
+{
+	bool last = s->attempt_last;
+
+	auth_forget(s);
 	session_enter(s, STATE_READY);
+	if (last) {
+		(void)turn_away(s);
+		return;
+	}
 	session_reply(s, SAY_AUTH_FAILED);
 	if (++s->login_failures >= s->lane->conf->limits.login_failures)
 		session_end(s, CLOSE_LOGIN_FAILURES, SAY_AUTH_TOO_MANY);
+}
+
+/* A wrong answer that needed no look at the directory. */
+static void
+fail(struct session *s, const char *why)
+{
+	s->attempt_last = false;
+	note_failure(s, why);
+	say_failure(s);
 }
 
 static void
@@ -95,6 +127,67 @@ welcome(struct session *s, struct sender *sender)
 	}
 }
 
+static struct guess_rules
+rules_of(const struct session *s)
+{
+	const struct conf *c = s->lane->conf;
+
+	return (struct guess_rules){
+		.window_s = c->guessing.window_s,
+		.name_failures = c->guessing.name_failures,
+		.address_failures = c->guessing.address_failures,
+		.name_free = c->guessing.name_free,
+		.address_free = c->guessing.address_free,
+		.per_user = c->guessing.per_user,
+		.delay_max_s = c->guessing.delay_s,
+		.remember_s = c->guessing.remember_s,
+	};
+}
+
+/* The answer is known and due. */
+static void
+answer(struct session *s)
+{
+	struct sender *sender = s->held;
+
+	s->held = NULL;
+	if (sender != NULL)
+		welcome(s, sender);
+	else
+		say_failure(s);
+	if (s->state != STATE_GONE)
+		session_resume(s);
+}
+
+static void
+on_due(struct ev_loop *ev, ev_timer *t, int revents)
+{
+	(void)ev;
+	(void)revents;
+	answer(t->data);
+}
+
+void
+auth_init(struct session *s)
+{
+	ev_timer_init(&s->answer, on_due, 0., 0.);
+	s->answer.data = s;
+}
+
+/* A right password waits as long as a wrong one: the delay tells nothing. */
+static void
+answer_when_due(struct session *s)
+{
+	double left = s->answer_due - loop_now(s->worker->loop);
+
+	if (left <= 0) {
+		answer(s);
+		return;
+	}
+	ev_timer_set(&s->answer, left, 0.);
+	ev_timer_start(loop_ev(s->worker->loop), &s->answer);
+}
+
 static void
 on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
 {
@@ -105,20 +198,43 @@ on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sen
 		sender_unref(sender);
 		return;
 	}
+	struct guess *g = scoreboard_guess(w->board);
+	struct guess_rules rules = rules_of(s);
+
 	switch (result) {
 	case LOGIN_OK:
-		welcome(s, sender);
+		guess_right(g, &rules, &s->attempt, loop_now(w->loop));
+		s->held = sender;
+		answer_when_due(s);
 		break;
 	case LOGIN_REFUSED:
-		fail(s, why);
+		note_failure(s, why);
+		answer_when_due(s);
 		break;
 	case LOGIN_UNAVAILABLE:
+		guess_void(g, &rules, &s->attempt, loop_now(w->loop));
 		log_failure(s, why);
 		(void)refuse(s, SAY_AUTH_UNAVAILABLE);
+		session_resume(s);
 		break;
 	}
-	if (s->state != STATE_GONE)
-		session_resume(s);
+}
+
+/* False: USER is not even heard. */
+static bool
+may_try(struct session *s, struct slice user)
+{
+	struct worker *w = s->worker;
+	struct guess_rules rules = rules_of(s);
+	double now = loop_now(w->loop);
+	struct guess_verdict v = guess_begin(scoreboard_guess(w->board), &rules,
+	    (const struct sockaddr *)&s->peer, user, now, &s->attempt);
+
+	s->attempt_last = v.last;
+	s->answer_due = now + v.delay_s;
+	if (v.delay_s > 0)
+		scoreboard_count(w->board, w->number, COUNTER_AUTH_DELAYED, 1);
+	return !v.refuse;
 }
 
 /* Names and passwords are text; a name with control characters is nobody's. */
@@ -128,6 +244,10 @@ ask(struct session *s, struct slice user, struct slice password)
 	if (user.n == 0 || !slice_is_text(user) || memchr(password.p, '\0', password.n) != NULL) {
 		fail(s, "malformed name or password");
 		return s->state == STATE_GONE ? CLOSED : DONE;
+	}
+	if (!may_try(s, user)) {
+		note_failure(s, "too many failed logins of that name");
+		return turn_away(s);
 	}
 	session_enter(s, STATE_AUTH);
 	directory_login(s->worker->directory, user, password, s->number, on_login);

@@ -8,6 +8,7 @@
  * The state is one enum; only session_enter() writes it, which also sets the state's deadline. Whatever waits for an answer from elsewhere parks the session: a command that parked is
  * dispatched again when the session is resumed, unless it was consumed.
  */
+#include "proxy/guess.h"
 #include "proxy/reply.h"
 #include "proxy/session.h"
 #include "proxy/txn.h"
@@ -79,6 +80,11 @@ struct session {
 	enum reply_id chunk_refused; /* SAY_NONE, or what to say when the chunk has been swallowed */
 	char *auth_user;             /* LOGIN: the name while the password is awaited; malloc'd */
 	size_t auth_user_n;
+	struct guess_attempt attempt;
+	bool attempt_last;    /* a wrong password ends the connection */
+	ev_tstamp answer_due; /* of the log-in */
+	ev_timer answer;      /* runs while the answer is held back */
+	struct sender *held;  /* what it will be; NULL: refused */
 };
 
 enum verdict { DONE, WAIT, KEEP, CLOSED };
@@ -123,6 +129,7 @@ verb_fn do_auth;
 /* A line in STATE_AUTH. */
 enum verdict auth_line(struct session *s, struct slice line);
 void auth_forget(struct session *s);
+void auth_init(struct session *s);
 bool auth_is_offered(const struct session *s);
 /* envelope.c */
 verb_fn do_mail, do_rcpt, do_data, do_bdat;

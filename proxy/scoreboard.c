@@ -9,6 +9,7 @@
  */
 #include "proxy/scoreboard.h"
 
+#include "proxy/guess.h"
 #include "wire/net.h"
 
 #include <assert.h>
@@ -34,6 +35,7 @@ struct column {
 struct scoreboard {
 	size_t size; /* of the mapping */
 	unsigned workers;
+	struct guess *guess;
 	uint64_t key[2];
 	struct column column[];
 };
@@ -111,8 +113,9 @@ scoreboard_open(unsigned workers)
 		return NULL;
 	b->size = size;
 	b->workers = workers;
-	if (getrandom(b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key)) {
-		munmap(b, size);
+	b->guess = guess_open();
+	if (!b->guess || getrandom(b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key)) {
+		scoreboard_close(b);
 		return NULL;
 	}
 	return b;
@@ -121,8 +124,16 @@ scoreboard_open(unsigned workers)
 void
 scoreboard_close(struct scoreboard *b)
 {
-	if (b)
-		munmap(b, b->size);
+	if (!b)
+		return;
+	guess_close(b->guess);
+	munmap(b, b->size);
+}
+
+struct guess *
+scoreboard_guess(const struct scoreboard *b)
+{
+	return b->guess;
 }
 
 unsigned

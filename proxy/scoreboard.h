@@ -41,10 +41,13 @@ enum gauge {
 	GAUGE_COUNT
 };
 
+struct guess;
 struct scoreboard;
 
 struct scoreboard *scoreboard_open(unsigned workers) MUST_CHECK;
 void scoreboard_close(struct scoreboard *b);
+/* Failed log-ins, shared likewise. */
+struct guess *scoreboard_guess(const struct scoreboard *b);
 unsigned scoreboard_workers(const struct scoreboard *b);
 /* By the master when worker W is dead and before its successor starts. */
 void scoreboard_clear_gauges(struct scoreboard *b, unsigned w);

@@ -692,6 +692,7 @@ make(struct lane *lane, int fd, const struct sockaddr *peer, socklen_t peer_len)
 	s->grave.free_fn = free_session;
 	s->worker = w;
 	s->run.fn = run;
+	auth_init(s);
 	s->opened = loop_now(w->loop);
 	s->id = id_make(loop_wall_ms(w->loop));
 	memcpy(&s->peer, peer, peer_len < sizeof(s->peer) ? peer_len : sizeof(s->peer));

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/guess.h"
+
+#include "wire/crypto.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+static const struct guess_rules rules = {
+	.window_s = 900,
+	.name_failures = 20,
+	.address_failures = 50,
+	.name_free = 2,
+	.address_free = 10,
+	.per_user = 5,
+	.delay_max_s = 8,
+	.remember_s = 86400,
+};
+
+static struct guess *g;
+static double now; /* the clock of all tests */
+
+static int
+open_guess(void **state)
+{
+	(void)state;
+	g = guess_open();
+	now = 1000;
+	return g ? 0 : -1;
+}
+
+static int
+close_guess(void **state)
+{
+	(void)state;
+	guess_close(g);
+	return 0;
+}
+
+static const struct sockaddr *
+at(const char *text)
+{
+	static struct sockaddr_storage mem;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&mem;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&mem;
+
+	memset(&mem, 0, sizeof(mem));
+	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+	} else {
+		assert_int_equal(inet_pton(AF_INET6, text, &v6->sin6_addr), 1);
+		v6->sin6_family = AF_INET6;
+	}
+	return (const struct sockaddr *)&mem;
+}
+
+static struct guess_verdict
+wrong(const char *address, const char *name)
+{
+	struct guess_attempt a;
+
+	return guess_begin(g, &rules, at(address), slice_str(name), now, &a);
+}
+
+static struct guess_verdict
+right(const char *address, const char *name)
+{
+	struct guess_attempt a;
+	struct guess_verdict v = guess_begin(g, &rules, at(address), slice_str(name), now, &a);
+
+	if (!v.refuse)
+		guess_right(g, &rules, &a, now);
+	return v;
+}
+
+static const char *
+other_name(unsigned i)
+{
+	static char mem[64];
+
+	snprintf(mem, sizeof(mem), "user%u@example.org", i);
+	return mem;
+}
+
+/* ---- names ---- */
+
+static void
+test_delay_grows(void **state)
+{
+	static const double delays[] = { 0, 0, 1, 2, 4, 8, 8, 8 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
+		struct guess_verdict v = wrong("192.0.2.1", "Alice@example.org");
+
+		assert_false(v.refuse);
+		assert_false(v.last);
+		assert_int_equal(v.delay_s, delays[i]);
+	}
+}
+
+static void
+test_name_limit(void **state)
+{
+	char address[32];
+
+	(void)state;
+	/* From many addresses: what counts is the name, in any case of letters. */
+	for (unsigned i = 0; i < rules.name_failures; i++) {
+		snprintf(address, sizeof(address), "198.51.100.%u", i);
+		assert_false(wrong(address, i % 2 ? "alice@example.org" : "ALICE@example.org").refuse);
+	}
+	assert_true(wrong("203.0.113.1", "alice@example.org").refuse);
+	assert_true(right("203.0.113.1", "alice@example.org").refuse);
+	assert_false(wrong("203.0.113.1", "bob@example.org").refuse);
+	/* One leaks away every 45 s; those that were refused did not count. */
+	now += 46;
+	assert_false(wrong("203.0.113.1", "alice@example.org").refuse);
+	assert_true(wrong("203.0.113.1", "alice@example.org").refuse);
+	now += rules.window_s;
+	assert_int_equal(wrong("203.0.113.1", "alice@example.org").delay_s, 0);
+}
+
+static void
+test_owner_gets_in_from_home(void **state)
+{
+	char address[32];
+
+	(void)state;
+	assert_false(right("192.0.2.7", "alice@example.org").refuse);
+	for (unsigned i = 0; i < 200; i++) {
+		snprintf(address, sizeof(address), "198.51.100.%u", i);
+		(void)wrong(address, "alice@example.org");
+	}
+	assert_true(wrong("203.0.113.1", "alice@example.org").refuse);
+	assert_false(right("192.0.2.7", "alice@example.org").refuse);
+	assert_int_equal(right("192.0.2.7", "alice@example.org").delay_s, 0);
+	/* What is mistyped at home is counted apart, and forgotten when it goes right. */
+	assert_int_equal(wrong("192.0.2.7", "alice@example.org").delay_s, 0);
+	assert_int_equal(wrong("192.0.2.7", "alice@example.org").delay_s, 0);
+	assert_int_equal(wrong("192.0.2.7", "alice@example.org").delay_s, 1);
+	assert_int_equal(right("192.0.2.7", "alice@example.org").delay_s, 2);
+	assert_int_equal(right("192.0.2.7", "alice@example.org").delay_s, 0);
+	/* Too often at home is as from elsewhere. */
+	for (unsigned i = 0; i < rules.name_failures; i++)
+		assert_false(wrong("192.0.2.7", "alice@example.org").refuse);
+	assert_true(wrong("192.0.2.7", "alice@example.org").refuse);
+	/* And home is forgotten in the end. */
+	now += rules.remember_s + 1;
+	for (unsigned i = 0; i < rules.name_failures; i++)
+		(void)wrong("198.51.100.1", "alice@example.org");
+	assert_true(right("192.0.2.7", "alice@example.org").refuse);
+}
+
+static void
+test_forgive(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 30; i++)
+		(void)wrong("192.0.2.1", "alice@example.org");
+	assert_true(wrong("203.0.113.1", "alice@example.org").refuse);
+	guess_forgive(g, SLICE("Alice@Example.org"));
+	assert_false(wrong("203.0.113.1", "alice@example.org").refuse);
+}
+
+/* ---- addresses ---- */
+
+static void
+test_address_limit(void **state)
+{
+	(void)state;
+	/* One password over many names. */
+	for (unsigned i = 0; i < rules.address_free; i++)
+		assert_int_equal(wrong("192.0.2.1", other_name(i)).delay_s, 0);
+	assert_int_equal(wrong("192.0.2.1", other_name(100)).delay_s, 1);
+	assert_int_equal(wrong("192.0.2.1", other_name(101)).delay_s, 2);
+	for (unsigned i = rules.address_free + 2; i < rules.address_failures; i++)
+		assert_false(wrong("192.0.2.1", other_name(i)).last);
+	struct guess_verdict v = wrong("192.0.2.1", other_name(200));
+
+	assert_true(v.last);
+	assert_false(v.refuse);
+	assert_int_equal(v.delay_s, rules.delay_max_s);
+	/* A right password is taken all the same. */
+	assert_false(right("192.0.2.1", other_name(201)).refuse);
+	assert_false(wrong("192.0.2.2", other_name(202)).last);
+}
+
+static void
+test_ipv6_counts_by_64(void **state)
+{
+	char address[64];
+
+	(void)state;
+	for (unsigned i = 0; i < rules.address_failures; i++) {
+		snprintf(address, sizeof(address), "2001:db8:1:1::%x", i + 1);
+		assert_false(wrong(address, other_name(i)).last);
+	}
+	assert_true(wrong("2001:db8:1:1:ffff::1", other_name(99)).last);
+	assert_false(wrong("2001:db8:1:2::1", other_name(98)).last);
+}
+
+/* Two hundred people behind one address; some mistype, one has a phone with an old password. */
+static void
+test_office_behind_one_address(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 200; i++)
+		assert_false(right("192.0.2.1", other_name(i)).refuse);
+	for (unsigned i = 0; i < 300; i++)
+		(void)wrong("192.0.2.1", "phone@example.org");
+	for (unsigned i = 0; i < 150; i++)
+		assert_false(wrong("192.0.2.1", other_name(1000 + i)).last);
+	for (unsigned i = 0; i < 200; i++)
+		assert_int_equal(right("192.0.2.1", other_name(i)).delay_s, 0);
+	/* Somebody new. */
+	assert_false(right("192.0.2.1", "new@example.org").refuse);
+	assert_int_equal(right("192.0.2.1", "new@example.org").delay_s, 0);
+}
+
+/* ---- attempts ---- */
+
+static void
+test_many_at_once_see_each_other(void **state)
+{
+	struct guess_attempt a[30];
+	unsigned heard = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 30; i++)
+		heard +=
+		    !guess_begin(g, &rules, at("192.0.2.1"), SLICE("alice@example.org"), now, &a[i]).refuse;
+	assert_int_equal(heard, rules.name_failures);
+}
+
+static void
+test_void_does_not_count(void **state)
+{
+	struct guess_attempt a;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		struct guess_verdict v =
+		    guess_begin(g, &rules, at("192.0.2.1"), SLICE("alice@example.org"), now, &a);
+
+		assert_false(v.refuse);
+		assert_int_equal(v.delay_s, 0);
+		guess_void(g, &rules, &a, now);
+	}
+}
+
+static void
+test_looking_often_does_not_stop_the_leak(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < rules.name_failures; i++)
+		(void)wrong("192.0.2.1", "alice@example.org");
+	for (unsigned i = 0; i < 4 * 900; i++) {
+		now += 0.25;
+		struct guess_attempt a;
+		struct guess_verdict v =
+		    guess_begin(g, &rules, at("192.0.2.9"), SLICE("alice@example.org"), now, &a);
+
+		if (!v.refuse)
+			guess_void(g, &rules, &a, now);
+	}
+	assert_int_equal(wrong("192.0.2.1", "alice@example.org").delay_s, 0);
+}
+
+static void
+test_no_limits(void **state)
+{
+	struct guess_rules none = rules;
+	struct guess_attempt a;
+
+	(void)state;
+	none.name_failures = none.address_failures = 0;
+	for (unsigned i = 0; i < 1000; i++) {
+		struct guess_verdict v =
+		    guess_begin(g, &none, at("192.0.2.1"), SLICE("alice@example.org"), now, &a);
+
+		assert_false(v.refuse || v.last);
+		assert_int_equal(v.delay_s, 0);
+	}
+}
+
+/* Names that nobody has fill the tables; who is counted for more stays. */
+static void
+test_flood_of_names(void **state)
+{
+	(void)state;
+	assert_false(right("192.0.2.7", "alice@example.org").refuse);
+	for (unsigned i = 0; i < 15; i++)
+		(void)wrong("203.0.113.9", "bob@example.org");
+	for (unsigned i = 0; i < 200000; i++)
+		(void)wrong("198.51.100.1", other_name(i));
+	assert_int_equal(wrong("203.0.113.10", "bob@example.org").delay_s, rules.delay_max_s);
+	assert_int_equal(right("192.0.2.7", "alice@example.org").delay_s, 0);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_guess, close_guess)
+	const struct CMUnitTest tests[] = {
+		TEST(test_delay_grows),
+		TEST(test_name_limit),
+		TEST(test_owner_gets_in_from_home),
+		TEST(test_forgive),
+		TEST(test_address_limit),
+		TEST(test_ipv6_counts_by_64),
+		TEST(test_office_behind_one_address),
+		TEST(test_many_at_once_see_each_other),
+		TEST(test_void_does_not_count),
+		TEST(test_looking_often_does_not_stop_the_leak),
+		TEST(test_no_limits),
+		TEST(test_flood_of_names),
+	};
+
+	if (!crypto_init())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
