@@ -893,7 +893,7 @@ test_print_can_be_read(void **state)
 	conf_print(c, true, true, &one);
 	assert_string_equal(a,
 	    "{\"server\":{\"name\":\"n.example\"},\"log\":{},\"tls\":{},\"limits\":{\"message_size\":33554433},"
-	    "\"timeouts\":{},\"content\":{},\"directory\":{\"poll\":333},\"vault\":{},\"upstream\":{\"ehlo_name\":"
+	    "\"guessing\":{},\"timeouts\":{},\"content\":{},\"directory\":{\"poll\":333},\"vault\":{},\"upstream\":{\"ehlo_name\":"
 	    "\"e.example\",\"allow_networks\":[\"10.0.0.0/8\"],\"final_timeout\":599},\"native\":{},\"certificate\":"
 	    "[{\"name\":\"a\",\"chain_file\":\"/a.crt\",\"key_file\":\"/a.key\"}],\"listener\":[{\"name\":\"l\","
 	    "\"address\":[\"127.0.0.1:1\",\"[::1]:2\"],\"proxy_protocol\":true,\"trusted_proxies\":[\"10.0.0.0/8\","

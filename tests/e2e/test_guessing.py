@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Password guessing is slowed and stopped (A3), and costs nobody else anything; unknown names look like known ones (A1)."""
+import concurrent.futures
+import contextlib
+import statistics
+import time
+
+import pytest
+import stage
+import talk
+
+NAMES = ["alice", "bob", "carol", "dave"]
+DIRECTORY = "[account acme]\nplan = pro\nowner_verified = yes\n[domain acme.example]\naccount = acme\n" + "".join(
+    f"[mailbox {n}@acme.example]\npassword_file = {{folder}}/{n}.pw\n" for n in NAMES)
+RULES = {"window": "24h", "name_failures": 6, "name_free": 2, "address_failures": 8, "address_free": 4, "per_user": 2, "delay": "2s"}
+
+
+def make(folder, guessing, **more):
+    byway = stage.Byway(folder, settings={"guessing": guessing, "limits": {"login_failures": 3}, **more})
+    byway.init()
+    for n in NAMES:
+        byway.secret(f"{n}.pw", f"secret of {n}")
+    byway.apply(DIRECTORY.format(folder=byway.folder))
+    return byway
+
+
+@pytest.fixture
+def byway(tmp_path):
+    b = make(tmp_path, RULES)
+    with b:
+        yield b
+    assert not b.faults(), b.faults()
+
+
+def attempt(byway, source, name, password):
+    """(reply, seconds, whether the connection ended) of one log-in on a connection of its own."""
+    with talk.Talk(byway, "tls", source=source) as t:
+        began = time.monotonic()
+        reply = t.auth(f"{name}@acme.example" if "@" not in name else name, password)
+        took = time.monotonic() - began
+        if reply.code == 235:
+            return reply, took, False
+        if reply.code == 421:
+            assert t.is_closed()
+            return reply, took, True
+        assert t.cmd("NOOP").code == 250
+        return reply, took, False
+
+
+def wrong(byway, source, name):
+    return attempt(byway, source, name, "guess")
+
+
+def right(byway, source, name):
+    return attempt(byway, source, name, f"secret of {name}")
+
+
+def test_delay_grows_and_the_session_waits(byway):
+    took = [wrong(byway, "127.0.0.2", "alice")[1] for _ in range(4)]
+    assert took[0] < 0.9 * stage.SLOW and took[1] < 0.9 * stage.SLOW
+    assert 1.0 <= took[2] < 1.9 * stage.SLOW and 2.0 <= took[3] < 2.9 * stage.SLOW
+    # Nobody waits with him: not at the same name from home, nor at another.
+    assert right(byway, "127.0.0.3", "bob")[1] < 0.9 * stage.SLOW
+    assert byway.cli("status", json_out=True)["counters"]["auth_delayed"] == 2
+
+
+def test_delay_does_not_block_the_loop(byway):
+    """While log-ins are held back, others are answered at once by the same workers."""
+    for _ in range(4):
+        wrong(byway, "127.0.0.2", "alice")
+    with contextlib.ExitStack() as s:
+        held = [s.enter_context(talk.Talk(byway, "tls", source="127.0.0.2")) for _ in range(2)]
+        for t in held:
+            t.raw("AUTH PLAIN AGFsaWNlQGFjbWUuZXhhbXBsZQBndWVzcw==\r\n")
+        for _ in range(10):
+            began = time.monotonic()
+            with talk.Talk(byway, "plain", source="127.0.0.4") as t:
+                assert t.cmd("NOOP").code == 250
+            assert time.monotonic() - began < 0.5 * stage.SLOW
+        assert [t.read().code for t in held] == [535, 535]
+
+
+def test_what_is_pipelined_behind_a_held_login_waits(byway):
+    for _ in range(3):
+        wrong(byway, "127.0.0.2", "alice")
+    with talk.Talk(byway, "tls", source="127.0.0.2") as t:
+        t.raw("AUTH PLAIN AGFsaWNlQGFjbWUuZXhhbXBsZQBndWVzcw==\r\nNOOP\r\n")
+        assert [t.read().code, t.read().code] == [535, 250]
+
+
+def test_client_that_leaves_while_it_waits(byway):
+    for _ in range(3):
+        wrong(byway, "127.0.0.2", "alice")
+    for _ in range(5):
+        t = talk.Talk(byway, "tls", source="127.0.0.2")
+        t.raw("AUTH PLAIN AGFsaWNlQGFjbWUuZXhhbXBsZQBzZWNyZXQgb2YgYWxpY2U=\r\n")
+        t.close()
+    assert stage.wait_until(lambda: byway.cli("status", json_out=True)["gauges"]["sessions_open"] == 0)
+
+
+def test_third_failure_ends_the_connection(byway):
+    with talk.Talk(byway, "tls", source="127.0.0.5") as t:
+        codes = [t.auth("carol@acme.example", "guess").code for _ in range(3)]
+        assert codes == [535, 535, 535]
+        assert str(t.read()) == "421 4.7.0 Too many failed logins" and t.is_closed()
+
+
+def test_name_under_attack_lets_its_owner_in_from_home(byway):
+    assert right(byway, "127.0.0.9", "alice")[0].code == 235
+    # Many addresses, each with a guess or two, and at once: exactly so many are heard as the limit says.
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        codes = list(pool.map(lambda i: wrong(byway, f"127.0.1.{i}", "alice")[0].code, range(1, 25)))
+    assert sorted(codes) == [421] * 18 + [535] * 6
+    reply, took, closed = right(byway, "127.0.2.1", "alice")
+    assert str(reply) == "421 4.7.0 Too many failed logins" and closed
+    reply, took, _ = right(byway, "127.0.0.9", "alice")
+    assert reply.code == 235 and took < 0.9 * stage.SLOW
+    assert right(byway, "127.0.2.1", "bob")[0].code == 235
+    assert byway.events("auth", why="too many failed logins of that name")
+    assert byway.cli("status", json_out=True)["counters"]["auth_turned_away"] >= 18
+
+
+def test_nat_full_of_good_users(byway):
+    """One of them guesses; those who know their passwords get in, new ones too."""
+    home = "127.0.0.20"
+    for name in ("alice", "bob"):
+        assert right(byway, home, name)[0].code == 235
+    ends = [wrong(byway, home, f"nobody{i}@acme.example")[2] for i in range(14)]
+    # The limit of 8, and 2 for each who has logged in.
+    assert ends == [False] * 12 + [True] * 2
+    for name in ("alice", "bob"):
+        reply, took, _ = right(byway, home, name)
+        assert reply.code == 235 and took < 0.9 * stage.SLOW
+    reply, took, _ = right(byway, home, "carol")  # her first time from there: slower, never refused
+    assert reply.code == 235 and took >= 2.0
+
+
+def test_reload_changes_the_rules(byway):
+    for _ in range(3):
+        wrong(byway, "127.0.0.30", "dave")
+    byway.settings["guessing"]["delay"] = "0"
+    byway.write_ini()
+    byway.cli("reload")
+    assert wrong(byway, "127.0.0.30", "dave")[1] < 0.9 * stage.SLOW
+
+
+def test_unknown_names_look_like_known_ones(tmp_path):
+    """A1: the same words; the same time, medians within 5 % (wider under the sanitizers)."""
+    with make(tmp_path, {"name_failures": 0, "address_failures": 0}, limits={"login_failures": 100}, server={"workers": 1}) as byway:
+        times = {True: [], False: []}
+        words = set()
+        with talk.Talk(byway, "tls") as t:
+            for i in range(41):
+                for known in (True, False):
+                    began = time.monotonic()
+                    reply = t.auth("alice@acme.example" if known else "alicf@acme.example", f"guess {i}")
+                    times[known].append(time.monotonic() - began)
+                    words.add(str(reply))
+        assert words == {"535 5.7.8 Authentication failed"}
+        a, b = statistics.median(times[True]), statistics.median(times[False])
+        assert abs(a - b) / max(a, b) < (0.05 if stage.SLOW == 1 else 0.25), (a, b)
+
+
+def test_unknown_names_are_delayed_and_stopped_alike(byway):
+    def story(name, source):
+        return [(r.code, round(s)) for r, s, _ in (wrong(byway, source, name) for _ in range(7))]
+
+    assert story("alice@acme.example", "127.0.0.40") == story("nobody@acme.example", "127.0.0.41")
