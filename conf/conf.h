@@ -35,6 +35,9 @@ struct conf_address {
 	socklen_t len;
 };
 
+/* Where an owner whose address is not confirmed in time hears of it. */
+enum unverified_owner { UNVERIFIED_AT_MAIL, UNVERIFIED_AT_AUTH };
+
 /* [listener NAME] */
 struct conf_listener {
 	const char *name;
@@ -150,7 +153,7 @@ struct conf {
 		unsigned messages_per_connection;
 		unsigned idle_s;
 		unsigned max_age_s;
-		unsigned wait_s; /* for a lease, at most */
+		unsigned wait_s;      /* for a lease, at most */
 		unsigned hold_wait_s; /* for a profile that is held, inside the dialogue */
 		unsigned hold_max_s;  /* that a provider can have us hold a profile */
 		enum quota_answer on_quota;
@@ -164,6 +167,15 @@ struct conf {
 		unsigned dead_s; /* how long a dead one is skipped at first; doubles to ten times that */
 	} native;
 	const struct reply_row *replies; /* SAY_COUNT rows: the catalogue with the profile over it */
+	struct {
+		enum unverified_owner unverified_owner;
+	} senders;
+	struct {
+		struct conf_address *resolvers; /* none: those of resolv.conf */
+		size_t resolvers_n;
+		unsigned timeout_s;
+		const char *spf_include; /* NULL: none is asked for */
+	} dns;
 	struct conf_certificate *certificates;
 	size_t certificates_n;
 	struct conf_listener *listeners;

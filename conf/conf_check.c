@@ -369,6 +369,8 @@ load_check_deep(struct load *l)
 		case SECTION_TIMEOUTS:
 		case SECTION_CONTENT:
 		case SECTION_NATIVE:
+		case SECTION_SENDERS:
+		case SECTION_DNS:
 		case SECTION_COUNT:
 			break;
 		}

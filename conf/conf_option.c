@@ -25,6 +25,11 @@ static const char *const words_on_quota[] = {
 	[QUOTA_REJECT] = "reject",
 	NULL,
 };
+static const char *const words_unverified_owner[] = {
+	[UNVERIFIED_AT_MAIL] = "mail",
+	[UNVERIFIED_AT_AUTH] = "auth",
+	NULL,
+};
 static const char *const words_tls[] = {
 	[LISTENER_PLAIN] = "none",
 	[LISTENER_STARTTLS] = "starttls",
@@ -67,6 +72,8 @@ const struct conf_section_info conf_sections[SECTION_COUNT] = {
 #define IN_UPSTREAM    struct conf
 #define IN_GUESSING    struct conf
 #define IN_NATIVE      struct conf
+#define IN_SENDERS     struct conf
+#define IN_DNS         struct conf
 #define IN_CERTIFICATE struct conf_certificate
 #define IN_LISTENER    struct conf_listener
 #define IN_MTA         struct conf_mta

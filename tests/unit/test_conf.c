@@ -110,6 +110,10 @@ test_little_is_enough(void **state)
 	assert_int_equal(c->upstream.final_s, 600);
 	assert_int_equal(c->upstream.max_connections, 20);
 	assert_int_equal(c->mtas_n, 0);
+	assert_int_equal(c->senders.unverified_owner, UNVERIFIED_AT_MAIL);
+	assert_int_equal(c->dns.resolvers_n, 0);
+	assert_int_equal(c->dns.timeout_s, 3);
+	assert_null(c->dns.spf_include);
 	conf_unref(c);
 }
 
@@ -187,6 +191,9 @@ static const struct value_case values[] = {
 	{ "log", "level", "warn", NULL },
 	{ "log", "level", "", NULL },
 	{ "content", "line_ends", "repair", "repair" },
+	{ "senders", "unverified_owner", "auth", "auth" },
+	{ "dns", "resolver", "192.0.2.53:53, [2001:db8::53]:5353", "192.0.2.53:53 [2001:db8::53]:5353" },
+	{ "dns", "spf_include", "_spf.relay.example.net", "_spf.relay.example.net" },
 	{ "server", "name", "mx.example.net", "mx.example.net" },
 	{ "server", "name", "[192.0.2.1]", "[192.0.2.1]" },
 	{ "server", "name", "[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]" },
@@ -894,8 +901,8 @@ test_print_can_be_read(void **state)
 	assert_string_equal(a,
 	    "{\"server\":{\"name\":\"n.example\"},\"log\":{},\"tls\":{},\"limits\":{\"message_size\":33554433},"
 	    "\"guessing\":{},\"timeouts\":{},\"content\":{},\"directory\":{\"poll\":333},\"vault\":{},\"upstream\":{\"ehlo_name\":"
-	    "\"e.example\",\"allow_networks\":[\"10.0.0.0/8\"],\"final_timeout\":599},\"native\":{},\"certificate\":"
-	    "[{\"name\":\"a\",\"chain_file\":\"/a.crt\",\"key_file\":\"/a.key\"}],\"listener\":[{\"name\":\"l\","
+	    "\"e.example\",\"allow_networks\":[\"10.0.0.0/8\"],\"final_timeout\":599},\"native\":{},"
+	    "\"senders\":{},\"dns\":{},\"certificate\":[{\"name\":\"a\",\"chain_file\":\"/a.crt\",\"key_file\":\"/a.key\"}],\"listener\":[{\"name\":\"l\","
 	    "\"address\":[\"127.0.0.1:1\",\"[::1]:2\"],\"proxy_protocol\":true,\"trusted_proxies\":[\"10.0.0.0/8\","
 	    "\"::1\"],\"certificates\":[\"a\"]}],\"mta\":[{\"name\":\"m\",\"host\":\"m.example\"}]}\n");
 	conf_unref(c);
