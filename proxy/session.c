@@ -409,10 +409,8 @@ take_line(struct session *s)
 	stream_consume(&s->stream, n + 2);
 	s->commands++;
 	s->looked = LOOKED_NOT;
-	if (v == WAIT) {
-		s->parked = true;
-		set_deadline(s);
-	}
+	s->parked = v == WAIT;
+	set_deadline(s); /* the next command's */
 	return v == DONE;
 }
 
