@@ -221,6 +221,21 @@ class Scripted:
         if self.thread:
             self.thread.join(5)
 
+    def fresh(self, on=None):
+        """Hangs up, forgets all that came, and takes new orders."""
+        with self.lock:
+            old, self.peers = self.peers, []
+            self.on, self.count = dict(on or {}), {}
+        for p in old:
+            try:
+                p.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        end = time.monotonic() + 5
+        while any(p.end is None for p in old) and time.monotonic() < end:
+            time.sleep(0.002)
+        return self
+
     def __enter__(self):
         return self.start()
 
