@@ -404,6 +404,22 @@ def test_L8_bare_line_ends_never_leave_when_repaired(lenient, upstreams, route, 
     assert not re.search(rb"\r(?!\n)|(?<!\r)\n", rest)
 
 
+@pytest.mark.parametrize("piece", [b"\n", b"\r", b"\r\r\n", b"\r\rx", b".\n", b"a\r\0\n", b"\n.\r\n"], ids=repr)
+@both_routes
+def test_L8_repair_of_much(lenient, upstreams, route, piece):
+    """What is repaired may grow to twice its size, and still finds room."""
+    def send(t):
+        t.cmd("DATA", 354)
+        for part in cut(HEAD + b"\r\n" + piece * 60000 + b"x\r\n.\r\n", random.Random(1)) if len(piece) > 2 else [
+                HEAD + b"\r\n" + piece * 60000 + b"x\r\n.\r\n"]:
+            t.raw(part)
+        return t.read()
+
+    _, rest = delivered(lenient, upstreams, route, None, send=send)
+    assert rest.startswith(HEAD) and rest.endswith(b"x\r\n") and len(rest) > 60000
+    assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", rest)
+
+
 def test_L9_loops_are_refused(byway, upstreams):
     field = b"Received: from a by b; Fri, 01 May 2026 10:00:00 +0200\r\n"
     content = field * 50 + HEAD + b"\r\nx\r\n"
