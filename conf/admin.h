@@ -107,6 +107,7 @@ struct admin_profile {
 	unsigned messages_per_connection;
 	unsigned per_minute; /* 0: the preset's */
 	enum on_quota on_quota;
+	enum transport transport;
 	bool has_password;    /* out only */
 	int64_t password_set; /* out only: unix seconds; 0: none */
 	uint64_t version;     /* out only */

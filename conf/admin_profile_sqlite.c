@@ -10,7 +10,7 @@
 
 #define PROFILE_COLUMNS                                                                           \
 	"p.name, p.provider, p.host, p.port, p.tls, p.username, p.ca_pem, p.pin, p.keep_headers," \
-	" p.max_connections, p.messages_per_connection, p.per_minute, p.on_quota"
+	" p.max_connections, p.messages_per_connection, p.per_minute, p.on_quota, p.transport"
 #define PROFILE_ROW                                                                             \
 	"SELECT a.name, " PROFILE_COLUMNS ", p.password <> '', p.password_set, p.version, p.id" \
 	" FROM profile p JOIN account a ON a.id = p.account"
@@ -20,12 +20,13 @@ static const char profile_all_sql[] = PROFILE_ROW " ORDER BY a.name, p.name";
 static const char profile_each_sql[] = PROFILE_ROW " WHERE p.account = ?1 ORDER BY p.name";
 static const char profile_add_sql[] =
     "INSERT INTO profile (account, name, provider, host, port, tls, username, ca_pem, pin,"
-    " keep_headers, max_connections, messages_per_connection, version, per_minute, on_quota)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    " keep_headers, max_connections, messages_per_connection, version, per_minute, on_quota, transport)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 static const char profile_set_sql[] =
     "UPDATE profile SET provider = ?3, host = ?4, port = ?5, tls = ?6, username = ?7, ca_pem = ?8,"
     " pin = ?9, keep_headers = ?10, max_connections = ?11, messages_per_connection = ?12,"
-    " version = ?13, per_minute = ?14, on_quota = ?15 WHERE account = ?1 AND name = ?2";
+    " version = ?13, per_minute = ?14, on_quota = ?15, transport = ?16"
+    " WHERE account = ?1 AND name = ?2";
 static const char password_sql[] =
     "UPDATE profile SET password = ?2, password_set = ?3 WHERE id = ?1";
 static const char stored_sql[] =
@@ -61,6 +62,8 @@ take_profile(struct take *t)
 	row.per_minute = take_unsigned(t);
 	if (!on_quota_find(take_slice(t), &row.on_quota))
 		row.on_quota = ON_QUOTA_DEFAULT;
+	if (!transport_find(take_slice(t), &row.transport))
+		row.transport = TRANSPORT_SMTP;
 	row.has_password = take_bool(t);
 	row.password_set = take_i64(t);
 	row.version = take_u64(t);
@@ -96,6 +99,8 @@ fault_of(const struct admin_profile *row)
 		return "port: must be 1 to 65535";
 	if (has_control(row->username) || strlen(text_of(row->username)) > 255)
 		return "username: at most 255 octets, no control characters";
+	if (row->transport == TRANSPORT_API && row->tls != UPSTREAM_TLS_IMPLICIT)
+		return "tls: an API is reached by https: implicit";
 	if (pin.n && !pin_is_good(pin))
 		return "pin: must be the certificate's SHA-256, 64 hex digits";
 	if (strlen(text_of(row->ca_pem)) > 65536)
@@ -248,6 +253,7 @@ write_profile(struct admin *a, const char *sql, uint64_t account, uint64_t versi
 	put_u64(&in, version);
 	put_u64(&in, row->per_minute);
 	put_str(&in, on_quota_word(row->on_quota));
+	put_str(&in, transport_word(row->transport));
 	return run(a, &in, row->name);
 }
 

@@ -60,6 +60,9 @@ struct route {
 /* A profile's own say about a used up quota. */
 enum on_quota { ON_QUOTA_DEFAULT, ON_QUOTA_DEFER, ON_QUOTA_REJECT };
 
+/* How a profile's provider is spoken to. */
+enum transport { TRANSPORT_SMTP, TRANSPORT_API };
+
 /* An account's own upstream. */
 struct profile {
 	uint64_t id;
@@ -79,6 +82,7 @@ struct profile {
 	unsigned messages_per_connection;
 	unsigned per_minute; /* messages; 0: the preset's */
 	enum on_quota on_quota;
+	enum transport transport;
 };
 
 struct domain {
@@ -157,6 +161,9 @@ void directory_mailbox(struct directory *d, struct slice address, uint64_t owner
 /* The same sender, read anew (no password), whatever its state is now. LOGIN_REFUSED: it is gone. */
 void directory_refresh(struct directory *d, const struct sender *s, uint64_t owner, directory_fn *fn);
 
+/* For those who help: the mailbox of that address (or the account of that name, where there is no @ in it), whatever its state. Of an account the sender has no id, and the account's name. */
+void directory_find(struct directory *d, struct slice name, uint64_t owner, directory_fn *fn);
+
 struct sender *sender_ref(struct sender *s);
 void sender_unref(struct sender *s);
 /* The route of mail from DOMAIN: domain's own, else the account's, else native. Never ROUTE_INHERIT in kind. */
@@ -181,5 +188,7 @@ const char *profile_tls_word(enum upstream_tls tls); /* none, starttls, implicit
 bool profile_tls_find(struct slice word, enum upstream_tls *tls_r) MUST_CHECK;
 const char *on_quota_word(enum on_quota on_quota); /* default, defer, reject */
 bool on_quota_find(struct slice word, enum on_quota *on_quota_r) MUST_CHECK;
+const char *transport_word(enum transport transport); /* smtp, api */
+bool transport_find(struct slice word, enum transport *transport_r) MUST_CHECK;
 
 #endif

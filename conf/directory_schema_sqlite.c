@@ -187,9 +187,13 @@ static const char schema_4[] =
     "ALTER TABLE profile ADD COLUMN per_minute INTEGER NOT NULL DEFAULT 0 CHECK (per_minute >= 0);"
     "ALTER TABLE profile ADD COLUMN on_quota TEXT NOT NULL DEFAULT 'default'"
     " CHECK (on_quota IN ('default', 'defer', 'reject'));";
+/* A provider's HTTP API in place of SMTP. */
+static const char schema_5[] =
+    "ALTER TABLE profile ADD COLUMN transport TEXT NOT NULL DEFAULT 'smtp'"
+    " CHECK (transport IN ('smtp', 'api'));";
 /* clang-format on */
 
-static const char *const migrations[] = { schema_1, schema_2, schema_3, schema_4 };
+static const char *const migrations[] = { schema_1, schema_2, schema_3, schema_4, schema_5 };
 
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 

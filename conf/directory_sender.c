@@ -270,6 +270,11 @@ static const char *const on_quotas[] = {
 	[ON_QUOTA_REJECT] = "reject",
 };
 
+static const char *const transports[] = {
+	[TRANSPORT_SMTP] = "smtp",
+	[TRANSPORT_API] = "api",
+};
+
 #define WORDS(fn_word, fn_find, type, table)                                    \
 	const char *fn_word(type v)                                             \
 	{                                                                       \
@@ -292,3 +297,4 @@ WORDS(count_unit_word, count_unit_find, enum count_unit, count_units)
 WORDS(route_kind_word, route_kind_find, enum route_kind, route_kinds)
 WORDS(profile_tls_word, profile_tls_find, enum upstream_tls, tls_modes)
 WORDS(on_quota_word, on_quota_find, enum on_quota, on_quotas)
+WORDS(transport_word, transport_find, enum transport, transports)

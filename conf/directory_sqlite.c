@@ -30,6 +30,10 @@ static const char login_sql[] = "SELECT id, state, password_hash FROM mailbox WH
 static const char mailbox_sql[] =
     "SELECT m.id, m.address, m.state, m.sandboxed, m.rate_per_minute," ACCOUNT_COLUMNS
     " FROM mailbox m JOIN domain x ON x.id = m.domain" ACCOUNT_TABLES " WHERE m.id = ?1";
+static const char account_sql[] =
+    "SELECT 0, a.name, 'active', 0, 0," ACCOUNT_COLUMNS
+    " FROM account a JOIN plan p ON p.id = a.plan WHERE a.id = ?1";
+static const char account_name_sql[] = "SELECT id FROM account WHERE name = ?1";
 static const char ip_sql[] =
     "SELECT x.id, x.network, x.state, x.sandboxed, x.rate_per_minute," ACCOUNT_COLUMNS
     " FROM ip x" ACCOUNT_TABLES " WHERE x.id = ?1";
@@ -38,7 +42,8 @@ static const char domains_sql[] =
     " WHERE account = ?1 ORDER BY name COLLATE BINARY";
 static const char profiles_sql[] =
     "SELECT id, account, name, provider, host, port, tls, username, password, version, ca_pem, pin,"
-    " keep_headers, max_connections, messages_per_connection, per_minute, on_quota FROM profile"
+    " keep_headers, max_connections, messages_per_connection, per_minute, on_quota, transport"
+    " FROM profile"
     " WHERE account = ?1 ORDER BY id";
 static const char allowed_sql[] =
     "SELECT lower(name) FROM allowed_sender WHERE account = ?1 ORDER BY lower(name) COLLATE BINARY";
@@ -199,6 +204,8 @@ take_profile(struct arena *mem, struct take *t, void *row)
 	p->per_minute = take_unsigned(t);
 	if (!on_quota_find(take_slice(t), &p->on_quota))
 		p->on_quota = ON_QUOTA_DEFAULT;
+	if (!transport_find(take_slice(t), &p->transport))
+		p->transport = TRANSPORT_SMTP;
 	return ok;
 }
 
@@ -356,6 +363,25 @@ enum found
 backend_mailbox(struct backend *b, uint64_t id, struct sender **sender_r)
 {
 	return one_moment(b, mailbox_sql, id, false, sender_r);
+}
+
+enum found
+backend_account(struct backend *b, struct slice name, struct sender **sender_r)
+{
+	sqlite3_stmt *st = db_stmt(&b->db, account_name_sql);
+	struct put in = put_into(st);
+	uint64_t id = 0;
+
+	put_slice(&in, name);
+	int rc = in.ok ? sqlite3_step(st) : SQLITE_ERROR;
+
+	if (rc == SQLITE_ROW)
+		id = (uint64_t)sqlite3_column_int64(st, 0);
+	if (st)
+		sqlite3_reset(st);
+	if (rc == SQLITE_ROW)
+		return one_moment(b, account_sql, id, false, sender_r);
+	return rc == SQLITE_DONE ? FOUND_NOTHING : FOUND_FAILED;
 }
 
 enum found

@@ -37,6 +37,14 @@ static const struct provider_region regions[] = {
 
 enum { REGIONS = sizeof(regions) / sizeof(regions[0]), REGION_NAME_MAX = 40 };
 
+static const struct provider_region api_regions[] = {
+#define API(id_, region_, host_) { PROVIDER_##id_, region_, host_ },
+#include "conf/provider_api.def"
+#undef API
+};
+
+enum { API_REGIONS = sizeof(api_regions) / sizeof(api_regions[0]) };
+
 const struct provider *
 provider_find(struct slice name)
 {
@@ -61,13 +69,25 @@ provider_at(enum provider_id id)
 	return &providers[id];
 }
 
+static const struct provider_region *
+nth(const struct provider_region *all, size_t n, const struct provider *p, size_t i)
+{
+	for (size_t at = 0; at < n; at++)
+		if (all[at].id == p->id && i-- == 0)
+			return &all[at];
+	return NULL;
+}
+
 const struct provider_region *
 provider_region(const struct provider *p, size_t i)
 {
-	for (size_t at = 0; at < REGIONS; at++)
-		if (regions[at].id == p->id && i-- == 0)
-			return &regions[at];
-	return NULL;
+	return nth(regions, REGIONS, p, i);
+}
+
+const struct provider_region *
+provider_api_region(const struct provider *p, size_t i)
+{
+	return nth(api_regions, API_REGIONS, p, i);
 }
 
 /* A label of a host name: it becomes one. */
@@ -82,12 +102,14 @@ is_label(struct slice s)
 	return true;
 }
 
-bool
-provider_host(const struct provider *p, struct slice region, struct text *host_r)
+typedef const struct provider_region *region_fn(const struct provider *p, size_t i);
+
+static bool
+host_of(region_fn *region_at, const struct provider *p, struct slice region, struct text *host_r)
 {
 	const struct provider_region *r;
 
-	for (size_t i = 0; (r = provider_region(p, i)) != NULL; i++) {
+	for (size_t i = 0; (r = region_at(p, i)) != NULL; i++) {
 		struct slice after = slice_str(r->host);
 		struct slice before = slice_cut(&after, '*');
 
@@ -107,12 +129,24 @@ provider_host(const struct provider *p, struct slice region, struct text *host_r
 	return false;
 }
 
-struct slice
-provider_region_of(const struct provider *p, struct slice host)
+bool
+provider_host(const struct provider *p, struct slice region, struct text *host_r)
+{
+	return host_of(provider_region, p, region, host_r);
+}
+
+bool
+provider_api_host(const struct provider *p, struct slice region, struct text *host_r)
+{
+	return host_of(provider_api_region, p, region, host_r);
+}
+
+static struct slice
+region_of(region_fn *region_at, const struct provider *p, struct slice host)
 {
 	const struct provider_region *r;
 
-	for (size_t i = 0; (r = provider_region(p, i)) != NULL; i++) {
+	for (size_t i = 0; (r = region_at(p, i)) != NULL; i++) {
 		struct slice after = slice_str(r->host);
 		struct slice before = slice_cut(&after, '*');
 
@@ -127,6 +161,18 @@ provider_region_of(const struct provider *p, struct slice host)
 		return slice_of(host.p + before.n, host.n - before.n - after.n);
 	}
 	return SLICE("");
+}
+
+struct slice
+provider_region_of(const struct provider *p, struct slice host)
+{
+	return region_of(provider_region, p, host);
+}
+
+struct slice
+provider_api_region_of(const struct provider *p, struct slice host)
+{
+	return region_of(provider_api_region, p, host);
 }
 
 size_t

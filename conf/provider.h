@@ -61,6 +61,10 @@ const struct provider_region *provider_region(const struct provider *p, size_t i
 bool provider_host(const struct provider *p, struct slice region, struct text *host_r) MUST_CHECK;
 /* The region of P that HOST stands for; empty: none. */
 struct slice provider_region_of(const struct provider *p, struct slice host);
+/* The same for its HTTP API (provider_api.def); none: it has no API that we speak. */
+const struct provider_region *provider_api_region(const struct provider *p, size_t i) MUST_CHECK;
+bool provider_api_host(const struct provider *p, struct slice region, struct text *host_r) MUST_CHECK;
+struct slice provider_api_region_of(const struct provider *p, struct slice host);
 /* The names that any provider takes as orders, each once: PROVIDER_HEADERS_MAX are enough. How many. */
 enum { PROVIDER_HEADERS_MAX = 32 };
 size_t provider_headers(struct slice names_r[PROVIDER_HEADERS_MAX]);

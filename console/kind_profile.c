@@ -18,7 +18,13 @@ static const char *const words_on_quota[] = {
 	NULL,
 };
 
-enum { PORT_SMTPS = 465, PORT_SUBMISSION = 587, PORT_SMTP = 25 };
+static const char *const words_transport[] = {
+	[TRANSPORT_SMTP] = "smtp",
+	[TRANSPORT_API] = "api",
+	NULL,
+};
+
+enum { PORT_HTTPS = 443, PORT_SMTPS = 465, PORT_SUBMISSION = 587, PORT_SMTP = 25 };
 
 /* What a preset makes a host of; never stored. */
 struct profile_row {
@@ -31,6 +37,8 @@ struct profile_row {
 static const struct field fields[] = {
 	{ "provider", "provider", FIELD_NAME, AT(provider), FIELD_LISTED, "custom", "NAME", NULL, 0,
 	    0, "whose server it is: a preset, see byway provider list (default custom)" },
+	{ "transport", "transport", FIELD_WORD, AT(transport), 0, "smtp", "HOW", words_transport, 0, 0,
+	    "smtp (default), or api: the provider's HTTP API" },
 	{ "region", "region", FIELD_NAME, offsetof(struct profile_row, region), FIELD_FIXED, "",
 	    "REGION", NULL, 0, 0, "of the preset's hosts: eu for instance" },
 	{ "host", "host", FIELD_NAME, AT(host), FIELD_LISTED, "", "HOST", NULL, 0, 0,
@@ -95,6 +103,28 @@ is_said(const char *const *said, size_t offset)
 	return false;
 }
 
+/* An API is a place of its own: its hosts, its port. */
+static const char *
+take_api(struct cli *c, struct profile_row *row, const struct provider *preset,
+    const char *const *said)
+{
+	char mem[256];
+	struct text host = text_over(mem, sizeof(mem));
+
+	if (!provider_api_region(preset, 0))
+		return cli_print(c, "transport: no API of %s that we speak", preset->title);
+	if (!*row->p.host && !provider_api_host(preset, slice_str(row->region), &host))
+		return *row->region ? cli_print(c, "region: the API of %s has none of that name", preset->title)
+		                    : cli_print(c, "region: the API of %s needs one", preset->title);
+	if (!*row->p.host)
+		row->p.host = cli_dup(c, text_slice(&host));
+	if (!is_said(said, AT(tls)))
+		row->p.tls = UPSTREAM_TLS_IMPLICIT;
+	if (row->p.port == 0)
+		row->p.port = PORT_HTTPS;
+	return NULL;
+}
+
 /* What the preset knows better than our defaults. */
 static const char *
 take_preset(struct cli *c, struct profile_row *row, const struct provider *preset,
@@ -132,7 +162,8 @@ settle(struct cli *c, void *of, const char *const *said)
 	if (!preset)
 		return "provider: no preset of that name; see byway provider list";
 	p->provider = preset->name;
-	why = take_preset(c, row, preset, said);
+	why = p->transport == TRANSPORT_API ? take_api(c, row, preset, said)
+	                                    : take_preset(c, row, preset, said);
 	if (why)
 		return why;
 	if (!is_said(said, AT(tls)) && p->port == PORT_SMTPS)
@@ -149,7 +180,9 @@ set_region(struct cli *c, struct profile_row *row)
 {
 	const struct provider *preset = provider_of(row->p.provider);
 
-	row->region = cli_dup(c, provider_region_of(preset, slice_str(row->p.host)));
+	row->region = cli_dup(c,
+	    row->p.transport == TRANSPORT_API ? provider_api_region_of(preset, slice_str(row->p.host))
+	                                      : provider_region_of(preset, slice_str(row->p.host)));
 }
 
 static enum admin_result
