@@ -8,6 +8,7 @@ Phases: connect greeting ehlo starttls tls auth mail rcpt data content bdat dot 
 import base64
 import hashlib
 import hmac
+import re
 import socket
 import ssl
 import struct
@@ -405,11 +406,17 @@ class Scripted:
     def finish(self, peer, content):
         sent = {"from": address(peer.mail), "to": [address(r) for r in peer.rcpts], "content": content, "login": peer.login,
                 "mail": peer.mail, "secure": peer.secure}
-        number = sum(len(p.transactions) for p in self.peers) + 1
-        # Recorded first: who hears the answer may look at once.
-        peer.transactions.append(sent)
-        if not self.answer(peer, "dot", f"250 2.0.0 Ok: queued as S{number}").startswith(b"2"):
-            peer.transactions.remove(sent)
+        what = self.out_of_order("dot")
+        if what is None:
+            what = f"250 2.0.0 Ok: queued as S{sum(len(p.transactions) for p in self.peers) + 1}"
+        if callable(what):
+            what(peer)
+            if is_success(peer.last):
+                peer.transactions.append(sent)
+        else:
+            if is_success(what.encode() if isinstance(what, str) else what):  # recorded first: who hears the answer may look at once
+                peer.transactions.append(sent)
+            peer.say(what)
         peer.mail, peer.rcpts, peer.chunks = None, [], b""
 
     def do_rset(self, peer, line):
@@ -422,6 +429,11 @@ class Scripted:
     def do_quit(self, peer, line):
         self.answer(peer, "quit", "221 2.0.0 bye")
         peer.close()
+
+
+def is_success(reply):
+    """A well-formed 2xx, whatever follows it."""
+    return re.match(rb"(?:2\d\d-[^\0\r\n]*\r\n)*2\d\d [^\0\r\n]*(?:\r\n|$)", reply) is not None
 
 
 def address(line):
