@@ -189,6 +189,7 @@ directory_learn(struct directory *d, struct ask *a)
 			cache_drop(&d->mailboxes, e);
 		break;
 	case ASK_MAILBOX:
+	case ASK_FIND:
 	case ASK_POLL:
 		break;
 	}
@@ -330,6 +331,20 @@ directory_refresh(struct directory *d, const struct sender *s, uint64_t owner, d
 	a->key[0] = s->is_address;
 	memcpy(a->key + 1, &s->id, sizeof(s->id));
 	ask_send(a);
+}
+
+void
+directory_find(struct directory *d, struct slice name, uint64_t owner, directory_fn *fn)
+{
+	struct ask *a = begin(d, ASK_FIND, owner, fn);
+
+	if (!a)
+		return;
+	lower(name, a);
+	if (directory_tag(d, SLICE("find"), slice_of(a->name, a->name_n), SLICE(""), a->key))
+		ask_send(a);
+	else
+		ask_answer(a, LOGIN_UNAVAILABLE, NULL, "cryptography failed");
 }
 
 /* ---- life ---- */

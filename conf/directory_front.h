@@ -21,7 +21,7 @@
 
 enum { BACKENDS_IDLE = 8, CHANGED_MAX = 4096, ASK_KEY = 32, WHY_MAX = 192 };
 
-enum ask_kind { ASK_LOGIN, ASK_ADDRESS, ASK_MAILBOX, ASK_REFRESH, ASK_POLL };
+enum ask_kind { ASK_LOGIN, ASK_ADDRESS, ASK_MAILBOX, ASK_REFRESH, ASK_FIND, ASK_POLL };
 
 struct ask {
 	struct job job;

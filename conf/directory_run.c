@@ -135,6 +135,20 @@ run_login(struct ask *a, struct backend *b)
 	return found;
 }
 
+static enum found
+run_find(struct ask *a, struct backend *b)
+{
+	struct slice name = slice_of(a->name, a->name_n);
+	struct backend_login login = { 0 };
+	enum found found;
+
+	if (slice_find(name, '@') == name.n)
+		return backend_account(b, name, &a->sender);
+	found = backend_login(b, name, &login);
+	crypto_wipe(login.hash, sizeof(login.hash));
+	return found == FOUND ? backend_mailbox(b, login.id, &a->sender) : found;
+}
+
 /* ---- any question ---- */
 
 static enum found
@@ -150,6 +164,8 @@ run_one(struct ask *a, struct backend *b)
 	case ASK_REFRESH:
 		return a->is_address ? backend_ip(b, a->id, &a->sender)
 		                     : backend_mailbox(b, a->id, &a->sender);
+	case ASK_FIND:
+		return run_find(a, b);
 	case ASK_POLL:
 		return backend_changes(b, a->id, &a->changes);
 	}

@@ -46,6 +46,15 @@ refuse(struct session *s, enum reply_id r)
 	return DONE;
 }
 
+/* A name that nobody has may be a password in the wrong field: it is not written down. */
+static struct slice
+login_name(const struct session *s, const char *why)
+{
+	bool exists = strcmp(why, "wrong password") == 0 || strncmp(why, "paused", 6) == 0;
+
+	return exists && s->auth_user != NULL ? slice_of(s->auth_user, s->auth_user_n) : SLICE("");
+}
+
 static void
 log_failure(const struct session *s, const char *why)
 {
@@ -55,14 +64,34 @@ log_failure(const struct session *s, const char *why)
 		return;
 	log_str(&l, "result", SLICE("refused"));
 	log_str(&l, "why", slice_str(why));
+	log_str(&l, "reply", slice_str(reply_row(SAY_AUTH_FAILED)->name));
+	if (login_name(s, why).n > 0)
+		log_str(&l, "sender", login_name(s, why));
 	log_end(&l);
 }
 
 static void
 note_failure(struct session *s, const char *why)
 {
+	struct slice name = login_name(s, why);
+
 	scoreboard_count(s->worker->board, s->worker->number, COUNTER_AUTH_FAILED, 1);
+	if (name.n > 0)
+		remember_login(s, name, why);
 	log_failure(s, why);
+}
+
+static bool
+keep_name(struct session *s, struct slice name)
+{
+	if (s->auth_user != NULL)
+		return true;
+	s->auth_user = malloc(name.n + 1);
+	if (s->auth_user == NULL)
+		return false;
+	memcpy(s->auth_user, name.p, name.n);
+	s->auth_user_n = name.n;
+	return true;
 }
 
 /* Who has guessed enough hears no more. */
@@ -249,6 +278,8 @@ ask(struct session *s, struct slice user, struct slice password)
 		note_failure(s, "too many failed logins of that name");
 		return turn_away(s);
 	}
+	if (!keep_name(s, user))
+		return refuse(s, SAY_AUTH_UNAVAILABLE);
 	session_enter(s, STATE_AUTH);
 	directory_login(s->worker->directory, user, password, s->number, on_login);
 	return WAIT;
@@ -276,11 +307,8 @@ got_plain(struct session *s, struct slice all)
 static enum verdict
 got_login_name(struct session *s, struct slice name)
 {
-	s->auth_user = malloc(name.n + 1);
-	if (s->auth_user == NULL)
+	if (!keep_name(s, name))
 		return refuse(s, SAY_AUTH_UNAVAILABLE);
-	memcpy(s->auth_user, name.p, name.n);
-	s->auth_user_n = name.n;
 	s->auth_step = AUTH_LOGIN_PASSWORD;
 	if (!stream_write(&s->stream, SLICE("334 UGFzc3dvcmQ6\r\n")))
 		return refuse(s, SAY_AUTH_UNAVAILABLE);

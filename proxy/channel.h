@@ -20,6 +20,7 @@ enum channel_verb {
 	/* master to worker */
 	CHANNEL_RELOAD, /* answered with DONE, or FAILED and why */
 	CHANNEL_STATUS, /* answered with DONE: JSON members */
+	CHANNEL_ASK,    /* a question with its words, answered with DONE: a JSON object */
 	CHANNEL_REOPEN,
 	CHANNEL_DRAIN,
 	CHANNEL_KILL,

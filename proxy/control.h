@@ -5,7 +5,7 @@
 /*
  * control - the master's control socket (server.control_socket): a local stream socket, mode 0600
  *
- * A client sends one line, a word and LF; the answer is one JSON object on one line, then the end of the stream. `reload` is answered when it is over, which
+ * A client sends one line, a word with its arguments and LF; the answer is one JSON object on one line, then the end of the stream. `reload` is answered when it is over, which
  * may take seconds.
  *
  *      ping      {"ok":true,"version":"0.1.0","pid":4711}
@@ -25,6 +25,8 @@
  *                    "answered":false: that worker did not answer within half a second: revision, worst_us and relay are absent;
  *                    generation counts the starts of that worker; worst_us is the longest turn of its loop since the last status; times are unix seconds;
  *                    "reload" is null before the first
+ *      explain NAME [TO], usage NAME, limits show|reset NAME, forgive NAME
+ *                what desk.h says; "error" where nobody can answer
  *      else      {"ok":false,"error":"unknown request: ..."}
  *
  * Owns:   the socket (unlinked by control_close), its clients. A stale socket is replaced; one where somebody answers is an error.
@@ -33,14 +35,14 @@
 #include "wire/loop.h"
 #include "wire/text.h"
 
-enum { CONTROL_LINE_MAX = 64, CONTROL_CLIENTS_MAX = 16 };
+enum { CONTROL_LINE_MAX = 2048, CONTROL_CLIENTS_MAX = 16 };
 
 struct control;
 
 /* A request that waits for its answer; its client may be gone by then, which is no matter. */
 struct control_ask;
 
-/* ASK must be answered once, now or later. WORD dies with the call. */
+/* ASK must be answered once, now or later. WORD (the line without its end) dies with the call. */
 typedef void control_fn(void *ctx, struct control_ask *ask, struct slice word);
 
 struct control *control_open(struct loop *l, const char *path, control_fn *fn, void *ctx,

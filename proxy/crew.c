@@ -59,6 +59,7 @@ struct crew {
 	struct crew_options o;
 	bool stopping;
 	uint32_t serial;
+	unsigned turn; /* of whom crew_tell() asks next */
 	ev_tstamp complained;
 	struct question question[CREW_QUESTIONS];
 	struct seat seat[];
@@ -131,7 +132,33 @@ answered(struct seat *s, enum crew_answer is, uint32_t serial, struct slice word
 			r->is = is;
 		}
 		give_up(s, q);
+		return;
 	}
+	if (is == CREW_DONE)
+		s->crew->o.on_told(s->crew->o.ctx, serial, words);
+}
+
+static uint32_t
+next_serial(struct crew *c)
+{
+	if (++c->serial == 0)
+		c->serial = 1;
+	return c->serial;
+}
+
+uint32_t
+crew_tell(struct crew *c, struct slice words)
+{
+	uint32_t serial = next_serial(c);
+
+	for (unsigned i = 0; i < c->o.workers; i++) {
+		struct seat *s = &c->seat[c->turn++ % c->o.workers];
+
+		if (s->pid > 0 && s->state == CREW_UP &&
+		    channel_say(&s->channel, CHANNEL_ASK, serial, words))
+			return serial;
+	}
+	return 0;
 }
 
 static void
@@ -147,9 +174,7 @@ crew_ask(struct crew *c, enum crew_question q, double seconds, crew_answers_fn *
 	struct question *asked = &c->question[q];
 
 	assert(asked->serial == 0);
-	if (++c->serial == 0)
-		c->serial = 1;
-	asked->serial = c->serial;
+	asked->serial = next_serial(c);
 	asked->fn = fn;
 	asked->ctx = ctx;
 	for (unsigned w = 0; w < c->o.workers; w++) {
@@ -206,6 +231,7 @@ on_channel(void *owner, enum channel_verb verb, uint32_t serial, struct slice wo
 		break;
 	case CHANNEL_RELOAD:
 	case CHANNEL_STATUS:
+	case CHANNEL_ASK:
 	case CHANNEL_REOPEN:
 	case CHANNEL_DRAIN:
 	case CHANNEL_KILL:

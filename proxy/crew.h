@@ -21,6 +21,9 @@ typedef void crew_child_fn(void *ctx);
 /* A worker came up or died. */
 typedef void crew_change_fn(void *ctx);
 
+/* What one worker said to crew_tell() of that serial; valid for the length of the call. */
+typedef void crew_told_fn(void *ctx, uint32_t serial, struct slice words);
+
 struct crew_options {
 	struct loop *loop;
 	unsigned workers;
@@ -31,6 +34,7 @@ struct crew_options {
 	unsigned char ticket_seed[32];
 	crew_child_fn *in_child;
 	crew_change_fn *on_change;
+	crew_told_fn *on_told;
 	void *ctx;
 };
 
@@ -64,6 +68,9 @@ struct crew_view {
 	int64_t started; /* unix seconds, of this generation */
 };
 struct crew_view crew_view(const struct crew *c, unsigned w);
+
+/* One worker that is up, each in its turn, is asked WORDS: the serial of its answer, which on_told() brings if the worker lives; 0: nobody is up. */
+uint32_t crew_tell(struct crew *c, struct slice words) MUST_CHECK;
 
 /* ---- questions to all ---- */
 

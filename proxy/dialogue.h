@@ -122,6 +122,11 @@ struct slice session_forward_later(struct session *s, const struct relay_verdict
 void session_greet(struct session *s);
 void session_say_ehlo(struct session *s);
 
+/* remember.c: for people who ask later (H2). ID: where the log tells of it. */
+void remember_refusal(struct session *s, enum reply_id r, struct slice id);
+void remember_login(struct session *s, struct slice name, const char *why);
+void remember_verdict(struct session *s, const struct relay_verdict *v, struct slice to);
+
 /* commands.c */
 verb_fn do_ehlo, do_helo, do_noop, do_rset, do_quit, do_vrfy, do_help, do_starttls, do_http;
 /* auth.c */

@@ -150,6 +150,7 @@ log_refusal(struct session *s, enum reply_id r, const struct path *from)
 	struct text t = text_over(mem, sizeof(mem));
 	struct log_line l;
 
+	remember_refusal(s, r, id_slice(&s->id));
 	if (!session_log(&l, s, LOG_INFO, "refused"))
 		return;
 	path_write(&t, from);
@@ -276,6 +277,7 @@ log_rcpt(struct session *s, const struct rcpt *r, const struct relay_verdict *v)
 {
 	struct log_line l;
 
+	remember_verdict(s, v, r->address);
 	if (!log_begin(&l, LOG_INFO, "recipient", id_slice(&s->txn.id), slice_str(session_doing(s))))
 		return;
 	log_str(&l, "to", r->address);
@@ -350,6 +352,7 @@ envelope_on_rcpt(struct session *s, const struct relay_verdict *v)
 static enum verdict
 refuse_message(struct session *s, enum reply_id r)
 {
+	remember_refusal(s, r, id_slice(&s->txn.id));
 	txn_log(s, reply_row(r)->code, NULL, reply_row(r)->name);
 	txn_end(s);
 	session_enter(s, STATE_READY);

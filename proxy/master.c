@@ -7,6 +7,7 @@
 #include "proxy/check.h"
 #include "proxy/control.h"
 #include "proxy/crew.h"
+#include "proxy/inquiry.h"
 #include "proxy/listener.h"
 #include "proxy/notify.h"
 #include "proxy/privilege.h"
@@ -39,6 +40,7 @@ struct master {
 	struct crew *crew;
 	struct reload *reload;
 	struct status *status;
+	struct inquiry *inquiry;
 	int signals; /* signalfd */
 	ev_io on_signals;
 	ev_timer impatience;
@@ -186,6 +188,24 @@ refuse(struct control_ask *ask, struct slice word)
 	control_answer(ask, text_slice(&out));
 }
 
+/* What a worker answers: desk.h. */
+static bool
+is_for_a_worker(struct slice line)
+{
+	struct slice word = slice_cut(&line, ' ');
+
+	return slice_eq(word, SLICE("explain")) || slice_eq(word, SLICE("usage")) ||
+	    slice_eq(word, SLICE("limits")) || slice_eq(word, SLICE("forgive"));
+}
+
+static void
+on_told(void *ctx, uint32_t serial, struct slice words)
+{
+	struct master *m = ctx;
+
+	inquiry_told(m->inquiry, serial, words);
+}
+
 static void
 on_request(void *ctx, struct control_ask *ask, struct slice word)
 {
@@ -207,6 +227,8 @@ on_request(void *ctx, struct control_ask *ask, struct slice word)
 		answer(ask, "{\"ok\":true}");
 		if (!m->stopping)
 			stop(m);
+	} else if (is_for_a_worker(word)) {
+		inquiry_ask(m->inquiry, ask, word);
 	} else {
 		refuse(ask, word);
 	}
@@ -339,6 +361,7 @@ open_crew(struct master *m)
 		.listeners = m->listeners,
 		.in_child = in_child,
 		.on_change = on_crew,
+		.on_told = on_told,
 		.ctx = m,
 	};
 
@@ -371,7 +394,8 @@ open_all(struct master *m, struct text *why)
 	};
 
 	m->status = status_open(&s);
-	if (!m->reload || !m->status || !watch_signals(m))
+	m->inquiry = inquiry_open(m->loop, m->crew);
+	if (!m->reload || !m->status || !m->inquiry || !watch_signals(m))
 		return EX_OSERR;
 	if (!socket || !*socket)
 		return 0;
@@ -384,6 +408,7 @@ close_all(struct master *m)
 {
 	reload_close(m->reload);
 	status_close(m->status);
+	inquiry_close(m->inquiry);
 	crew_close(m->crew);
 	control_close(m->control);
 	listeners_close(m->listeners);

@@ -5,8 +5,8 @@
 enum { GRACE_S = 7 * 24 * 3600 };
 static const int64_t confirm_since = 1771459200;
 
-static enum reply_id
-check_state(const struct sender *s)
+enum reply_id
+policy_identity(const struct sender *s)
 {
 	if (s->account.state == ACCOUNT_CLOSED)
 		return SAY_USER_BLOCKED;
@@ -23,8 +23,8 @@ check_state(const struct sender *s)
 	return SAY_USER_BLOCKED;
 }
 
-static enum reply_id
-check_suspension(const struct sender *s)
+enum reply_id
+policy_suspension(const struct sender *s)
 {
 	switch (s->account.state) {
 	case ACCOUNT_ACTIVE:
@@ -41,23 +41,28 @@ check_suspension(const struct sender *s)
 	return SAY_SUSPENDED_ABUSE;
 }
 
-static bool
-owner_is_late(const struct account *a, int64_t now_s)
+int64_t
+policy_owner_until(const struct account *a)
 {
-	return !a->owner_verified && a->registered >= confirm_since &&
-	    now_s >= a->registered + GRACE_S;
+	if (a->owner_verified || a->registered < confirm_since)
+		return INT64_MAX;
+	return a->registered + GRACE_S;
+}
+
+enum reply_id
+policy_owner(const struct sender *s, int64_t now_s)
+{
+	return now_s < policy_owner_until(&s->account) ? SAY_NONE : SAY_UNVERIFIED_OWNER;
 }
 
 enum reply_id
 policy_sender(const struct sender *sender, int64_t now_s)
 {
-	enum reply_id no = check_state(sender);
+	enum reply_id no = policy_identity(sender);
 
 	if (no == SAY_NONE)
-		no = check_suspension(sender);
-	if (no == SAY_NONE && owner_is_late(&sender->account, now_s))
-		no = SAY_UNVERIFIED_OWNER;
-	return no;
+		no = policy_suspension(sender);
+	return no == SAY_NONE ? policy_owner(sender, now_s) : no;
 }
 
 /* The domain's route, else the account's; ROUTE_INHERIT where neither says anything. */

@@ -19,6 +19,12 @@ struct policy_route {
 
 /* What stands against SENDER's mail at MAIL, in the order of section 4; SAY_NONE: nothing. */
 enum reply_id policy_sender(const struct sender *sender, int64_t now_s);
+/* Its three parts: blocked, closed or paused; suspended; the owner's address not confirmed in time (S1, S2, A4, A6). */
+enum reply_id policy_identity(const struct sender *sender);
+enum reply_id policy_suspension(const struct sender *sender);
+enum reply_id policy_owner(const struct sender *sender, int64_t now_s);
+/* Until when an account may send whose owner has not confirmed; INT64_MAX: for ever. */
+int64_t policy_owner_until(const struct account *a);
 /* The route of mail from FROM; SAY_NONE, or why there is none. */
 enum reply_id policy_route(const struct sender *sender, const struct path *from,
     struct policy_route *route_r);

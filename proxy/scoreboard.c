@@ -10,6 +10,7 @@
 #include "proxy/scoreboard.h"
 
 #include "proxy/guess.h"
+#include "proxy/recent.h"
 #include "wire/net.h"
 
 #include <assert.h>
@@ -36,6 +37,7 @@ struct scoreboard {
 	size_t size; /* of the mapping */
 	unsigned workers;
 	struct guess *guess;
+	struct recent *recent;
 	uint64_t key[2];
 	struct column column[];
 };
@@ -114,7 +116,8 @@ scoreboard_open(unsigned workers)
 	b->size = size;
 	b->workers = workers;
 	b->guess = guess_open();
-	if (!b->guess || getrandom(b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key)) {
+	b->recent = recent_open(workers);
+	if (!b->guess || !b->recent || getrandom(b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key)) {
 		scoreboard_close(b);
 		return NULL;
 	}
@@ -127,6 +130,7 @@ scoreboard_close(struct scoreboard *b)
 	if (!b)
 		return;
 	guess_close(b->guess);
+	recent_close(b->recent);
 	munmap(b, b->size);
 }
 
@@ -134,6 +138,12 @@ struct guess *
 scoreboard_guess(const struct scoreboard *b)
 {
 	return b->guess;
+}
+
+struct recent *
+scoreboard_recent(const struct scoreboard *b)
+{
+	return b->recent;
 }
 
 unsigned

@@ -42,12 +42,15 @@ enum gauge {
 };
 
 struct guess;
+struct recent;
 struct scoreboard;
 
 struct scoreboard *scoreboard_open(unsigned workers) MUST_CHECK;
 void scoreboard_close(struct scoreboard *b);
 /* Failed log-ins, shared likewise. */
 struct guess *scoreboard_guess(const struct scoreboard *b);
+/* What was refused of late. */
+struct recent *scoreboard_recent(const struct scoreboard *b);
 unsigned scoreboard_workers(const struct scoreboard *b);
 /* By the master when worker W is dead and before its successor starts. */
 void scoreboard_clear_gauges(struct scoreboard *b, unsigned w);

@@ -100,6 +100,8 @@ txn_log(struct session *s, int code, const struct relay_verdict *v, const char *
 	struct log_line l;
 
 	count(s, code, v);
+	if (v != NULL && code > 0)
+		remember_verdict(s, v, t->first != NULL ? t->first->address : SLICE(""));
 	if (!log_begin(&l, LOG_INFO, "message", id_slice(&t->id), slice_str(session_doing(s))))
 		return;
 	log_str(&l, "session", id_slice(&s->id));

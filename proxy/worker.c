@@ -220,6 +220,10 @@ on_master(void *owner, enum channel_verb verb, uint32_t serial, struct slice wor
 	case CHANNEL_STATUS:
 		answer_status(r, serial);
 		break;
+	case CHANNEL_ASK:
+		(void)!channel_say(&r->master, CHANNEL_DONE, serial,
+		    SLICE("{\"ok\":false,\"error\":\"nobody here can answer\"}"));
+		break;
 	case CHANNEL_REOPEN:
 		if (!log_reopen())
 			log_say(LOG_ERROR, "log", "the log cannot be opened anew");
