@@ -14,6 +14,8 @@
 
 /* What header_feed() may add to a span: the fields put first, the missing ones, a held-back name. */
 enum { HEADER_SLACK = 1536 };
+/* What dots_decode() may give beyond what it was fed now: line ends held back from before. */
+enum { DOTS_SLACK = 8 };
 /* A slow start is forgiven before the rate counts. */
 enum { RATE_GRACE_S = 30 };
 
@@ -113,7 +115,7 @@ take_span(struct session *s, struct slice span)
 		spoil(s, OUTCOME_LOOP);
 }
 
-/* How many octets of input may be decoded now. */
+/* How many octets of input may be decoded now. Repaired line ends double at most. */
 static size_t
 budget(const struct session *s)
 {
@@ -122,9 +124,10 @@ budget(const struct session *s)
 	if (c->outcome != OUTCOME_OPEN)
 		return SIZE_MAX;
 	size_t room = relay_room(s->txn.relay);
-	size_t slack = c->header.over ? 0 : HEADER_SLACK;
+	size_t slack = c->header.over ? DOTS_SLACK : HEADER_SLACK;
 
-	return room > slack ? room - slack : 0;
+	room = room > slack ? room - slack : 0;
+	return c->dots.policy == DOTS_REPAIR ? room / 2 : room;
 }
 
 /* Decodes IN; true at the end of the content. */
