@@ -6,6 +6,7 @@
 
 #include "proxy/dialogue.h"
 #include "proxy/guess.h"
+#include "proxy/policy.h"
 #include "wire/base64.h"
 #include "wire/crypto.h"
 
@@ -217,6 +218,20 @@ answer_when_due(struct session *s)
 	ev_timer_start(loop_ev(s->worker->loop), &s->answer);
 }
 
+/* Where the operator wants it so, an owner who has not confirmed an address in time hears of it here (S2). */
+static void
+turn_away_late_owner(struct session *s)
+{
+	int64_t now_s = (int64_t)(loop_wall_ms(s->worker->loop) / 1000);
+
+	if (s->lane->conf->senders.unverified_owner != UNVERIFIED_AT_AUTH ||
+	    policy_sender(s->held, now_s) != SAY_UNVERIFIED_OWNER)
+		return;
+	note_failure(s, "owner's address not confirmed");
+	sender_unref(s->held);
+	s->held = NULL;
+}
+
 static void
 on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
 {
@@ -234,6 +249,7 @@ on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sen
 	case LOGIN_OK:
 		guess_right(g, &rules, &s->attempt, loop_now(w->loop));
 		s->held = sender;
+		turn_away_late_owner(s);
 		answer_when_due(s);
 		break;
 	case LOGIN_REFUSED:

@@ -10,6 +10,7 @@
 
 #include "proxy/dialogue.h"
 #include "proxy/policy.h"
+#include "proxy/sender_rules.h"
 #include "proxy/trace.h"
 
 /* What header_feed() may add to a span: the fields put first, the missing ones, a held-back name. */
@@ -55,6 +56,17 @@ choose_drops(struct session *s, struct header_options *o)
 	return true;
 }
 
+/* Room for From:, where somebody will look at it. */
+static bool
+want_from(struct session *s, struct header_options *o)
+{
+	if (!sender_rules_want_from(s->sender))
+		return true;
+	o->from = arena_alloc(&s->arena, SENDER_FROM_MAX);
+	o->from_max = SENDER_FROM_MAX;
+	return o->from != NULL;
+}
+
 bool
 content_begin(struct session *s, bool chunked)
 {
@@ -63,7 +75,7 @@ content_begin(struct session *s, bool chunked)
 	struct header_options o = { 0 };
 	struct content *c = arena_zalloc(&s->arena, sizeof(*c));
 
-	if (c == NULL || !choose_drops(s, &o) || !trace_fields(s, &o))
+	if (c == NULL || !choose_drops(s, &o) || !trace_fields(s, &o) || !want_from(s, &o))
 		return false;
 	dots_decode_init(&c->dots, conf->content.line_ends, chunked);
 	header_init(&c->header, &o);
@@ -93,8 +105,24 @@ emit(void *ctx, struct slice piece)
 {
 	struct session *s = ctx;
 
-	if (s->txn.content->outcome == OUTCOME_OPEN)
+	if (s->txn.content->outcome == OUTCOME_OPEN && !s->txn.sandboxed)
 		relay_content(s->txn.relay, piece);
+}
+
+/* Once the header has passed: whose name is in From: (S5)? */
+static void
+check_from(struct session *s)
+{
+	struct content *c = s->txn.content;
+	const struct header *h = &c->header;
+
+	if (c->from_seen || !h->over || c->outcome != OUTCOME_OPEN)
+		return;
+	c->from_seen = true;
+	c->from_said =
+	    sender_rules_from(s->sender, h->froms, slice_of(h->o.from, h->from_n), h->from_cut);
+	if (c->from_said != SAY_NONE)
+		spoil(s, OUTCOME_FROM);
 }
 
 static void
@@ -113,6 +141,7 @@ take_span(struct session *s, struct slice span)
 	header_feed(&c->header, span, emit, s);
 	if (c->header.loop || c->header.received > s->lane->conf->limits.received_fields)
 		spoil(s, OUTCOME_LOOP);
+	check_from(s);
 }
 
 /* How many octets of input may be decoded now. Repaired line ends double at most. */
@@ -121,7 +150,7 @@ budget(const struct session *s)
 {
 	const struct content *c = s->txn.content;
 
-	if (c->outcome != OUTCOME_OPEN)
+	if (c->outcome != OUTCOME_OPEN || s->txn.sandboxed)
 		return SIZE_MAX;
 	size_t room = relay_room(s->txn.relay);
 	size_t slack = c->header.over ? DOTS_SLACK : HEADER_SLACK;
@@ -153,15 +182,17 @@ decode(struct session *s, struct slice *in)
 }
 
 static enum reply_id
-refusal(enum outcome o)
+refusal(const struct content *c)
 {
-	switch (o) {
+	switch (c->outcome) {
 	case OUTCOME_TOO_LARGE:
 		return SAY_TOO_LARGE;
 	case OUTCOME_LOOP:
 		return SAY_LOOP;
 	case OUTCOME_BARE:
 		return SAY_BARE_LINE_END;
+	case OUTCOME_FROM:
+		return c->from_said;
 	case OUTCOME_OPEN:
 	case OUTCOME_SAID:
 		break;
@@ -174,7 +205,7 @@ static void
 say_refusal(struct session *s)
 {
 	struct txn *t = &s->txn;
-	enum reply_id r = refusal(t->content->outcome);
+	enum reply_id r = refusal(t->content);
 
 	if (r == SAY_NONE) {
 		session_forward(s, &t->early);
@@ -196,8 +227,13 @@ finish(struct session *s)
 
 	if (t->content->outcome == OUTCOME_OPEN)
 		header_finish(&t->content->header, emit, s);
+	check_from(s);
 	if (t->content->outcome != OUTCOME_OPEN) {
 		say_refusal(s);
+		return true;
+	}
+	if (t->sandboxed) {
+		sandbox_finish(s);
 		return true;
 	}
 	relay_finish(t->relay);

@@ -58,9 +58,12 @@ struct session {
 	struct sender *sender; /* who logged in, or the IP identity */
 	struct txn txn;
 	struct arena arena;
-	struct task run; /* resume through the loop */
+	struct task run;     /* resume through the loop */
+	struct task sandbox; /* the go-ahead in the relay's place */
 	enum state state;
 	enum looked looked;
+	bool sender_looked; /* so has the look-up of the envelope sender */
+	enum reply_id sender_said;
 	uint8_t auth_step;
 	uint8_t login_failures;
 	bool esmtp;
@@ -142,6 +145,12 @@ verb_fn do_mail, do_rcpt, do_data, do_bdat;
 void envelope_say(struct session *s);
 void envelope_on_rcpt(struct session *s, const struct relay_verdict *v);
 void envelope_on_go(struct session *s, const struct relay_verdict *v);
+/* sender_check.c: what stands against mail FROM. SAY_OK: being looked up, the command must wait and come again. */
+enum reply_id sender_check(struct session *s, const struct path *from);
+/* sandbox.c: what the relay would do, for a transaction without one */
+void sandbox_rcpt(struct session *s);
+void sandbox_data(struct session *s);
+void sandbox_finish(struct session *s);
 /* content.c */
 bool content_begin(struct session *s, bool chunked) MUST_CHECK;
 /* Takes content from the input. False: it waits, for input or for the relay. */

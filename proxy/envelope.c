@@ -132,13 +132,17 @@ begin(struct session *s, const struct mail_args *mail, const struct policy_route
 		.id = id_make(loop_wall_ms(w->loop)),
 		.profile = route->profile,
 		.smtputf8 = mail->smtputf8,
+		.sandboxed = s->sender->sandboxed,
 		.size_max = plan > 0 && plan < all ? plan : all,
 		.began = loop_now(w->loop),
 	};
 	scoreboard_gauge(w->board, w->number, GAUGE_TRANSACTIONS, 1);
 	t->from = dup_path(s, &mail->path);
-	t->relay = t->from.p != NULL ? open_relay(s, mail, route) : NULL;
-	if (t->relay == NULL)
+	if (t->sandboxed)
+		t->route = SLICE("sandbox");
+	else if (t->from.p != NULL)
+		t->relay = open_relay(s, mail, route);
+	if (t->from.p == NULL || (t->relay == NULL && !t->sandboxed))
 		txn_end(s);
 	return t->open;
 }
@@ -184,6 +188,10 @@ do_mail(struct session *s, struct slice args)
 		no = policy_sender(s->sender, (int64_t)(loop_wall_ms(s->worker->loop) / 1000));
 	if (no == SAY_NONE)
 		no = policy_route(s->sender, &mail.path, &route);
+	if (no == SAY_NONE)
+		no = sender_check(s, &mail.path);
+	if (no == SAY_OK)
+		return KEEP;
 	if (no == SAY_NONE && mail.has_size && s->sender->account.plan.size_max > 0 &&
 	    mail.size > s->sender->account.plan.size_max)
 		no = SAY_TOO_LARGE;
@@ -235,7 +243,7 @@ add_rcpt(struct session *s, const struct rcpt_args *args)
 	if (r == NULL)
 		return false;
 	r->address = dup_path(s, &args->path);
-	if (r->address.p == NULL || !relay_rcpt(t->relay, args))
+	if (r->address.p == NULL || (!t->sandboxed && !relay_rcpt(t->relay, args)))
 		return false;
 	if (t->last != NULL)
 		t->last->next = r;
@@ -269,6 +277,8 @@ do_rcpt(struct session *s, struct slice args)
 	}
 	if (!add_rcpt(s, &rcpt))
 		return refuse_in_order(s, SAY_NO_MEMORY);
+	if (t->sandboxed)
+		sandbox_rcpt(s);
 	return DONE;
 }
 
@@ -387,6 +397,15 @@ forward_early(struct session *s)
 	session_enter(s, STATE_READY);
 }
 
+static void
+ask_go_ahead(struct session *s)
+{
+	if (s->txn.sandboxed)
+		sandbox_data(s);
+	else
+		relay_data(s->txn.relay);
+}
+
 enum verdict
 do_data(struct session *s, struct slice args)
 {
@@ -411,7 +430,7 @@ do_data(struct session *s, struct slice args)
 		return DONE;
 	}
 	t->asked = true;
-	relay_data(t->relay);
+	ask_go_ahead(s);
 	return WAIT;
 }
 
@@ -439,7 +458,7 @@ first_chunk(struct session *s)
 	t->chunked = true;
 	s->chunk_refused = SAY_NONE;
 	if (!t->has_early) {
-		relay_data(t->relay);
+		ask_go_ahead(s);
 		return WAIT;
 	}
 	if (!content_begin(s, true))

@@ -198,6 +198,7 @@ bury(void *owner)
 	struct session *s = owner;
 
 	loop_cancel(s->worker->loop, &s->run);
+	loop_cancel(s->worker->loop, &s->sandbox);
 	loop_bury(s->worker->loop, &s->grave);
 }
 
@@ -409,6 +410,7 @@ take_line(struct session *s)
 	stream_consume(&s->stream, n + 2);
 	s->commands++;
 	s->looked = LOOKED_NOT;
+	s->sender_looked = false;
 	s->parked = v == WAIT;
 	set_deadline(s); /* the next command's */
 	return v == DONE;

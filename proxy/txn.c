@@ -52,14 +52,14 @@ txn_keep_early(struct session *s, const struct relay_verdict *v)
 }
 
 static const char *
-outcome_word(int code, const struct relay_verdict *v)
+outcome_word(const struct txn *t, int code, const struct relay_verdict *v)
 {
 	if (v != NULL && v->unknown)
 		return "unknown";
 	if (code == 0)
 		return "dropped";
 	if (code < 300)
-		return "sent";
+		return t->sandboxed ? "sandboxed" : "sent";
 	return code < 500 ? "deferred" : "refused";
 }
 
@@ -116,7 +116,7 @@ txn_log(struct session *s, int code, const struct relay_verdict *v, const char *
 		log_content(&l, t->content);
 	log_str(&l, "route", t->relay != NULL ? relay_route(t->relay) : t->route);
 	log_str(&l, "upstream", t->relay != NULL ? relay_peer(t->relay) : t->peer);
-	log_str(&l, "outcome", slice_str(outcome_word(code, v)));
+	log_str(&l, "outcome", slice_str(outcome_word(t, code, v)));
 	log_u64(&l, "code", (uint64_t)code);
 	if (v != NULL) {
 		log_str(&l, "class", slice_str(verdict_word(v->class)));

@@ -12,6 +12,7 @@
  *
  * Owns:   its memory in the session's arena (back to the start at txn_end), the relay's transaction.
  */
+#include "conf/replies.h"
 #include "relay/relay.h"
 #include "wire/arena.h"
 #include "wire/dots.h"
@@ -35,12 +36,15 @@ enum outcome {
 	OUTCOME_TOO_LARGE,
 	OUTCOME_BARE,
 	OUTCOME_LOOP,
+	OUTCOME_FROM, /* content.from_said */
 };
 
 struct content {
 	struct dots_decoder dots;
 	struct header header;
 	enum outcome outcome;
+	bool from_seen; /* the header has passed, From: was looked at */
+	enum reply_id from_said;
 	uint64_t octets; /* as transmitted, less dot-stuffing */
 	ev_tstamp since; /* when content began, shifted by the time that the upstream made it wait */
 	ev_tstamp blocked; /* when it began to wait for room; 0: it does not */
@@ -61,6 +65,7 @@ struct txn {
 	bool asked;    /* relay_data() was called */
 	bool chunked;  /* by BDAT */
 	bool smtputf8;
+	bool sandboxed; /* there is no relay's transaction */
 	uint64_t size_max;
 	ev_tstamp began;
 	ev_tstamp finished; /* the end went to the upstream; 0: not yet */

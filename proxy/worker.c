@@ -147,6 +147,7 @@ put_in_place(struct running *r, struct conf *conf, struct vault *vault)
 {
 	directory_reconf(r->w.directory, conf, vault);
 	relay_reconf(r->w.relay, conf, vault);
+	dns_reconf(r->w.dns, conf);
 	conf_unref(r->w.conf);
 	r->w.conf = conf;
 	r->w.vault = vault;
@@ -277,7 +278,8 @@ open_all(struct running *r, struct text *why)
 	if (!(w->directory = directory_open(w->loop, w->work, w->conf, w->vault, w, why)))
 		return false;
 	w->relay = relay_new(w->loop, r->dns, w->conf, w->vault, &session_relay_events, w);
-	if (!w->relay || !(w->sessions = sessions_open(w)))
+	if (!w->relay || !(w->dns = dns_open(w->loop, w->conf, w)) ||
+	    !(w->sessions = sessions_open(w)))
 		return false;
 	r->lanes = lanes_open(w, o->sockets, o->sockets_n, o->ticket_seed);
 	return r->lanes && lanes_conf(r->lanes, w->conf, why);
@@ -293,6 +295,7 @@ close_all(struct running *r)
 		work_close(w->work);
 	if (r->dns)
 		work_close(r->dns);
+	dns_close(w->dns);
 	channel_close(&r->master);
 	lanes_stop(r->lanes);
 	sessions_close(w->sessions);

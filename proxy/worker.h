@@ -12,6 +12,7 @@
  */
 #include "conf/conf.h"
 #include "conf/directory.h"
+#include "conf/dns.h"
 #include "conf/vault.h"
 #include "proxy/scoreboard.h"
 #include "relay/relay.h"
@@ -29,6 +30,7 @@ struct worker {
 	struct vault *vault;
 	struct directory *directory;
 	struct relay *relay;
+	struct dns *dns;
 	struct scoreboard *board;
 	struct sessions *sessions;
 	bool draining;
