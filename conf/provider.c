@@ -141,25 +141,32 @@ provider_api_host(const struct provider *p, struct slice region, struct text *ho
 	return host_of(provider_api_region, p, region, host_r);
 }
 
+/* The region that HOST is of, where R is what HOST may be. */
+static bool
+fits(const struct provider_region *r, struct slice host, struct slice *region_r)
+{
+	struct slice after = slice_str(r->host);
+	struct slice before = slice_cut(&after, '*');
+
+	*region_r = slice_str(r->region);
+	if (strcmp(r->region, "*") != 0)
+		return slice_eq_nocase(host, slice_str(r->host));
+	if (host.n <= before.n + after.n || !slice_starts_nocase(host, before) ||
+	    !slice_eq_nocase(slice_skip(host, host.n - after.n), after))
+		return false;
+	*region_r = slice_of(host.p + before.n, host.n - before.n - after.n);
+	return true;
+}
+
 static struct slice
 region_of(region_fn *region_at, const struct provider *p, struct slice host)
 {
 	const struct provider_region *r;
+	struct slice region;
 
-	for (size_t i = 0; (r = region_at(p, i)) != NULL; i++) {
-		struct slice after = slice_str(r->host);
-		struct slice before = slice_cut(&after, '*');
-
-		if (strcmp(r->region, "*") != 0) {
-			if (slice_eq_nocase(host, slice_str(r->host)))
-				return slice_str(r->region);
-			continue;
-		}
-		if (host.n <= before.n + after.n || !slice_starts_nocase(host, before) ||
-		    !slice_eq_nocase(slice_skip(host, host.n - after.n), after))
-			continue;
-		return slice_of(host.p + before.n, host.n - before.n - after.n);
-	}
+	for (size_t i = 0; (r = region_at(p, i)) != NULL; i++)
+		if (fits(r, host, &region))
+			return region;
 	return SLICE("");
 }
 
@@ -173,6 +180,17 @@ struct slice
 provider_api_region_of(const struct provider *p, struct slice host)
 {
 	return region_of(provider_api_region, p, host);
+}
+
+const struct provider *
+provider_by_host(struct slice host)
+{
+	struct slice region;
+
+	for (size_t i = 0; i < REGIONS; i++)
+		if (fits(&regions[i], host, &region))
+			return &providers[regions[i].id];
+	return NULL;
 }
 
 size_t

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/errand.h"
 
+#include "relay/api.h"
 #include "relay/native.h"
 #include "relay/pool.h"
 #include "relay/smtp.h"
@@ -95,6 +96,8 @@ errand_close_all(struct relay *r)
 
 		if (t->conn)
 			t->conn->txn = NULL;
+		if (t->api)
+			api_let_go(t->api);
 		recycle(t);
 	}
 	while (r->spare.n) {
@@ -265,6 +268,7 @@ turn_back(struct relay_txn *t)
 	enum verdict_class class = t->verdict.class;
 
 	t->conn = NULL;
+	t->api = NULL;
 	if (verdict_is_route_trouble(class) && t->native[t->at] && set_out(t))
 		return;
 	if (verdict_is_route_trouble(class) && t->at + 1 < t->routes_n && t->told_good == 0) {
@@ -303,16 +307,28 @@ errand_leased(struct relay_txn *t, struct smtp *c)
 	t->peer = arena_dup(&t->arena, slice_str(c->peer));
 }
 
+void
+errand_leased_api(struct relay_txn *t, struct api *a)
+{
+	t->api = a;
+	t->route = arena_dup(&t->arena, slice_str(t->up->route));
+	errand_poke(t);
+}
+
 /* ---- the loop's side ---------------------------------------------------------------------------- */
 
 static void
 let_go(struct relay_txn *t)
 {
 	struct smtp *c = t->conn;
+	struct api *a = t->api;
 
 	t->conn = NULL;
+	t->api = NULL;
 	if (c)
 		smtp_let_go(c);
+	if (a)
+		api_let_go(a);
 }
 
 static void
@@ -341,6 +357,8 @@ run(struct task *task)
 		tell_failure(t);
 	} else if (t->conn) {
 		smtp_pump(t->conn);
+	} else if (t->api) {
+		api_pump(t->api);
 	} else if (!t->up) {
 		start(t);
 	}
@@ -431,6 +449,7 @@ errand_refused(struct relay_txn *t, const struct relay_verdict *v)
 {
 	errand_unserved(t, v);
 	t->conn = NULL;
+	t->api = NULL;
 }
 
 void
@@ -452,6 +471,7 @@ void
 errand_done(struct relay_txn *t, const struct relay_verdict *v)
 {
 	t->conn = NULL;
+	t->api = NULL;
 	tell_end(t, v, true);
 }
 

@@ -20,6 +20,7 @@
 #include "relay/inside.h"
 #include "wire/arena.h"
 
+struct api;
 struct smtp;
 struct upstream;
 
@@ -64,7 +65,8 @@ struct relay_txn {
 	struct upstream *up;  /* the one in use, or being waited for */
 	struct list *line_at; /* the line it waits in */
 	ev_tstamp waits_until;
-	struct smtp *conn;
+	struct smtp *conn; /* one of both, or none yet */
+	struct api *api;
 	struct slice route, peer;
 
 	/* What has been asked, and told. */
@@ -93,6 +95,7 @@ void errand_close_all(struct relay *r);
 
 /* From the pool. */
 void errand_leased(struct relay_txn *t, struct smtp *c);
+void errand_leased_api(struct relay_txn *t, struct api *a);
 void errand_unserved(struct relay_txn *t, const struct relay_verdict *v);
 /* Another MTA may be tried for it. */
 bool errand_may_hop(const struct relay_txn *t) MUST_CHECK;

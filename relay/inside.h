@@ -9,6 +9,8 @@
  *      errand.c    one transaction: memory, route, what was told
  *      pool.c      upstreams, their connections and waiting lines
  *      smtp*.c     one dialogue with one upstream
+ *      api*.c      one transaction by a provider's HTTP API; http*.c its request, spool.c its body
+ *      credential.c
  *      native.c    the operator's MTAs
  *      verdict.c   what answers mean
  *      resolve.c guard.c sasl.c
@@ -17,9 +19,11 @@
 #include "relay/list.h"
 #include "relay/relay.h"
 #include "relay/resolve.h"
+#include "relay/spool.h"
 #include "relay/verdict.h"
 #include "wire/text.h"
 
+struct ca_store;
 struct native;
 
 enum { UPSTREAM_BUCKETS = 1024 };
@@ -35,6 +39,8 @@ struct relay {
 	struct guard *guard;
 	struct tls_ctx *trust; /* of [upstream] ca_file; NULL until it is needed, or if it cannot be read */
 	struct native *native;
+	struct ca_store *ca_store; /* whom HTTPS believes */
+	struct spool_budget spools;
 	struct upstream *buckets[UPSTREAM_BUCKETS]; /* of profiles, by id */
 	struct list upstreams;                      /* all of them, MTAs too */
 	ev_timer sweep;

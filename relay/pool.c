@@ -4,6 +4,7 @@
  */
 #include "relay/pool.h"
 
+#include "relay/api.h"
 #include "relay/errand.h"
 #include "relay/native.h"
 #include "relay/smtp.h"
@@ -17,8 +18,6 @@ enum { REFUSALS_MAX = 3 };
 static const double breaker_s = 300;
 static const double breaker_max_s = 3600;
 static const double cap_s = 60;
-
-static void feed(struct upstream *u);
 
 static struct smtp *
 conn_of(struct link *l)
@@ -48,7 +47,7 @@ pool_move(struct smtp *c, struct list *to)
 static unsigned
 connections(const struct upstream *u)
 {
-	return u->connecting.n + u->idle.n + u->leased.n;
+	return u->connecting.n + u->idle.n + u->leased.n + u->calls.n;
 }
 
 static unsigned
@@ -116,7 +115,7 @@ pool_on_patience(struct ev_loop *ev, ev_timer *w, int revents)
 		errand_unserved(t, &v);
 	}
 	if (u->waiting.n)
-		feed(u);
+		pool_feed(u);
 	else
 		ev_timer_stop(loop_ev(u->r->loop), &u->patience);
 	pool_unref(u);
@@ -169,12 +168,31 @@ take_idle(struct upstream *u)
 	return NULL;
 }
 
-/* Serves the line from what is idle, and opens what is missing. */
+/* An API needs no connection of ours: a transaction may go where there are not too many. */
 static void
-feed(struct upstream *u)
+feed_api(struct upstream *u)
+{
+	while (u->waiting.n && connections(u) < connections_max(u)) {
+		struct relay_txn *t = waiter_of(list_first(&u->waiting));
+		struct api *a = api_open(u, t);
+
+		if (!a)
+			break;
+		pool_leave(u, t);
+		errand_leased_api(t, a);
+	}
+}
+
+/* Serves the line from what is idle, and opens what is missing. */
+void
+pool_feed(struct upstream *u)
 {
 	struct smtp *c;
 
+	if (u->api) {
+		feed_api(u);
+		return;
+	}
 	while (u->waiting.n && (c = take_idle(u)) != NULL)
 		lease(c, waiter_of(list_first(&u->waiting)));
 	while (u->waiting.n > u->connecting.n && connections(u) < connections_max(u))
@@ -187,7 +205,7 @@ breaker_is_open(const struct upstream *u)
 {
 	if (u->refusals < REFUSALS_MAX)
 		return false;
-	return loop_now(u->r->loop) < u->closed_until || u->connecting.n > 0;
+	return loop_now(u->r->loop) < u->closed_until || u->connecting.n + u->calls.n > 0;
 }
 
 void
@@ -207,7 +225,7 @@ pool_want(struct upstream *u, struct relay_txn *t)
 		return;
 	}
 	wait_in_line(u, t);
-	feed(u);
+	pool_feed(u);
 }
 
 void
@@ -221,14 +239,21 @@ pool_check(struct upstream *u)
 
 /* ---- what connections tell ---------------------------------------------------------------------- */
 
+/* The credential was taken. */
+static void
+reset_breaker(struct upstream *u)
+{
+	u->refusals = 0;
+	u->closed_s = 0;
+}
+
 void
 pool_ready(struct smtp *c)
 {
 	struct upstream *u = c->up;
 
 	c->ready = true;
-	u->refusals = 0;
-	u->closed_s = 0;
+	reset_breaker(u);
 	if (u->endpoint)
 		native_alive(u->endpoint);
 	if (c->check) {
@@ -249,7 +274,7 @@ pool_back(struct smtp *c)
 
 	if (is_spent(c) || stream_in(&c->s).n) {
 		smtp_quit(c);
-		feed(u);
+		pool_feed(u);
 		return;
 	}
 	if (u->waiting.n) {
@@ -318,8 +343,19 @@ pool_failed(struct upstream *u, bool check, const struct relay_verdict *v)
 		if (!lonely)
 			break;
 	}
-	feed(u);
+	pool_feed(u);
 	pool_unref(u);
+}
+
+void
+pool_answered(struct upstream *u, const struct relay_verdict *v, unsigned retry_s)
+{
+	(void)retry_s;
+	u->used = loop_now(u->r->loop);
+	if (v->class == VERDICT_AUTH)
+		trip_breaker(u);
+	else if (v->upstream.n)
+		reset_breaker(u);
 }
 
 void
@@ -329,6 +365,6 @@ pool_gone(struct smtp *c)
 
 	pool_move(c, NULL);
 	if (c->ready && !u->r->closing)
-		feed(u);
+		pool_feed(u);
 	pool_unref(u);
 }

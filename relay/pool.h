@@ -23,6 +23,8 @@
 
 struct smtp;
 struct endpoint;
+struct api_kind;
+struct http;
 
 struct upstream {
 	struct link link;      /* of all */
@@ -44,6 +46,10 @@ struct upstream {
 	unsigned connections_max, messages_max;
 	uint64_t conf_revision; /* the one TRUST was made with */
 	struct tls_ctx *trust;  /* of its own; NULL: the relay's */
+
+	const struct api_kind *api; /* NULL: it speaks SMTP */
+	struct http *http;          /* of an API; made when it is first needed */
+	struct list calls;          /* transactions by the API: api.c's */
 
 	struct list connecting, idle, leased, dying;
 	struct list waiting; /* transactions */
@@ -84,6 +90,10 @@ void pool_failed(struct upstream *u, bool check, const struct relay_verdict *v);
 /* Not there any more; C is on no list. */
 void pool_gone(struct smtp *c);
 void pool_move(struct smtp *c, struct list *to);
+/* An API's last word: for the breaker, and for how long it wants to be left alone (RETRY_S; 0: not told). */
+void pool_answered(struct upstream *u, const struct relay_verdict *v, unsigned retry_s);
+/* Serves those who wait. */
+void pool_feed(struct upstream *u);
 /* Those that idle may be dead as well. */
 void pool_purge(struct upstream *u);
 

@@ -4,6 +4,7 @@
  */
 #include "relay/pool.h"
 
+#include "relay/api.h"
 #include "relay/smtp.h"
 
 #include <assert.h>
@@ -41,12 +42,13 @@ static void
 destroy(struct upstream *u)
 {
 	assert(u->refs == 0 && !u->waiting.n && !u->connecting.n && !u->idle.n && !u->leased.n &&
-	    !u->dying.n);
+	    !u->dying.n && !u->calls.n);
 	unhash(u);
 	list_remove(&u->r->upstreams, &u->link);
 	ev_timer_stop(loop_ev(u->r->loop), &u->patience);
 	if (u->trust)
 		tls_ctx_unref(u->trust);
+	http_close(u->http);
 	secret_fini(&u->password);
 	free(u->route);
 	free(u->provider);
@@ -102,6 +104,7 @@ make(struct relay *r, const char *kind, const char *name)
 	list_init(&u->leased);
 	list_init(&u->dying);
 	list_init(&u->waiting);
+	list_init(&u->calls);
 	ev_init(&u->patience, pool_on_patience);
 	u->patience.repeat = patience_s;
 	u->patience.data = u;
@@ -153,13 +156,19 @@ eq(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
+static const struct api_kind *
+kind_of(const struct profile *p)
+{
+	return p->transport == TRANSPORT_API ? api_kind_of(p) : NULL;
+}
+
 static bool
 is_same(const struct upstream *u, const struct profile *p)
 {
 	return u->profile == p->id && u->version == p->version && u->account == p->account &&
 	    u->port == p->port && u->tls == p->tls && eq(u->host, p->host) &&
 	    eq(u->username, p->username) && eq(u->ca_pem, p->ca_pem) && eq(u->pin, p->pin) &&
-	    eq(u->provider, p->provider);
+	    eq(u->provider, p->provider) && u->api == kind_of(p);
 }
 
 struct upstream *
@@ -213,6 +222,9 @@ pool_profile(struct relay *r, const struct profile *p)
 	u->connections_max = p->max_connections;
 	u->messages_max = p->messages_per_connection;
 	u->retired = older;
+	u->api = kind_of(p);
+	if (u->api)
+		u->offer = api_offer(u->api);
 	if (!copy(&u->provider, p->provider) || !copy(&u->host, p->host) ||
 	    !copy(&u->username, p->username) || !copy(&u->sealed, p->password) ||
 	    !copy(&u->ca_pem, p->ca_pem) || !copy(&u->pin, p->pin)) {
@@ -238,6 +250,8 @@ on_sweep(struct ev_loop *ev, ev_timer *w, int revents)
 	list_each_safe(l, after, &r->upstreams) {
 		struct upstream *u = LINKED(l, struct upstream, link);
 
+		if (u->http)
+			http_sweep(u->http);
 		if (u->refs == 0 && (u->retired || now - u->used > forget_s))
 			destroy(u);
 	}

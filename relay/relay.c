@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/relay.h"
 
+#include "relay/api.h"
 #include "relay/errand.h"
 #include "relay/native.h"
 #include "relay/pool.h"
@@ -39,7 +40,9 @@ relay_new(struct loop *l, struct work *w, struct conf *c, struct vault *v,
 	r->resolve = resolve_open(l, w, c->upstream.dns_cache_s);
 	r->guard = guard_open(c);
 	r->native = native_open(r);
-	if (!r->resolve || !r->guard || !r->native) {
+	r->ca_store = ca_store_open(r);
+	r->spools.max = c->upstream.api_memory;
+	if (!r->resolve || !r->guard || !r->native || !r->ca_store) {
 		relay_free(r);
 		return NULL;
 	}
@@ -57,6 +60,7 @@ relay_free(struct relay *r)
 	pool_close(r);
 	resolve_close(r->resolve);
 	guard_close(r->guard);
+	ca_store_close(r->ca_store);
 	drop_trust(r);
 	conf_unref(r->conf);
 	free(r);
@@ -78,6 +82,8 @@ relay_reconf(struct relay *r, struct conf *c, struct vault *v)
 	r->conf = c;
 	r->vault = v;
 	drop_trust(r);
+	ca_store_reconf(r->ca_store);
+	r->spools.max = c->upstream.api_memory;
 	resolve_set_cache(r->resolve, c->upstream.dns_cache_s);
 	native = native_open(r);
 	if (native) {
@@ -99,6 +105,41 @@ relay_offers(const struct relay *r, const struct profile *p)
 	if (!p)
 		return native_offers(r->native);
 	return u ? u->offer : (struct relay_offer){ 0 };
+}
+
+static struct relay_health
+native_health(const struct native *n)
+{
+	struct relay_health h = { .used = true, .servers = n->n };
+
+	for (unsigned i = 0; i < n->n; i++) {
+		h.alive += !n->at[i].dead;
+		h.idle += (unsigned)n->at[i].up->idle.n;
+		h.leased += (unsigned)n->at[i].up->leased.n;
+		h.waiting += (unsigned)n->at[i].up->waiting.n;
+	}
+	return h;
+}
+
+struct relay_health
+relay_health(const struct relay *r, const struct profile *p)
+{
+	const struct upstream *u = p ? pool_find(r, p) : NULL;
+
+	if (!p)
+		return native_health(r->native);
+	if (!u)
+		return (struct relay_health){ 0 };
+	double closed = u->closed_until - loop_now(r->loop);
+
+	return (struct relay_health){
+		.used = true,
+		.refusals = u->refusals,
+		.closed_s = closed > 0 ? closed : 0,
+		.idle = (unsigned)u->idle.n,
+		.leased = (unsigned)u->leased.n,
+		.waiting = (unsigned)u->waiting.n,
+	};
 }
 
 static void
@@ -180,17 +221,17 @@ relay_data(struct relay_txn *t)
 size_t
 relay_room(const struct relay_txn *t)
 {
-	if (!t->conn || t->broken != VERDICT_OK)
+	if (t->broken != VERDICT_OK || (!t->conn && !t->api))
 		return ROOM_OF_NOBODY;
-	return smtp_room(t->conn);
+	return t->api ? api_room(t->api) : smtp_room(t->conn);
 }
 
 void
 relay_content(struct relay_txn *t, struct slice octets)
 {
-	if (!t->conn || t->broken != VERDICT_OK)
+	if (t->broken != VERDICT_OK || (!t->conn && !t->api))
 		return;
-	t->broken = smtp_content(t->conn, octets);
+	t->broken = t->api ? api_content(t->api, octets) : smtp_content(t->conn, octets);
 	if (t->broken != VERDICT_OK)
 		errand_poke(t);
 }

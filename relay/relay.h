@@ -91,6 +91,26 @@ void relay_reconf(struct relay *r, struct conf *c, struct vault *v);
 void relay_status(const struct relay *r, struct text *out);
 struct relay_offer relay_offers(const struct relay *r, const struct profile *p);
 
+/* What all workers know together of each upstream: connections, pace, refusals. Made before the fork; one that is not given to a relay (before its first order) is its own. */
+struct shape;
+struct shape *shape_open(unsigned workers) MUST_CHECK;
+void shape_close(struct shape *s);
+/* By the master when worker W is dead and before its successor starts. */
+void shape_clear(struct shape *s, unsigned w);
+/* A profile's health: JSON object members without braces. */
+void shape_profile(struct shape *s, uint64_t profile, struct text *json);
+void relay_share(struct relay *r, struct shape *s, unsigned worker);
+
+/* How a route is, as this worker sees it. */
+struct relay_health {
+	bool used; /* there are connections, or were of late; what follows is not known otherwise */
+	unsigned refusals; /* of the stored credential, in a row */
+	double closed_s; /* so long nobody asks the provider, since it refused the credential too often; 0: open */
+	unsigned idle, leased, waiting;
+	unsigned alive, servers; /* of the native pool */
+};
+struct relay_health relay_health(const struct relay *r, const struct profile *p);
+
 /* NULL: no memory (452 4.3.1). */
 struct relay_txn *relay_open(struct relay *r, const struct relay_order *order) MUST_CHECK;
 /* The next recipient (index counts from 0). False: no memory; nothing was added. */

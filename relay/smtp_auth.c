@@ -4,47 +4,12 @@
  */
 #include "relay/smtp_step.h"
 
+#include "relay/credential.h"
 #include "relay/sasl.h"
 #include "wire/crypto.h"
 #include "wire/log.h"
 
 enum { LINE_MAX_OCTETS = SASL_LINE_MAX, XCLIENT_VALUE_MAX = 255 };
-
-static const char *
-tls_word(enum upstream_tls tls)
-{
-	switch (tls) {
-	case UPSTREAM_TLS_STARTTLS:
-		return "starttls";
-	case UPSTREAM_TLS_IMPLICIT:
-		return "implicit";
-	case UPSTREAM_TLS_NONE:
-		break;
-	}
-	return "none";
-}
-
-static bool
-unseal(const struct smtp *c, struct secret *password_r)
-{
-	const struct upstream *u = c->up;
-	struct vault_place at = {
-		.account = u->account,
-		.profile = u->profile,
-		.field = "password",
-		.version = u->version,
-		.host = slice_str(u->host),
-		.port = u->port,
-		.tls = tls_word(u->tls),
-	};
-
-	if (u->native)
-		return secret_init(password_r, secret_peek(&u->password));
-	if (!*u->sealed)
-		return secret_init(password_r, SLICE(""));
-	return u->r->vault &&
-	    vault_unseal(u->r->vault, &at, slice_str(u->sealed), password_r) == VAULT_OK;
-}
 
 /* Sends LINE at once and overwrites it, also where it stood in the output buffer: an emptied buffer gets the block that it gave back last. */
 static void
@@ -71,7 +36,7 @@ say_with_password(struct smtp *c, compose_fn *compose)
 	struct secret password = { 0 };
 	bool good;
 
-	if (!unseal(c, &password))
+	if (!credential_password(c->up, &password))
 		return smtp_fail(c, VERDICT_VAULT, NULL, "the stored password cannot be opened");
 	good = compose(c, &line, &password) && !line.overflow;
 	secret_fini(&password);

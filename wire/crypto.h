@@ -12,6 +12,12 @@
 
 enum { AEAD_KEY = 32, AEAD_NONCE = 12, AEAD_TAG = 16, SHA256_LEN = 32 };
 
+/* SHA-256 of what comes in pieces. */
+struct crypto_hash;
+struct crypto_hash *crypto_hash_open(void) MUST_CHECK;
+bool crypto_hash_add(struct crypto_hash *h, struct slice more) MUST_CHECK;
+/* OUT may be NULL: only frees it. False also where the library failed on the way. H may be NULL. */
+bool crypto_hash_close(struct crypto_hash *h, unsigned char out[SHA256_LEN]);
 /* Once per process, after fork. */
 bool crypto_init(void) MUST_CHECK;
 bool crypto_random(void *out, size_t n) MUST_CHECK;

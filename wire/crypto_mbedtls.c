@@ -51,6 +51,44 @@ crypto_sha256(struct slice in, unsigned char out[SHA256_LEN])
 	    PSA_SUCCESS;
 }
 
+struct crypto_hash {
+	psa_hash_operation_t op;
+	bool bad;
+};
+
+struct crypto_hash *
+crypto_hash_open(void)
+{
+	struct crypto_hash *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->bad = psa_hash_setup(&h->op, PSA_ALG_SHA_256) != PSA_SUCCESS;
+	return h;
+}
+
+bool
+crypto_hash_add(struct crypto_hash *h, struct slice more)
+{
+	if (!h->bad && more.n)
+		h->bad = psa_hash_update(&h->op, octets(more), more.n) != PSA_SUCCESS;
+	return !h->bad;
+}
+
+bool
+crypto_hash_close(struct crypto_hash *h, unsigned char out[SHA256_LEN])
+{
+	size_t n;
+	bool good;
+
+	if (!h)
+		return false;
+	good = out && !h->bad && psa_hash_finish(&h->op, out, SHA256_LEN, &n) == PSA_SUCCESS;
+	psa_hash_abort(&h->op);
+	free(h);
+	return good;
+}
+
 static bool
 hmac(mbedtls_md_type_t type, struct slice key, struct slice in, unsigned char *out)
 {

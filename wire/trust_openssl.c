@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/trust.h"
+
+#include <assert.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+#include <stdlib.h>
+
+enum { PIN = 32 };
+
+struct trust {
+	unsigned refs;
+	X509_STORE *store; /* NULL: there is a pin */
+	unsigned char pin[PIN];
+};
+
+/* Each certificate of PEM. How many; 0 also where one of them is none. */
+static unsigned
+add_pem(X509_STORE *store, struct slice pem)
+{
+	BIO *bio = pem.n <= INT32_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
+	unsigned n = 0;
+	bool good = true;
+	X509 *cert;
+
+	if (!bio)
+		return 0;
+	while (good && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
+		good = X509_STORE_add_cert(store, cert) == 1;
+		X509_free(cert);
+		n++;
+	}
+	if (good && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		good = false;
+	ERR_clear_error();
+	BIO_free(bio);
+	return good ? n : 0;
+}
+
+static bool
+fill(struct trust *t, const char *file, struct slice pem, struct text *why)
+{
+	t->store = X509_STORE_new();
+	if (!t->store) {
+		text_put(why, SLICE("out of memory"));
+		return false;
+	}
+	/* A chain may end at what we were given, root or not: the same as with a private CA over SMTP. */
+	X509_STORE_set_flags(t->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
+	if (pem.n) {
+		if (add_pem(t->store, pem) > 0)
+			return true;
+		text_put(why, SLICE("the private CA is not PEM"));
+		return false;
+	}
+	if (file && X509_STORE_load_file(t->store, file) == 1) {
+		ERR_clear_error();
+		return true;
+	}
+	ERR_clear_error();
+	text_fmt(why, "%s: no certificates can be read", file ? file : "no CA file");
+	return false;
+}
+
+struct trust *
+trust_open(const char *file, struct slice pem, const unsigned char *pin, struct text *why)
+{
+	struct trust *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		text_put(why, SLICE("out of memory"));
+		return NULL;
+	}
+	t->refs = 1;
+	if (pin) {
+		memcpy(t->pin, pin, PIN);
+		return t;
+	}
+	if (fill(t, file, pem, why))
+		return t;
+	trust_unref(t);
+	return NULL;
+}
+
+struct trust *
+trust_ref(struct trust *t)
+{
+	assert(t->refs > 0);
+	t->refs++;
+	return t;
+}
+
+void
+trust_unref(struct trust *t)
+{
+	if (!t)
+		return;
+	assert(t->refs > 0);
+	if (--t->refs)
+		return;
+	X509_STORE_free(t->store);
+	free(t);
+}
+
+bool
+trust_needs_name(const struct trust *t)
+{
+	return t->store != NULL;
+}
+
+static int
+check_pin(X509_STORE_CTX *ctx, void *arg)
+{
+	const struct trust *t = arg;
+	X509 *leaf = X509_STORE_CTX_get0_cert(ctx);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+	bool good = leaf && X509_digest(leaf, EVP_sha256(), digest, &n) == 1 && n == PIN &&
+	    memcmp(digest, t->pin, PIN) == 0;
+
+	X509_STORE_CTX_set_error(ctx, good ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
+	return good;
+}
+
+bool
+trust_put_into(struct trust *t, void *ssl_ctx)
+{
+	SSL_CTX *ctx = ssl_ctx;
+
+	if (!t->store) {
+		SSL_CTX_set_cert_verify_callback(ctx, check_pin, t);
+		return true;
+	}
+	SSL_CTX_set1_cert_store(ctx, t->store);
+	return true;
+}
