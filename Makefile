@@ -47,7 +47,7 @@ LDOPT := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 else ifeq ($(FLAVOUR),san)
 # Instrumented code makes gcc suspect variables that it does not suspect otherwise; the release build keeps the warning.
 OPT   := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
-	-Wno-maybe-uninitialized
+	-Wno-maybe-uninitialized -DBYWAY_TEST_CLOCK
 LDOPT := -fsanitize=address,undefined
 else ifeq ($(FLAVOUR),fuzz)
 OPT   := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -69,7 +69,7 @@ endif
 ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DBYWAY_VERSION='"$(VERSION)"' $(MBED_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS   = -std=c17 $(WARN) $(OPT) -pthread $(CFLAGS)
 ALL_LDFLAGS  = $(LDOPT) -pthread $(LDFLAGS)
-LIBS         = $(MBED_LIBS) -lev -linih -lsqlite3 -lcrypt -lcurl -lssl -lcrypto -lm $(LDLIBS)
+LIBS         = $(MBED_LIBS) -lev -linih -lsqlite3 -lcrypt -lmemcached -lcurl -lssl -lcrypto -lm $(LDLIBS)
 
 # ---- what there is ------------------------------------------------------------------------------
 
@@ -177,9 +177,9 @@ $(BUILD)/ready: $(wildcard .deps/usr/include/mbedtls/build_info.h)
 	@command -v $(CC) >/dev/null || \
 	    { echo 'byway: no $(CC) here: run `make deps`' >&2; exit 1; }
 	@$(if $(MBED_LIBS),:,{ echo 'byway: mbedTLS 3.6.6 or later is not here: run `make deps`' >&2; exit 1; })
-	@echo '#include <ev.h>\n#include <ini.h>\n#include <sqlite3.h>\n#include <crypt.h>\n#include <curl/curl.h>\n#include <openssl/ssl.h>' | \
+	@echo '#include <ev.h>\n#include <ini.h>\n#include <sqlite3.h>\n#include <crypt.h>\n#include <libmemcached/memcached.h>\n#include <curl/curl.h>\n#include <openssl/ssl.h>' | \
 	    $(CC) -E -xc - >/dev/null 2>&1 || \
-	    { echo 'byway: a library'"'"'s header is missing (libev, inih, sqlite3, crypt, curl, ssl): run `make deps`' >&2; exit 1; }
+	    { echo 'byway: a library'"'"'s header is missing (libev, inih, sqlite3, crypt, libmemcached, curl, ssl): run `make deps`' >&2; exit 1; }
 	@mkdir -p $(@D) && touch $@
 
 # Objects are made anew when the flags change, the library when a source came or went.

@@ -78,6 +78,15 @@ struct conf_mta {
 	unsigned messages_per_connection;
 };
 
+enum counter_loss { COUNTER_LOSS_LOCAL, COUNTER_LOSS_CLOSED, COUNTER_LOSS_OPEN };
+
+/* One of [counters] servers. */
+struct counter_server {
+	char host[256];
+	unsigned port;
+	unsigned weight;
+};
+
 struct conf {
 	unsigned refs;
 	uint64_t revision; /* counts loads in this process */
@@ -140,6 +149,14 @@ struct conf {
 		unsigned poll_ms;    /* revision */
 	} directory;
 	struct {
+		const char **servers; /* words: "host:port", perhaps a weight behind it; see conf_counter_server() */
+		size_t servers_n;
+		unsigned timeout_ms;
+		enum counter_loss loss;
+		unsigned series;
+		unsigned checkpoint_s; /* 0: none */
+	} counters;
+	struct {
 		const char *key_file;
 	} vault;
 	struct {
@@ -195,6 +212,9 @@ struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c);
 /* What differs between two and cannot change without a restart (listeners' addresses, user, workers); empty text if nothing. */
 void conf_needs_restart(const struct conf *was, const struct conf *now, struct text *out);
+/* The server whose words begin at *AT, which moves behind them. False at the end, or where *WHY_R says what is wrong with a word. */
+bool conf_counter_server(const struct conf *c, size_t *at, struct counter_server *server_r,
+    const char **why_r) MUST_CHECK;
 /* The whole effective configuration as INI, secrets as ***; CHANGED: only what differs from the defaults. JSON instead of INI where asked. */
 void conf_print(const struct conf *c, bool changed, bool json, struct text *out);
 /* docs/CONFIG.md; 64 KiB hold it. */

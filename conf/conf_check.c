@@ -147,6 +147,19 @@ check_mta(struct load *l, const struct instance *in)
 		say(l, in, "tls", "none, so the password would cross the network in clear");
 }
 
+static void
+check_counters(struct load *l, const struct instance *in)
+{
+	struct counter_server server;
+	const char *why = NULL;
+	size_t at = 0;
+
+	while (conf_counter_server(&l->o->c, &at, &server, &why))
+		;
+	if (why)
+		say(l, in, "servers", why);
+}
+
 void
 load_check(struct load *l)
 {
@@ -160,6 +173,8 @@ load_check(struct load *l)
 			check_listener(l, in);
 		} else if (in->section == SECTION_MTA) {
 			check_mta(l, in);
+		} else if (in->section == SECTION_COUNTERS) {
+			check_counters(l, in);
 		}
 	}
 	if (listeners == 0)
@@ -365,6 +380,7 @@ load_check_deep(struct load *l)
 			deep_password(l, in);
 			break;
 		case SECTION_LIMITS:
+		case SECTION_COUNTERS:
 		case SECTION_GUESSING:
 		case SECTION_TIMEOUTS:
 		case SECTION_CONTENT:

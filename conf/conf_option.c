@@ -25,6 +25,12 @@ static const char *const words_on_quota[] = {
 	[QUOTA_REJECT] = "reject",
 	NULL,
 };
+static const char *const words_counter_loss[] = {
+	[COUNTER_LOSS_LOCAL] = "local",
+	[COUNTER_LOSS_CLOSED] = "closed",
+	[COUNTER_LOSS_OPEN] = "open",
+	NULL,
+};
 static const char *const words_unverified_owner[] = {
 	[UNVERIFIED_AT_MAIL] = "mail",
 	[UNVERIFIED_AT_AUTH] = "auth",
@@ -68,6 +74,7 @@ const struct conf_section_info conf_sections[SECTION_COUNT] = {
 #define IN_TIMEOUTS    struct conf
 #define IN_CONTENT     struct conf
 #define IN_DIRECTORY   struct conf
+#define IN_COUNTERS    struct conf
 #define IN_VAULT       struct conf
 #define IN_UPSTREAM    struct conf
 #define IN_GUESSING    struct conf

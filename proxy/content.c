@@ -261,6 +261,10 @@ end_chunk(struct session *s)
 	struct content *c = t->content;
 	struct slice span = { "", 0 };
 
+	if (s->chunk_refused != SAY_NONE && t->ticket != NULL && quota_state(t->ticket) == QUOTA_NO) {
+		envelope_refuse_quota(s);
+		return true;
+	}
 	if (s->chunk_refused != SAY_NONE) {
 		session_reply(s, s->chunk_refused);
 		session_enter(s, t->open ? STATE_MAIL : s->helo_n > 0 ? STATE_READY : STATE_NEW);
@@ -394,6 +398,10 @@ last_word(struct session *s, const struct relay_verdict *v)
 	else if (!gone)
 		session_forward(s, v);
 	txn_log(s, v->code, v, gone ? "the client had left" : NULL);
+	if (v->code < 300 || v->unknown) { /* taken, or perhaps taken */
+		quota_commit(s->txn.ticket, s->txn.accepted);
+		s->txn.ticket = NULL;
+	}
 	txn_detach(s);
 	txn_end(s);
 	if (gone) {

@@ -265,6 +265,7 @@ be_worker(struct seat *s, int fd)
 		.conf = c->o.conf,
 		.conf_path = c->o.conf_path,
 		.board = c->o.board,
+		.tally = c->o.tally,
 		.sockets = sockets,
 		.control_fd = fd,
 	};

@@ -14,6 +14,8 @@
 #include "proxy/listener.h"
 #include "proxy/scoreboard.h"
 
+struct tally_shared;
+
 enum crew_state { CREW_DEAD, CREW_STARTING, CREW_UP, CREW_DRAINING };
 
 /* What the master has open and a worker must not: closed in the child. */
@@ -30,6 +32,7 @@ struct crew_options {
 	const char *conf_path;
 	struct conf *conf; /* reference is taken */
 	struct scoreboard *board;
+	struct tally_shared *tally;
 	struct listeners *listeners;
 	unsigned char ticket_seed[32];
 	crew_child_fn *in_child;

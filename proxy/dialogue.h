@@ -57,6 +57,7 @@ struct session {
 	ev_tstamp opened;
 	struct sender *sender; /* who logged in, or the IP identity */
 	struct txn txn;
+	struct quota_ticket *look; /* what the MAIL in hand asks of the limits */
 	struct arena arena;
 	struct task run;     /* resume through the loop */
 	struct task sandbox; /* the go-ahead in the relay's place */
@@ -144,6 +145,8 @@ verb_fn do_mail, do_rcpt, do_data, do_bdat;
 /* Says the RCPT verdicts that waited for room in the output. */
 void envelope_say(struct session *s);
 void envelope_on_rcpt(struct session *s, const struct relay_verdict *v);
+/* Says why TXN may not have its content, and ends it; where the reply is 421, the session too. */
+void envelope_refuse_quota(struct session *s);
 void envelope_on_go(struct session *s, const struct relay_verdict *v);
 /* sender_check.c: what stands against mail FROM. SAY_OK: being looked up, the command must wait and come again. */
 enum reply_id sender_check(struct session *s, const struct path *from);

@@ -168,6 +168,59 @@ log_refusal(struct session *s, enum reply_id r, const struct path *from)
 	log_end(&l);
 }
 
+/* Is a limit used up? Nothing is reserved before content comes. */
+static enum quota_state
+look(struct session *s)
+{
+	if (s->look == NULL)
+		s->look = quota_look(s->worker->quota, s->sender, s->number);
+	/* Without memory for a look the message may go on: it is counted later in any case. */
+	return s->look != NULL ? quota_state(s->look) : QUOTA_OK;
+}
+
+static void
+say_quota(struct session *s, const struct quota_refusal *no)
+{
+	if (no->more[0] != '\0')
+		session_reply_more(s, no->say, slice_str(no->more));
+	else
+		session_reply(s, no->say);
+}
+
+static enum verdict
+refuse_sender(struct session *s, const struct path *from)
+{
+	struct quota_refusal no = *quota_refusal(s->look);
+
+	quota_drop(s->look);
+	s->look = NULL;
+	log_refusal(s, no.say, from);
+	say_quota(s, &no);
+	return reply_row(no.say)->code == 421 ? session_end(s, CLOSE_QUOTA, SAY_NONE) : DONE;
+}
+
+/* Who MAIL is from, and whether and how that sender may send: policy in the order of BEHAVIOUR 4. */
+static enum reply_id
+check_policy(struct session *s, const struct mail_args *mail, struct policy_route *route)
+{
+	enum reply_id no = identify(s);
+
+	if (no == SAY_NONE)
+		no = policy_sender(s->sender, (int64_t)(loop_wall_ms(s->worker->loop) / 1000));
+	if (no == SAY_NONE)
+		no = policy_route(s->sender, &mail->path, route);
+	return no;
+}
+
+/* What comes behind the limits in that order. */
+static enum reply_id
+check_size(const struct session *s, const struct mail_args *mail)
+{
+	uint64_t max = s->sender->account.plan.size_max;
+
+	return mail->has_size && max > 0 && mail->size > max ? SAY_TOO_LARGE : SAY_NONE;
+}
+
 enum verdict
 do_mail(struct session *s, struct slice args)
 {
@@ -181,20 +234,26 @@ do_mail(struct session *s, struct slice args)
 		session_reply(s, no);
 		return DONE;
 	}
-	no = identify(s);
+	no = check_policy(s, &mail, &route);
 	if (no == SAY_OK)
 		return KEEP;
-	if (no == SAY_NONE)
-		no = policy_sender(s->sender, (int64_t)(loop_wall_ms(s->worker->loop) / 1000));
-	if (no == SAY_NONE)
-		no = policy_route(s->sender, &mail.path, &route);
-	if (no == SAY_NONE)
+	if (no == SAY_NONE) {
+		switch (look(s)) {
+		case QUOTA_WAIT:
+			return KEEP;
+		case QUOTA_NO:
+			return refuse_sender(s, &mail.path);
+		case QUOTA_OK:
+			break;
+		}
 		no = sender_check(s, &mail.path);
+	}
 	if (no == SAY_OK)
 		return KEEP;
-	if (no == SAY_NONE && mail.has_size && s->sender->account.plan.size_max > 0 &&
-	    mail.size > s->sender->account.plan.size_max)
-		no = SAY_TOO_LARGE;
+	if (no == SAY_NONE)
+		no = check_size(s, &mail);
+	quota_drop(s->look);
+	s->look = NULL;
 	if (no != SAY_NONE) {
 		log_refusal(s, no, &mail.path);
 		session_reply(s, no);
@@ -370,6 +429,59 @@ refuse_message(struct session *s, enum reply_id r)
 	return DONE;
 }
 
+void
+envelope_refuse_quota(struct session *s)
+{
+	struct quota_refusal no = *quota_refusal(s->txn.ticket);
+	const struct reply_row *row = reply_row(no.say);
+
+	remember_refusal(s, no.say, id_slice(&s->txn.id));
+	txn_log(s, row->code, NULL, row->name);
+	txn_end(s);
+	session_enter(s, STATE_READY);
+	say_quota(s, &no);
+	if (row->code == 421)
+		session_end(s, CLOSE_QUOTA, SAY_NONE);
+}
+
+/* Reserves for the recipients that are accepted or may yet be. It runs while verdicts are still out; where it fails and some of them are then refused, it is asked again for fewer. */
+static enum quota_state
+claim(struct session *s)
+{
+	struct txn *t = &s->txn;
+	uint64_t n = t->asked_n - t->refused;
+
+	if (t->sandboxed)
+		return QUOTA_OK; /* nothing will leave */
+	if (t->ticket != NULL && quota_state(t->ticket) == QUOTA_NO &&
+	    n < quota_recipients(t->ticket)) {
+		quota_drop(t->ticket);
+		t->ticket = NULL;
+	}
+	if (t->ticket == NULL)
+		t->ticket =
+		    quota_reserve(s->worker->quota, s->sender, n, id_slice(&t->id), s->number);
+	if (t->ticket == NULL)
+		return QUOTA_NO;
+	enum quota_state q = quota_state(t->ticket);
+
+	return q == QUOTA_NO && txn_has_unsaid(t) ? QUOTA_WAIT : q;
+}
+
+/* DATA is refused by a limit. What stands behind it can only be content, which must not be run as commands. */
+static enum verdict
+refuse_data(struct session *s)
+{
+	struct slice in = stream_in(&s->stream);
+
+	if (in.n > slice_find(in, '\n') + 1)
+		return session_end(s, CLOSE_PIPELINING, SAY_IMPROPER_PIPELINING);
+	if (s->txn.ticket == NULL)
+		return refuse_message(s, SAY_NO_MEMORY);
+	envelope_refuse_quota(s);
+	return s->state == STATE_GONE ? CLOSED : DONE;
+}
+
 /* What stands against content now. SAY_NONE: nothing, or only the verdicts that are still out can tell. SAY_OK: wait for them. */
 static enum reply_id
 check_envelope(const struct txn *t)
@@ -429,6 +541,14 @@ do_data(struct session *s, struct slice args)
 		forward_early(s);
 		return DONE;
 	}
+	switch (claim(s)) {
+	case QUOTA_WAIT:
+		return KEEP;
+	case QUOTA_NO:
+		return refuse_data(s);
+	case QUOTA_OK:
+		break;
+	}
 	t->asked = true;
 	ask_go_ahead(s);
 	return WAIT;
@@ -454,6 +574,12 @@ first_chunk(struct session *s)
 		return KEEP;
 	if (no != SAY_NONE)
 		return swallow_chunk(s, no);
+	enum quota_state q = t->has_early ? QUOTA_OK : claim(s);
+
+	if (q == QUOTA_WAIT)
+		return KEEP;
+	if (q == QUOTA_NO)
+		return swallow_chunk(s, t->ticket ? quota_refusal(t->ticket)->say : SAY_NO_MEMORY);
 	t->asked = true;
 	t->chunked = true;
 	s->chunk_refused = SAY_NONE;

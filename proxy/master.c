@@ -13,6 +13,7 @@
 #include "proxy/privilege.h"
 #include "proxy/reload.h"
 #include "proxy/status.h"
+#include "proxy/tally_shared.h"
 #include "wire/log.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ struct master {
 	struct listeners *listeners;
 	struct loop *loop;
 	struct scoreboard *board;
+	struct tally_shared *tally;
 	struct control *control;
 	struct crew *crew;
 	struct reload *reload;
@@ -358,6 +360,7 @@ open_crew(struct master *m)
 		.conf_path = m->path,
 		.conf = m->conf,
 		.board = m->board,
+		.tally = m->tally,
 		.listeners = m->listeners,
 		.in_child = in_child,
 		.on_change = on_crew,
@@ -379,7 +382,8 @@ open_all(struct master *m, struct text *why)
 
 	m->loop = loop_open();
 	m->board = scoreboard_open(count_workers(m->conf));
-	if (!m->loop || !m->board || !open_crew(m))
+	m->tally = tally_shared_open(m->conf->counters.series);
+	if (!m->loop || !m->board || !m->tally || !open_crew(m))
 		return EX_OSERR;
 	m->reload = reload_open(m->loop, m->crew, m->path, on_conf, m);
 	const struct status_options s = {
@@ -421,6 +425,7 @@ close_all(struct master *m)
 		loop_close(m->loop);
 	}
 	scoreboard_close(m->board);
+	tally_shared_close(m->tally);
 	conf_unref(m->conf);
 }
 

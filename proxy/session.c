@@ -217,6 +217,8 @@ leave(struct session *s)
 		scoreboard_gauge(w->board, w->number, GAUGE_AUTHENTICATED, -1);
 	}
 	auth_forget(s);
+	quota_drop(s->look);
+	s->look = NULL;
 	sender_unref(s->sender);
 	s->sender = NULL;
 }
@@ -638,6 +640,18 @@ on_done(void *ctx, uint64_t owner, const struct relay_verdict *v)
 
 	if (s != NULL)
 		content_on_done(s, v);
+}
+
+/* The command that waited for the limits comes again. */
+void
+session_on_quota(void *ctx, uint64_t owner, struct quota_ticket *ticket)
+{
+	struct worker *w = ctx;
+	struct session *s = session_find(w->sessions, owner);
+
+	assert(s != NULL && (s->look == ticket || s->txn.ticket == ticket));
+	if (s->parked)
+		session_resume(s);
 }
 
 const struct relay_events session_relay_events = {

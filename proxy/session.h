@@ -11,6 +11,7 @@
  */
 #include <sys/socket.h>
 
+#include "proxy/quota.h"
 #include "proxy/worker.h"
 
 /* The worker's sessions: found by id, shed oldest first. */
@@ -25,6 +26,8 @@ void sessions_kill(struct sessions *all);
 /* Takes FD, accepted and non-blocking. Counts it in the scoreboard, holds the caps of P6, greets. */
 void session_open(struct lane *lane, int fd, const struct sockaddr *peer, socklen_t peer_len);
 
+/* What the limits call; ctx is the worker. */
+quota_fn session_on_quota;
 /* What the relay calls; ctx is the worker. */
 extern const struct relay_events session_relay_events;
 

@@ -16,6 +16,7 @@ txn_end(struct session *s)
 
 	if (t->relay != NULL)
 		relay_drop(t->relay);
+	quota_drop(t->ticket);
 	*t = (struct txn){ 0 };
 	arena_release(&s->arena);
 	scoreboard_gauge(s->worker->board, s->worker->number, GAUGE_TRANSACTIONS, -1);

@@ -13,6 +13,7 @@
  * Owns:   its memory in the session's arena (back to the start at txn_end), the relay's transaction.
  */
 #include "conf/replies.h"
+#include "proxy/quota.h"
 #include "relay/relay.h"
 #include "wire/arena.h"
 #include "wire/dots.h"
@@ -66,6 +67,7 @@ struct txn {
 	bool chunked;  /* by BDAT */
 	bool smtputf8;
 	bool sandboxed; /* there is no relay's transaction */
+	struct quota_ticket *ticket; /* what is reserved for it, or asked for; NULL: nothing yet */
 	uint64_t size_max;
 	ev_tstamp began;
 	ev_tstamp finished; /* the end went to the upstream; 0: not yet */
@@ -78,7 +80,7 @@ struct txn {
 
 struct session;
 
-/* Ends it: drops the relay's transaction if it still runs, frees the memory. Logging is the caller's, before. */
+/* Ends it: drops the relay's transaction if it still runs, gives back the quota that was not committed, frees the memory. Logging is the caller's, before. */
 void txn_end(struct session *s);
 /* One "message" line and the counters. V: the upstream's (or relay's) verdict, or NULL and WHY: a row of ours, a client that left. CODE 0: the client heard nothing. */
 void txn_log(struct session *s, int code, const struct relay_verdict *v, const char *why);

@@ -9,6 +9,7 @@
 
 #include "proxy/channel.h"
 #include "proxy/lane.h"
+#include "proxy/quota.h"
 #include "proxy/reply.h"
 #include "proxy/session.h"
 #include "wire/buf.h"
@@ -148,6 +149,7 @@ put_in_place(struct running *r, struct conf *conf, struct vault *vault)
 	directory_reconf(r->w.directory, conf, vault);
 	relay_reconf(r->w.relay, conf, vault);
 	dns_reconf(r->w.dns, conf);
+	tally_reconf(r->w.tally, conf);
 	conf_unref(r->w.conf);
 	r->w.conf = conf;
 	r->w.vault = vault;
@@ -279,6 +281,8 @@ open_all(struct running *r, struct text *why)
 		return false;
 	w->relay = relay_new(w->loop, r->dns, w->conf, w->vault, &session_relay_events, w);
 	if (!w->relay || !(w->dns = dns_open(w->loop, w->conf, w)) ||
+	    !(w->tally = tally_open(w->loop, w->conf, o->tally, why)) ||
+	    !(w->quota = quota_open(w->loop, w->tally, session_on_quota, w)) ||
 	    !(w->sessions = sessions_open(w)))
 		return false;
 	r->lanes = lanes_open(w, o->sockets, o->sockets_n, o->ticket_seed);
@@ -300,6 +304,8 @@ close_all(struct running *r)
 	lanes_stop(r->lanes);
 	sessions_close(w->sessions);
 	relay_free(w->relay);
+	quota_close(w->quota);
+	tally_close(w->tally);
 	directory_close(w->directory);
 	lanes_close(r->lanes);
 	on_retire(NULL, &r->retire, 0);

@@ -20,7 +20,10 @@
 #include "wire/tls.h"
 #include "wire/work.h"
 
+struct quota;
 struct sessions;
+struct tally;
+struct tally_shared;
 
 struct worker {
 	unsigned number; /* column of the scoreboard */
@@ -31,6 +34,8 @@ struct worker {
 	struct directory *directory;
 	struct relay *relay;
 	struct dns *dns;
+	struct tally *tally;
+	struct quota *quota;
 	struct scoreboard *board;
 	struct sessions *sessions;
 	bool draining;
@@ -58,6 +63,7 @@ struct worker_options {
 	struct conf *conf;     /* reference is taken */
 	const char *conf_path; /* for reloads */
 	struct scoreboard *board;
+	struct tally_shared *tally;
 	const struct worker_socket *sockets;
 	size_t sockets_n;
 	int control_fd;                /* socketpair to the master */

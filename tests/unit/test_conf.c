@@ -340,6 +340,34 @@ test_paths(void **state)
 	assert_non_null(strstr(mistakes, "at most 107 octets"));
 }
 
+static void
+test_counter_servers(void **state)
+{
+	struct conf *c =
+	    good(MIN "[counters]\nservers = 10.0.0.1:11211 3, [::1]:11212 mem.example.org:11213\n"
+	             "on_counter_loss = closed\n");
+	struct counter_server s;
+	const char *why = NULL;
+	size_t at = 0;
+
+	(void)state;
+	assert_true(conf_counter_server(c, &at, &s, &why));
+	assert_string_equal(s.host, "10.0.0.1");
+	assert_int_equal(s.port, 11211);
+	assert_int_equal(s.weight, 3);
+	assert_true(conf_counter_server(c, &at, &s, &why));
+	assert_string_equal(s.host, "::1");
+	assert_int_equal(s.port, 11212);
+	assert_int_equal(s.weight, 1);
+	assert_true(conf_counter_server(c, &at, &s, &why));
+	assert_string_equal(s.host, "mem.example.org");
+	assert_false(conf_counter_server(c, &at, &s, &why));
+	assert_null(why);
+	assert_int_equal(c->counters.loss, COUNTER_LOSS_CLOSED);
+	assert_int_equal(c->counters.timeout_ms, 50);
+	conf_unref(c);
+}
+
 /* ---- mistakes ---- */
 
 struct mistake_case {
@@ -422,6 +450,14 @@ static const struct mistake_case mistake_cases[] = {
 	    "byway.ini:3: [listener l] tls: TLS needs a certificate, and there is no [certificate NAME] section\n" },
 	{ "[listener l]\naddress = 127.0.0.1:25\ncertificates = deafult\n[certificate default]\nchain_file = a\nkey_file = b\n",
 	    "byway.ini:3: [listener l] certificates: there is no [certificate deafult]; did you mean \"default\"?\n" },
+	{ MIN "[counters]\nservers = 10.0.0.1\n",
+	    "byway.ini:5: [counters] servers: not a server (expected host:port, perhaps a weight behind it)\n" },
+	{ MIN "[counters]\nservers = 7 10.0.0.1:11211\n",
+	    "byway.ini:5: [counters] servers: not a server (expected host:port, perhaps a weight behind it)\n" },
+	{ MIN "[counters]\nservers = ::1:11211\n",
+	    "byway.ini:5: [counters] servers: not a server (expected host:port, perhaps a weight behind it)\n" },
+	{ MIN "[counters]\nservers = a:1 0\n",
+	    "byway.ini:5: [counters] servers: a weight is out of bounds (expected 1 to 1000)\n" },
 	{ MIN "[listener m]\naddress = [::1]:25 127.0.0.1:2525\ntls = none\n",
 	    "byway.ini:5: [listener m] address: 127.0.0.1:2525 is taken by [listener l]\n" },
 	{ MIN "proxy_protocol = yes\n",
@@ -900,7 +936,7 @@ test_print_can_be_read(void **state)
 	conf_print(c, true, true, &one);
 	assert_string_equal(a,
 	    "{\"server\":{\"name\":\"n.example\"},\"log\":{},\"tls\":{},\"limits\":{\"message_size\":33554433},"
-	    "\"guessing\":{},\"timeouts\":{},\"content\":{},\"directory\":{\"poll\":333},\"vault\":{},\"upstream\":{\"ehlo_name\":"
+	    "\"guessing\":{},\"timeouts\":{},\"content\":{},\"directory\":{\"poll\":333},\"counters\":{},\"vault\":{},\"upstream\":{\"ehlo_name\":"
 	    "\"e.example\",\"allow_networks\":[\"10.0.0.0/8\"],\"final_timeout\":599},\"native\":{},"
 	    "\"senders\":{},\"dns\":{},\"certificate\":[{\"name\":\"a\",\"chain_file\":\"/a.crt\",\"key_file\":\"/a.key\"}],\"listener\":[{\"name\":\"l\","
 	    "\"address\":[\"127.0.0.1:1\",\"[::1]:2\"],\"proxy_protocol\":true,\"trusted_proxies\":[\"10.0.0.0/8\","
@@ -1067,6 +1103,7 @@ main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_counter_servers),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_long_lines),
