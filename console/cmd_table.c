@@ -155,6 +155,11 @@ const struct cli_command cli_commands[] = {
 	SHOW(domain, "DOMAIN", "Shows a domain.", "byway domain show acme.example"),
 	CHANGE(domain, "DOMAIN", "Changes a domain.", NULL,
 	    "byway domain set acme.example --verified yes", false, false),
+	PLAIN("domain verify", "DOMAIN", 1, 1, cmd_domain_verify, NULL,
+	    "Looks for a domain's SPF, DKIM, DMARC and MX records, and says which is missing and what it should be.",
+	    "With SPF and DKIM as they should be the domain is Active, else it is not verified; its flag is set so. Where name servers do not "
+	    "answer nothing is changed and the exit status is 75; 65 stands for not verified. [dns] says what SPF must include.",
+	    "byway domain verify acme.example\nbyway domain verify acme.example --json"),
 	REMOVE(domain, "DOMAIN", of_remove_whole, "Removes a domain.",
 	    "byway domain remove acme.example --whole"),
 
