@@ -8,7 +8,7 @@
 
 enum { ROOM = 64 * 1024 };
 
-static const struct api_kind *const api_kinds[] = { &api_mailgun };
+static const struct api_kind *const api_kinds[] = { &api_mailgun, &api_ses, &api_sparkpost };
 
 const struct api_kind *
 api_kind_of(const struct profile *p)

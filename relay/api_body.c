@@ -82,7 +82,7 @@ length_of(unsigned char first)
 	                    : 0;
 }
 
-static bool
+static enum body_put
 escape(struct api *a, struct slice octets)
 {
 	char mem[6 * 1024 + 1];
@@ -96,15 +96,15 @@ escape(struct api *a, struct slice octets)
 			size_t more = slice_utf8(slice_skip(octets, n));
 
 			if (more == 0)
-				return false;
+				return BODY_NOT_TEXT;
 			n += more;
 		}
 		text_json(&t, slice_head(octets, n));
 		if (t.overflow || !api_put(a, text_slice(&t)))
-			return false;
+			return BODY_NO_MEMORY;
 		octets = slice_skip(octets, n);
 	}
-	return true;
+	return BODY_OK;
 }
 
 /* What of S is an unfinished character at its end. */
@@ -121,9 +121,10 @@ tail_of(struct slice s)
 	return 0;
 }
 
-bool
+enum body_put
 api_put_escaped(struct api *a, struct slice octets, bool end)
 {
+	enum body_put put = BODY_OK;
 	size_t tail;
 
 	while (a->carry_n && octets.n && a->carry_n < length_of((unsigned char)a->carry[0])) {
@@ -131,16 +132,15 @@ api_put_escaped(struct api *a, struct slice octets, bool end)
 		octets = slice_skip(octets, 1);
 	}
 	if (a->carry_n && (end || a->carry_n == length_of((unsigned char)a->carry[0]))) {
-		if (!escape(a, slice_of(a->carry, a->carry_n)))
-			return false;
+		put = escape(a, slice_of(a->carry, a->carry_n));
 		a->carry_n = 0;
 	}
 	tail = end || a->carry_n ? 0 : tail_of(octets);
-	if (!escape(a, slice_head(octets, octets.n - tail)))
-		return false;
+	if (put == BODY_OK)
+		put = escape(a, slice_head(octets, octets.n - tail));
 	if (tail) {
 		memcpy(a->carry, octets.p + octets.n - tail, tail);
 		a->carry_n = tail;
 	}
-	return true;
+	return put;
 }

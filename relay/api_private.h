@@ -71,8 +71,9 @@ bool api_put(struct api *a, struct slice octets) MUST_CHECK;
 bool api_put_string(struct api *a, struct slice s) MUST_CHECK;
 /* Content in base64, without line ends; END writes what is left. */
 bool api_put_base64(struct api *a, struct slice octets, bool end) MUST_CHECK;
-/* Content inside a JSON string. It must be UTF-8, else false. */
-bool api_put_escaped(struct api *a, struct slice octets, bool end) MUST_CHECK;
+/* Content inside a JSON string, which is UTF-8. */
+enum body_put { BODY_OK, BODY_NOT_TEXT, BODY_NO_MEMORY };
+enum body_put api_put_escaped(struct api *a, struct slice octets, bool end) MUST_CHECK;
 
 void api_header(struct api_head *h, const char *line);
 /* The line that was built since FROM in h->lines. */

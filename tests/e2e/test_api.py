@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Providers' HTTP APIs, through the whole proxy (BEHAVIOUR 6 and 7, THREATS U8, U12, U13)."""
 import base64
+import hashlib
+import hmac
 import smtplib
 import ssl
 
@@ -10,6 +12,7 @@ import https
 import stage
 
 KEY = "key-0123456789abcdef-of-mailgun"
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 
 def profile(byway, name, api, pair, provider="mailgun", username="mg.one.example", key=KEY, **more):
@@ -57,7 +60,11 @@ def api(stack, pair):
 def byway(folder, stage_byway, api, pair):
     b = stage.Byway(folder / "api", workers=1, settings={"upstream": {"allow_ports": f"{api.port}", "final_timeout": 5 * stage.SLOW}})
     b.init()
-    return stage_byway(b, directory(b, [profile(b, "mg", api, pair)], {"one.example": "mg"}))
+    return stage_byway(b, directory(b, [
+        profile(b, "mg", api, pair),
+        profile(b, "ses", api, pair, "ses", "AKIDEXAMPLE", SECRET),
+        profile(b, "sp", api, pair, "sparkpost", None),
+    ], {"one.example": "mg", "ses.example": "ses", "sp.example": "sp"}))
 
 
 @pytest.fixture
@@ -84,3 +91,137 @@ def test_L1_L4_mailgun_takes_a_message_as_it_is(client, api):
     assert parts[-1][:2] == ("message", "message.eml")
     assert parts[-1][2].endswith(content)  # behind our Received:
     assert parts[-1][2].startswith(b"Received: ")
+
+
+# ---- the other raw APIs ----
+
+
+def signed_as(request, region, secret):
+    """AWS's Signature Version 4, worked out anew from what came."""
+    words = dict(w.split("=", 1) for w in request.headers["authorization"].removeprefix("AWS4-HMAC-SHA256 ").split(", "))
+    names = words["SignedHeaders"].split(";")
+    assert {"host", "x-amz-date"} <= set(names)
+    date = request.headers["x-amz-date"]
+    canonical = "\n".join([request.method, request.path, "", *(f"{n}:{request.headers[n]}" for n in names), "", ";".join(names),
+                           hashlib.sha256(request.body).hexdigest()])
+    scope = f"{date[:8]}/{region}/ses/aws4_request"
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = b"AWS4" + secret.encode()
+    for word in (date[:8], region, "ses", "aws4_request"):
+        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
+    assert words["Credential"].split("/", 1)[1] == scope
+    return words["Credential"].split("/")[0], words["Signature"] == hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest()
+
+
+RAW = (b"From: <box@one.example>\r\nTo: <a@x.example>\r\nSubject: raw\r\nDate: Fri, 20 Nov 2026 10:00:00 +0000\r\n"
+       b"Message-ID: <1@one.example>\r\n\r\n\"quotes\" \\ {{name}} \xc3\xa4\xe2\x82\xac\xf0\x9f\x90\x98\r\n")
+
+
+@pytest.mark.parametrize("length", range(3))
+def test_L1_ses_takes_the_message_in_base64_signed(byway, api, length):
+    api.take()
+    api.say(200, {"MessageId": "010201aa-1"})
+    content = RAW + b"x" * length + b"\r\n"
+    with Client(byway, "ses.example") as c:
+        code, text = c.deliver("a@x.example", "bcc@x.example", content=content)
+    assert (code, text.endswith("(upstream: 200 010201aa-1)")) == (250, True), text
+    [request] = api.take()
+    assert request.path == "/v2/email/outbound-emails"
+    assert signed_as(request, "us-east-1", SECRET) == ("AKIDEXAMPLE", True)
+    got = request.json()
+    assert got["Destination"] == {"ToAddresses": ["a@x.example", "bcc@x.example"]}
+    assert "FromEmailAddress" not in got
+    assert base64.b64decode(got["Content"]["Raw"]["Data"], validate=True).endswith(content)
+
+
+def test_L1_sparkpost_takes_the_message_as_a_string(byway, api):
+    api.take()
+    api.say(200, {"results": {"total_rejected_recipients": 0, "total_accepted_recipients": 1, "id": "1177"}})
+    with Client(byway, "sp.example") as c:
+        code, text = c.deliver("a@x.example", content=RAW)
+        assert (code, text.endswith("(upstream: 200 1177)")) == (250, True), text
+        [request] = api.take()
+        assert request.headers["authorization"] == KEY
+        got = request.json()
+        assert got["options"] == {"perform_substitutions": False}
+        assert got["recipients"] == [{"address": {"email": "a@x.example"}}]
+        assert got["content"]["email_rfc822"].endswith(RAW.decode())
+        # What a JSON string cannot hold is refused, and nothing is sent.
+        code, text = c.deliver("a@x.example", content=RAW + b"\xff\r\n")
+        assert (code, text.split()[0]) == (554, "5.6.3") and "UTF-8" in text
+        code, text = c.deliver("a@x.example", content=RAW + b"\xe2\x82\r\n")
+        assert (code, text.split()[0]) == (554, "5.6.3")
+    assert not api.take()
+
+
+def test_partial_refusals_inside_a_good_answer_are_named(byway, api):
+    api.say(200, {"results": {"total_rejected_recipients": 1, "total_accepted_recipients": 1, "id": "1178", "rcpt_to_errors": [
+        {"message": "Invalid recipient", "description": "b@x.example is suppressed", "code": "1902"}]}})
+    with Client(byway, "sp.example") as c:
+        code, text = c.deliver("a@x.example", "b@x.example", content=RAW)
+        assert code == 250
+        assert "1178; 1 of 2 recipients refused: Invalid recipient b@x.example is suppressed" in text
+        api.say(200, {"results": {"total_rejected_recipients": 1, "total_accepted_recipients": 0, "id": "1179"}})
+        code, text = c.deliver("b@x.example", content=RAW)
+        assert (code, text.split()[0]) == (550, "5.1.3")
+
+
+# ---- verdicts ----
+
+SES = lambda kind, message: (message, {"x-amzn-ErrorType": kind})  # noqa: E731
+ROWS = [  # provider, status, error (and headers), code, enhanced code, words
+    ("mailgun", 401, "Forbidden", 554, "5.3.5", "did not accept the stored credentials"),
+    ("mailgun", 402, {"message": "Request Failed"}, 451, "4.3.5", None),
+    ("mailgun", 404, {"message": "Domain not found: mg.one.example"}, 451, "4.3.5", None),
+    ("mailgun", 403, {"message": "Domain example is not allowed to send large batches yet"}, 451, "4.7.0", "large batches yet"),
+    ("mailgun", 403, {"message": "Rejected: IP <192.0.2.1> can't be used to send the message"}, 451, "4.3.5", None),
+    ("mailgun", 403, {"message": "Domain mg.one.example is not allowed to send: Account disabled"}, 554, "5.7.0", "Account disabled"),
+    ("mailgun", 403, {"message": "Domain x is not allowed to send: Account Inactivity"}, 554, "5.7.0", "Account Inactivity"),
+    ("mailgun", 400, {"message": "Domain x is not allowed to send: Sandbox subdomains are for test purposes only."}, 550, "5.7.1", "Sandbox"),
+    ("mailgun", 400, {"message": "to parameter is not a valid address. please check documentation"}, 550, "5.1.3", "not a valid address"),
+    ("mailgun", 400, {"message": "Too many recipients, max is 1000"}, 554, "5.5.3", "Too many recipients"),
+    ("mailgun", 400, {"message": "'message' parameter is not a file"}, 451, "4.3.0", None),
+    ("mailgun", 413, {"message": "request size exceeds 52.4MiB limit"}, 552, "5.2.3", "request size exceeds"),
+    ("mailgun", 429, {"message": "Domain x is not allowed to send: request limit exceeded, try again after 1 seconds"}, 451, "4.4.5", "limit exceeded"),
+    ("mailgun", 500, "Internal Server Error", 451, "4.3.0", None),
+    ("mailgun", 504, "<html>Gateway Timeout</html>", 451, "4.4.2", None),
+    ("mailgun", 301, "", 451, "4.3.5", None),
+    ("ses", 429, SES("TooManyRequestsException", {"message": None}), 451, "4.4.5", None),
+    ("ses", 400, SES("LimitExceededException", {"message": "Daily message quota exceeded."}), 451, "4.7.0", "Daily message quota"),
+    ("ses", 400, SES("AccountSuspendedException:http://internal.amazon.com/coral/", {"message": "Account is suspended"}), 554, "5.7.0", "suspended"),
+    ("ses", 400, SES("SendingPausedException", {"message": "Sending is paused"}), 554, "5.7.0", "paused"),
+    ("ses", 400, SES("MailFromDomainNotVerifiedException", {"message": "The MAIL FROM domain is not verified"}), 550, "5.7.1", "not verified"),
+    ("ses", 400, SES("MessageRejected", {"message": "Email address is not verified. The following identities failed the check in region "
+                     "US-EAST-1: arn:aws:ses:us-east-1:123456789012:identity/one.example"}), 550, "5.7.1", "not verified"),
+    ("ses", 400, SES("MessageRejected", {"message": "Virus found"}), 554, "5.7.1", "Virus found"),
+    ("ses", 404, SES("NotFoundException", {"message": "Configuration set not found"}), 451, "4.3.5", None),
+    ("ses", 400, SES("BadRequestException", {"message": "Missing final '@domain'"}), 554, "5.6.0", "Missing final"),
+    ("ses", 403, SES("SignatureDoesNotMatch", {"message": "The request signature we calculated does not match"}), 554, "5.3.5", None),
+    ("ses", 403, SES("UnrecognizedClientException", {"message": "The security token included in the request is invalid."}), 554, "5.3.5", None),
+    ("ses", 403, SES("InvalidClientTokenId", {"message": "x"}), 554, "5.3.5", None),
+    ("ses", 403, SES("AccessDeniedException", {"message": "User: arn:aws:iam::123456789012:user/x is not authorized"}), 554, "5.3.5", None),
+    ("sparkpost", 400, {"errors": [{"message": "Invalid domain", "code": "7001", "description": "Unconfigured Sending Domain <one.example>"}]},
+     550, "5.7.1", "Invalid domain Unconfigured Sending Domain"),
+    ("sparkpost", 420, {"errors": [{"message": "Exceed Sending Limit (daily)", "code": "2102"}]}, 451, "4.7.0", "Exceed Sending Limit"),
+    ("sparkpost", 403, {"errors": [{"message": "Forbidden", "code": "1100"}]}, 554, "5.3.5", None),
+    ("sparkpost", 422, {"errors": [{"message": "Invalid data format/type", "code": "1300"}]}, 554, "5.6.0", "Invalid data format"),
+]
+DOMAINS = {"mailgun": "one.example", "ses": "ses.example", "sparkpost": "sp.example", "sendgrid": "sg.example"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r[0]}-{r[1]}-{str(r[2])[:40]}")
+def test_what_an_answer_means(byway, api, row):
+    provider, status, error, code, enhanced, words = row
+    body, headers = error if isinstance(error, tuple) else (error, {})
+    api.take()
+    api.say(200, {"id": "<1@x>", "message": "Queued.", "MessageId": "1", "results": {"id": "1"}})
+    with Client(byway, DOMAINS[provider]) as c:
+        # A good one first, so that no row before this one has the breaker open or the profile held.
+        assert stage.wait_until(lambda: c.deliver("a@x.example", content=RAW)[0] == 250, 15, 0.2)
+        api.take()
+        api.once(status, body, headers={"Location": "https://localhost/elsewhere", **headers})
+        got, text = c.deliver("a@x.example", content=RAW)
+        assert (got, text.split()[0]) == (code, enhanced), text
+        assert words is None or words in text
+        assert "arn:" not in text and KEY not in text and SECRET not in text
+    assert len(api.take()) == 1  # no second try, no redirect followed
