@@ -1061,6 +1061,44 @@ def test_r4_many_never_read(short):
     assert grown < 20 * 100 * stage.SLOW, f"{grown} KiB"
 
 
+def test_r4_many_recipients_never_read(refuse):
+    """A hundred recipients, long answers, all in one write, and nothing read until all is said: in order, nothing lost."""
+    refuse.up.fresh({"rcpt": "550 5.1.1 " + "long words " * 30})
+    with refuse.user(ME, rcvbuf=2048) as c:
+        c.send(f"MAIL FROM:<{ME}>\r\n" + "".join(f"RCPT TO:<r{i}@elsewhere.example>\r\n" for i in range(100)) * 3 + "DATA\r\n")
+        time.sleep(0.5)
+        said = [c.reply() for _ in range(302)]
+        assert said[0].startswith("250") and said[-1].startswith("554")
+        assert all(s.startswith("550 5.1.1 long words") for s in said[1:-1]), {s[:40] for s in said[1:-1]}
+        assert c.say("NOOP").startswith("250")
+
+
+def test_r3_header_without_end(refuse):
+    """A header section of ten megabytes, in one field and in many: streamed, in bounded memory."""
+    with refuse.user(ME) as c:
+        c.say("NOOP")
+        before = refuse.memory()
+        for head in (b"Subject: x\r\n" + b" folded and folded and folded\r\n" * 150000, b"X-Field: value of it\r\n" * 200000,
+                     b"x" * 3000000 + b":\r\n", b"Bcc: a@b,\r\n" + b" c@d,\r\n" * 200000):
+            envelope(c)
+            c.send(head + HEAD + b"end\r\n.\r\n")
+            assert c.reply().startswith("250")
+            sent = refuse.up.messages[-1]["content"]
+            want = b"" if head.startswith(b"Bcc") else head
+            assert body_of(sent) == want + HEAD + b"end\r\n"
+        assert refuse.memory() - before < 4096 * stage.SLOW
+
+
+def test_a_client_that_half_closes_is_still_answered(refuse):
+    """All in one write, then FIN, as a script with nc does: what needs no upstream is answered."""
+    with refuse.client() as c:
+        c.send(b"EHLO x\r\nNOOP\r\nRSET\r\nVRFY x\r\nQUIT\r\n")
+        c.half()
+        said = [c.reply()[:3] for _ in range(6)]
+        assert said == ["220", "250", "250", "250", "252", "221"]
+        assert c.is_over()
+
+
 def test_p6_cap_of_an_address(caps):
     """421 4.7.0, before TLS; other addresses are served."""
     held = [caps.client(source="127.0.0.9") for _ in range(4)]
