@@ -8,6 +8,7 @@
 #include "proxy/worker.h"
 
 #include "proxy/channel.h"
+#include "proxy/desk.h"
 #include "proxy/lane.h"
 #include "proxy/quota.h"
 #include "proxy/reply.h"
@@ -193,6 +194,14 @@ answer_reload(struct running *r, uint32_t serial)
 /* ---- the master's words ---- */
 
 static void
+on_desk(void *ctx, uint32_t serial, struct slice json)
+{
+	struct running *r = ctx;
+
+	(void)!channel_say(&r->master, CHANNEL_DONE, serial, json);
+}
+
+static void
 answer_status(struct running *r, uint32_t serial)
 {
 	char mem[CHANNEL_WORDS_MAX];
@@ -215,7 +224,6 @@ on_master(void *owner, enum channel_verb verb, uint32_t serial, struct slice wor
 {
 	struct running *r = owner;
 
-	(void)words;
 	switch (verb) {
 	case CHANNEL_RELOAD:
 		answer_reload(r, serial);
@@ -224,8 +232,7 @@ on_master(void *owner, enum channel_verb verb, uint32_t serial, struct slice wor
 		answer_status(r, serial);
 		break;
 	case CHANNEL_ASK:
-		(void)!channel_say(&r->master, CHANNEL_DONE, serial,
-		    SLICE("{\"ok\":false,\"error\":\"nobody here can answer\"}"));
+		desk_ask(r->w.desk, serial, words);
 		break;
 	case CHANNEL_REOPEN:
 		if (!log_reopen())
@@ -283,7 +290,7 @@ open_all(struct running *r, struct text *why)
 	if (!w->relay || !(w->dns = dns_open(w->loop, w->conf, w)) ||
 	    !(w->tally = tally_open(w->loop, w->conf, o->tally, why)) ||
 	    !(w->quota = quota_open(w->loop, w->tally, session_on_quota, w)) ||
-	    !(w->sessions = sessions_open(w)))
+	    !(w->sessions = sessions_open(w)) || !(w->desk = desk_open(w, on_desk, r)))
 		return false;
 	r->lanes = lanes_open(w, o->sockets, o->sockets_n, o->ticket_seed);
 	return r->lanes && lanes_conf(r->lanes, w->conf, why);
@@ -301,6 +308,8 @@ close_all(struct running *r)
 		work_close(r->dns);
 	dns_close(w->dns);
 	channel_close(&r->master);
+	desk_close(w->desk);
+	w->desk = NULL;
 	lanes_stop(r->lanes);
 	sessions_close(w->sessions);
 	relay_free(w->relay);

@@ -21,6 +21,7 @@
 #include "wire/work.h"
 
 struct quota;
+struct desk;
 struct sessions;
 struct tally;
 struct tally_shared;
@@ -38,6 +39,7 @@ struct worker {
 	struct quota *quota;
 	struct scoreboard *board;
 	struct sessions *sessions;
+	struct desk *desk; /* NULL: not yet, or no more */
 	bool draining;
 };
 
