@@ -451,8 +451,6 @@ claim(struct session *s)
 	struct txn *t = &s->txn;
 	uint64_t n = t->asked_n - t->refused;
 
-	if (t->sandboxed)
-		return QUOTA_OK; /* nothing will leave */
 	if (t->ticket != NULL && quota_state(t->ticket) == QUOTA_NO &&
 	    n < quota_recipients(t->ticket)) {
 		quota_drop(t->ticket);

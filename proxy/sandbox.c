@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sandbox - mail of a sandboxed sender: taken as usual, answered in the relay's place, sent nowhere (BEHAVIOUR A7)
+ * sandbox - mail of a sandboxed sender: checked and counted as usual, answered in the relay's place, sent nowhere (BEHAVIOUR A7)
  */
 #include "proxy/dialogue.h"
 
@@ -47,6 +47,8 @@ sandbox_finish(struct session *s)
 	session_reply_more(s, SAY_OK, text_slice(&t));
 	s->messages++;
 	txn_log(s, reply_row(SAY_OK)->code, NULL, NULL);
+	quota_commit(s->txn.ticket, s->txn.accepted);
+	s->txn.ticket = NULL;
 	txn_end(s);
 	session_enter(s, STATE_READY);
 }

@@ -11,10 +11,10 @@ _byway() {
 	done
 	case $words in
 	'init'*) words='--json --help --config --dir --state --name --listen --listen-tls --control --user' ;;
-	'account add'*) words='--json --help --config --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --allowed-senders --verified-senders --route --fallback' ;;
+	'account add'*) words='--json --help --config --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --check-sender-domain --allowed-senders --verified-senders --route --fallback' ;;
 	'account list'*) words='--json --help --config' ;;
 	'account show'*) words='--json --help --config' ;;
-	'account set'*) words='--json --help --config --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --allowed-senders --verified-senders --route --fallback' ;;
+	'account set'*) words='--json --help --config --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --check-sender-domain --allowed-senders --verified-senders --route --fallback' ;;
 	'account remove'*) words='--json --help --config --whole --yes' ;;
 	'mailbox add'*) words='--json --help --config --state --sandboxed --rate-per-minute --password-stdin --password-file --generate' ;;
 	'mailbox list'*) words='--json --help --config --account' ;;
@@ -26,13 +26,16 @@ _byway() {
 	'domain list'*) words='--json --help --config --account' ;;
 	'domain show'*) words='--json --help --config' ;;
 	'domain set'*) words='--json --help --config --verified --dkim-selector --route --fallback' ;;
+	'domain verify'*) words='--json --help --config' ;;
 	'domain remove'*) words='--json --help --config --whole --yes' ;;
-	'profile add'*) words='--json --help --config --provider --host --port --tls --username --ca --pin --keep-headers --max-connections --messages-per-connection --password-stdin --password-file' ;;
+	'profile add'*) words='--json --help --config --provider --transport --region --host --port --tls --username --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --password-stdin --password-file' ;;
 	'profile list'*) words='--json --help --config --account' ;;
 	'profile show'*) words='--json --help --config' ;;
-	'profile set'*) words='--json --help --config --provider --host --port --tls --username --ca --pin --keep-headers --max-connections --messages-per-connection --password-stdin --password-file' ;;
+	'profile set'*) words='--json --help --config --provider --transport --host --port --tls --username --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --password-stdin --password-file' ;;
 	'profile passwd'*) words='--json --help --config --password-stdin --password-file' ;;
 	'profile remove'*) words='--json --help --config --yes' ;;
+	'provider list'*) words='--json --help --config' ;;
+	'provider show'*) words='--json --help --config' ;;
 	'route set'*) words='--json --help --config --fallback' ;;
 	'route add'*) words='--json --help --config --fallback' ;;
 	'route list'*) words='--json --help --config' ;;
@@ -53,6 +56,7 @@ _byway() {
 	'config check'*) words='--json --help --config' ;;
 	'config print'*) words='--json --help --config --changed' ;;
 	'config docs'*) words='--json --help --config' ;;
+	'replies print'*) words='--json --help --config' ;;
 	'reload'*) words='--json --help --config --socket' ;;
 	'status'*) words='--json --help --config --socket --all' ;;
 	'reopen'*) words='--json --help --config --socket' ;;
@@ -62,15 +66,17 @@ _byway() {
 	'key reseal'*) words='--json --help --config' ;;
 	'password'*) words='--json --help --config --password-stdin --password-file' ;;
 	'docs'*) words='--json --help --config' ;;
-	'') words='--json --help --config --version init account mailbox domain profile route ip plan export apply config reload status reopen drain key password docs' ;;
+	'') words='--json --help --config --version init account mailbox domain profile provider route ip plan export apply config replies reload status reopen drain key password docs' ;;
 	'account') words='add list show set remove' ;;
 	'mailbox') words='add list show set passwd remove' ;;
-	'domain') words='add list show set remove' ;;
+	'domain') words='add list show set verify remove' ;;
 	'profile') words='add list show set passwd remove' ;;
+	'provider') words='list show' ;;
 	'route') words='set add list show remove' ;;
 	'ip') words='add list show set remove' ;;
 	'plan') words='add list show set remove' ;;
 	'config') words='check print docs' ;;
+	'replies') words='print' ;;
 	'key') words='list rotate reseal' ;;
 	*) words= ;;
 	esac

@@ -54,6 +54,7 @@ ACCOUNTS = {
     "state": "",
     "nano": "plan = nano\n",
     "own": "plan = nano\n",
+    "limited": "",
 }
 
 
@@ -360,6 +361,18 @@ def test_sandboxed_mailbox(byway, upstream):
         assert [talk.read().code for _ in range(4)] == [250, 250, 250, 221]
 
 
+def test_sandboxed_mail_counts_like_other_mail(byway):
+    """Who tries a program out learns of limits too."""
+    byway.cli("plan", "add", "tiny", "--account-day", "4", "--recipients", "2")
+    change(byway, "account", "set", "limited", "--plan", "tiny")
+    into_sandbox(byway, "limited")
+    with login(byway, "limited") as talk:
+        for _ in range(2):
+            talk.mail("me@limited.example", YOU, "two@elsewhere.example")
+            assert "(sandbox:" in str(talk.data(letter("me@limited.example")))
+        assert str(talk.cmd("MAIL FROM:<me@limited.example>")).startswith("450 4.7.0 user has exceeded sending quota (4 of 4")
+
+
 def test_sandboxed_address(byway, upstream):
     with Talk(byway, "plain", source="127.0.0.10") as talk:
         talk.cmd("EHLO x", 250)
@@ -441,15 +454,15 @@ def test_suspension_stops_own_upstreams_too(byway, account):
     byway.cli("account", "set", account, "--state", "active")
 
 
-@pytest.mark.parametrize("state", ["paused_owner", "paused_admin", "paused_abuse"])
-def test_paused_mailbox(byway, state):
+@pytest.mark.parametrize("state, why", [
+    ("paused_owner", "paused by owner"), ("paused_admin", "paused by admin"), ("paused_abuse", "paused for abuse")])
+def test_paused_mailbox(byway, state, why):
     with login(byway, "state") as talk:
         done = change(byway, "mailbox", "set", "me@state.example", "--state", state)
         took = acts(mail_of(talk, "state"), "554 5.7.7 This mailbox is paused", done)
         with Talk(byway, "tls") as late:
             assert str(late.auth("me@state.example", "secret")) == NO_LOGIN
-        assert byway.wait_event("auth", result="refused")["why"] == state.replace("_", " ").replace("paused abuse", "paused for abuse") \
-            .replace("paused owner", "paused by owner").replace("paused admin", "paused by admin")
+        assert byway.wait_event("auth", result="refused", why=why)
         done = change(byway, "mailbox", "set", "me@state.example", "--state", "active")
         took = max(took, acts(mail_of(talk, "state"), "250", done))
     with login(byway, "state") as late:
