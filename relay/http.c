@@ -297,7 +297,7 @@ refuse_rewind(void *ctx, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_FAIL;
 }
 
-/* A connection is ready, and the request goes out on it next. A second time is good only while nothing of the body went. */
+/* A connection is ready, and the request goes out on it next. A second one (this, or open_socket()) is good only while nothing of the body went. */
 static int
 on_ready(void *ctx, char *remote, char *local, int remote_port, int local_port)
 {
@@ -325,6 +325,10 @@ open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
 {
 	struct http_request *q = ctx;
 
+	if (q->given) {
+		q->again = true;
+		return CURL_SOCKET_BAD;
+	}
 	if (purpose != CURLSOCKTYPE_IPCXN ||
 	    guard_ask(q->h->r->guard, (const struct sockaddr *)&a->addr) == GUARD_DENIED) {
 		q->denied = true;

@@ -160,15 +160,16 @@ class Api:
         answer = self.next.pop(0) if self.next else self.usual
         size = int(request.headers.get("content-length", "0"))
         until = {"request": 0, "body": size // 2}.get(answer.cut, size)
+        body = bytearray(body)
         while len(body) < until:
             got = sock.recv(65536)
             if not got:
-                request.body, request.whole = body, False
+                request.body, request.whole = bytes(body), False
                 with self.lock:
                     self.requests.append(request)
                 return False
             body += got
-        request.body = body
+        request.body = bytes(body)
         request.whole = len(body) == size
         with self.lock:
             self.requests.append(request)
