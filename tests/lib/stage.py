@@ -6,6 +6,7 @@ Used by `make run` and by the end-to-end tests. Everything binds loopback, lives
 import asyncio
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -22,11 +23,24 @@ SLOW = 1 + 3 * ("san" in BUILD.name)  # how much longer things may take
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
 
+CLAIMS = []
+
+
 def free_port():
-    """A loopback port that nobody has just now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A loopback port that nobody has, and that no other process of ours gets as long as this one lives.
+
+    Below the numbers that the kernel gives to outgoing connections. The claim is a name among the abstract sockets: it ends with the process.
+    """
+    while True:
+        port, claim = random.randrange(10000, 32000), socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0byway-port-{port}")
+        except OSError:
+            claim.close()
+            continue
+        CLAIMS.append(claim)
+        if is_free(port):
+            return port
 
 
 def is_free(port):
