@@ -29,11 +29,11 @@ def upstream(stack, pair):
 def byway(folder, stage_byway, upstream, pair):
     b = stage.Byway(folder, settings={"upstream": {"allow_ports": upstream.port}})
     folder.mkdir(exist_ok=True)
-    text = ""
+    text = "[plan own]\ncan_send = no\n"
     for address, (password, login) in PEOPLE.items():
         name = login[-1]
         b.secret(f"{name}.pw", password), b.secret(f"{login}.pw", f"secret of {name}")
-        text += (f"[account {name}]\nplan = nano\nroute = up\n"
+        text += (f"[account {name}]\nplan = own\nroute = up\n"
                  f"[profile {name}/up]\nhost = localhost\nport = {upstream.port}\ntls = starttls\nusername = {login}\n"
                  f"password_file = {b.folder}/{login}.pw\nca_file = {pair[0]}\n"
                  f"[domain {name}.example]\naccount = {name}\n[mailbox {address}]\npassword_file = {b.folder}/{name}.pw\n")

@@ -31,8 +31,8 @@ def upstreams(stack):
 
 def directory(byway, upstreams):
     password = byway.secret("password", "secret")
-    return "".join(
-        f"[account {name}]\nplan = pro\nroute = up\n"
+    return "[plan wide]\nrecipients = 500\n" + "".join(
+        f"[account {name}]\nplan = wide\nroute = up\n"
         f"[profile {name}/up]\nhost = 127.0.0.1\nport = {u.port}\ntls = none\n"
         + ("keep_headers = X-SMTPAPI X-Mailgun-*\n" if name == "keep" else "") +
         f"[domain {name}.example]\naccount = {name}\n[mailbox me@{name}.example]\npassword_file = {password}\n"

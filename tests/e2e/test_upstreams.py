@@ -17,6 +17,8 @@ TO, OTHER = "you@elsewhere.example", "others@elsewhere.example"
 LETTER = (b"Date: Fri, 01 May 2026 10:00:00 +0200\r\nMessage-ID: <1@client.example>\r\nFrom: <me@starttls.example>\r\n"
           b"Subject: upstream\r\n\r\nHello.\r\n.dot\r\n..\r\n.\r\n")
 
+PLAN = "[plan wide]\nrecipients = 500\n"
+
 # Profiles to Postfix: account -> (service, keys)
 PROFILES = {
     "starttls": ("starttls", "tls = starttls"), "implicit": ("implicit", "tls = implicit"),
@@ -79,13 +81,13 @@ def pin(pair):
 
 
 def profile(name, host, port, keys):
-    return (f"[account {name}]\nplan = agency\nroute = up\n[profile {name}/up]\nhost = {host}\nport = {port}\n{keys}\n"
+    return (f"[account {name}]\nplan = wide\nroute = up\n[profile {name}/up]\nhost = {host}\nport = {port}\n{keys}\n"
             f"[domain {name}.example]\naccount = {name}\n[mailbox me@{name}.example]\npassword_file = {{password}}\n")
 
 
 def postfix_directory(byway, postfix, pair, closed):
     right, wrong = byway.secret("provider", PASSWORD), byway.secret("wrong", "not " + PASSWORD)
-    text = ""
+    text = PLAN
     for name, (service, keys) in PROFILES.items():
         port = postfix.ports[service] if service else closed
         host = {"wrong-name": "localhost.localdomain", "no-host": "nowhere.invalid"}.get(name, "localhost")
@@ -106,7 +108,7 @@ def byway(folder, stage_byway, postfix, pair):
     b.settings["mta one"] = {"host": "127.0.0.1", "port": postfix.ports["xclient"], "tls": "none", "xclient": "yes"}
     b.folder.mkdir()
     text = postfix_directory(b, postfix, pair, closed).replace("{password}", str(b.secret("password", "secret")))
-    text += (f"[account native]\nplan = agency\n[domain native.example]\naccount = native\n"
+    text += (f"[account native]\nplan = wide\n[domain native.example]\naccount = native\n"
              f"[mailbox me@native.example]\npassword_file = {b.folder}/password\n[ip 127.0.0.90]\naccount = native\n")
     return stage_byway(b, text)
 
@@ -117,7 +119,7 @@ def to_sinks(folder, stage_byway, ports):
     b.settings["upstream"]["allow_ports"] = " ".join(map(str, ports.values()))
     b.folder.mkdir()
     password = b.secret("password", "secret")
-    return stage_byway(b, "".join(profile(IDS[n], "127.0.0.1", p, "tls = none") for n, p in ports.items()).replace("{password}", str(password)))
+    return stage_byway(b, PLAN + "".join(profile(IDS[n], "127.0.0.1", p, "tls = none") for n, p in ports.items()).replace("{password}", str(password)))
 
 
 def me(name):
@@ -278,7 +280,7 @@ def test_R5_hosts_inside_are_not_allowed_by_default(folder, stack, postfix, pair
     b.folder.mkdir()
     right = b.secret("provider", PASSWORD)
     b.init()
-    b.apply(profile("inside", "localhost", postfix.ports["starttls"], f"tls = starttls\nusername = {LOGIN}\npassword_file = {right}\nca_file = {pair[0]}")
+    b.apply(PLAN + profile("inside", "localhost", postfix.ports["starttls"], f"tls = starttls\nusername = {LOGIN}\npassword_file = {right}\nca_file = {pair[0]}")
             .replace("{password}", str(b.secret("password", "secret"))))
     with b, Talk(b, login=me("inside")) as t:
         t.cmd("MAIL FROM:<me@inside.example>", 250)
@@ -369,7 +371,7 @@ def test_R2_the_pool_skips_the_dead_and_takes_back_the_living(folder, stack, sta
         "mta one": {"host": "127.0.0.1", "port": one.port, "tls": "none", "weight": 10},
         "mta two": {"host": "127.0.0.1", "port": two.port, "tls": "none", "weight": 30}})
     b.folder.mkdir()
-    stage_byway(b, "[account native]\nplan = agency\n[domain native.example]\naccount = native\n"
+    stage_byway(b, PLAN + "[account native]\nplan = wide\n[domain native.example]\naccount = native\n"
                    f"[mailbox me@native.example]\npassword_file = {b.secret('password', 'secret')}\n")
     with Talk(b, login=me("native")) as t:
         def some(n):
