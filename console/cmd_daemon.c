@@ -5,6 +5,7 @@
 
 #include "conf/option.h"
 #include "console/ctl.h"
+#include "console/daemon.h"
 #include "console/file.h"
 
 enum { QUICK_S = 10, RELOAD_S = 120 };
@@ -57,8 +58,8 @@ socket_path(struct cli *c)
 }
 
 /* The daemon's word for it: its answer, or the exit status after having said why there is none. */
-static int
-ask(struct cli *c, const char *word, unsigned seconds, struct slice *answer_r)
+int
+daemon_ask(struct cli *c, const char *word, unsigned seconds, struct slice *answer_r)
 {
 	const char *why = NULL, *path = cli_value(c, "socket");
 
@@ -72,8 +73,8 @@ ask(struct cli *c, const char *word, unsigned seconds, struct slice *answer_r)
 	return EX_OK;
 }
 
-static void
-print_json(struct slice answer)
+void
+daemon_print(struct slice answer)
 {
 	fwrite(answer.p, 1, answer.n, stdout);
 	fputc('\n', stdout);
@@ -90,8 +91,8 @@ gather_lines(struct cli *c, struct slice array, struct text *out)
 
 /* ---- reload ------------------------------------------------------------------------------------ */
 
-static int
-refused(struct cli *c, struct slice answer)
+int
+daemon_refused(struct cli *c, struct slice answer)
 {
 	struct text lines = text_over(cli_alloc(c, answer.n + 2), answer.n + 2);
 	struct slice error = ctl_find(answer, "error");
@@ -119,13 +120,13 @@ cmd_reload(struct cli *c)
 	struct slice answer = slice_str("");
 	int status;
 
-	status = ask(c, "reload", RELOAD_S, &answer);
+	status = daemon_ask(c, "reload", RELOAD_S, &answer);
 	if (status != EX_OK)
 		return status;
 	if (!ctl_true(ctl_find(answer, "ok")))
-		return refused(c, answer);
+		return daemon_refused(c, answer);
 	if (c->json) {
-		print_json(answer);
+		daemon_print(answer);
 		return EX_OK;
 	}
 	say_warnings(c, answer);
@@ -140,14 +141,14 @@ static int
 simple(struct cli *c, const char *word, const char *done)
 {
 	struct slice answer = slice_str("");
-	int status = ask(c, word, QUICK_S, &answer);
+	int status = daemon_ask(c, word, QUICK_S, &answer);
 
 	if (status != EX_OK)
 		return status;
 	if (!ctl_true(ctl_find(answer, "ok")))
-		return refused(c, answer);
+		return daemon_refused(c, answer);
 	if (c->json)
-		print_json(answer);
+		daemon_print(answer);
 	else
 		printf("%s\n", done);
 	return EX_OK;
@@ -239,14 +240,14 @@ int
 cmd_status(struct cli *c)
 {
 	struct slice answer = slice_str("");
-	int status = ask(c, "status", QUICK_S, &answer);
+	int status = daemon_ask(c, "status", QUICK_S, &answer);
 
 	if (status != EX_OK)
 		return status;
 	if (!ctl_true(ctl_find(answer, "ok")))
-		return refused(c, answer);
+		return daemon_refused(c, answer);
 	if (c->json) {
-		print_json(answer);
+		daemon_print(answer);
 		return EX_OK;
 	}
 	printf("byway %s, %s for %s, pid %s, revision %s of %s\n",

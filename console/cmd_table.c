@@ -77,6 +77,30 @@ static const struct cli_option of_status[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct cli_option of_explain[] = {
+	SOCKET,
+	{ "to", "ADDRESS", "whom the mail is for: refusals of that recipient's server are told" },
+	{ "all", NULL, "all ten checks, not the first that fails alone" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_suspend[] = {
+	{ "reason", "REASON", "billing, deliverability or abuse" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_pause[] = {
+	{ "by", "WHO", "owner, admin (default) or abuse" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_trace[] = {
+	{ "log", "FILE", "another log than the configuration's; its rotated neighbours are read, too" },
+	{ NULL, NULL, NULL },
+};
+
+static const char words_open[] = "It counts from the next message of sessions that are open.";
+
 static const char words_apply[] =
     "Each section is one row: [plan NAME], [account NAME], [profile ACCOUNT/NAME], [domain NAME], [mailbox ADDRESS], "
     "[ip NETWORK]; its keys are the options of `byway KIND add` with _ for -. What a section does not say stays as it is, or is the "
@@ -134,6 +158,14 @@ const struct cli_command cli_commands[] = {
 	REMOVE(account, "ACCOUNT", of_remove_whole, "Removes an account.",
 	    "byway account remove acme --whole"),
 
+	PLAIN("account suspend", "ACCOUNT", 1, 1, cmd_suspend, of_suspend,
+	    "Suspends an account: none of its mailboxes sends, by no route.", words_open,
+	    "byway account suspend acme --reason billing"),
+	PLAIN("account resume", "ACCOUNT", 1, 1, cmd_resume, NULL, "Ends an account's suspension.",
+	    words_open, "byway account resume acme"),
+	PLAIN("account verify", "ACCOUNT", 1, 1, cmd_verify, NULL,
+	    "Notes that the owner's address is confirmed.", words_open, "byway account verify acme"),
+
 	NEW(mailbox, "ADDRESS", "Adds a mailbox, which may log in.",
 	    "Its domain must be there; the account is the domain's.",
 	    "byway mailbox add alice@acme.example --generate\n"
@@ -148,6 +180,17 @@ const struct cli_command cli_commands[] = {
 	    "byway mailbox passwd alice@acme.example", NULL, &kind_mailbox, false, false, true, true },
 	REMOVE(mailbox, "ADDRESS", of_remove, "Removes a mailbox.",
 	    "byway mailbox remove bob@acme.example"),
+
+	PLAIN("mailbox pause", "ADDRESS", 1, 1, cmd_pause, of_pause,
+	    "Pauses a mailbox: it cannot log in, and open sessions send nothing more.", NULL,
+	    "byway mailbox pause bob@acme.example --by abuse"),
+	PLAIN("mailbox resume", "ADDRESS", 1, 1, cmd_resume, NULL, "Ends a mailbox's pause.", NULL,
+	    "byway mailbox resume bob@acme.example"),
+	PLAIN("mailbox block", "ADDRESS", 1, 1, cmd_block, NULL,
+	    "Blocks a mailbox: it logs in, and hears at MAIL that it may not send.", words_open,
+	    "byway mailbox block bob@acme.example"),
+	PLAIN("mailbox unblock", "ADDRESS", 1, 1, cmd_unblock, NULL, "Ends a mailbox's block.",
+	    words_open, "byway mailbox unblock bob@acme.example"),
 
 	NEW(domain, "DOMAIN", "Adds a domain to an account.", NULL,
 	    "byway domain add acme.example --account acme", false, false),
@@ -209,6 +252,11 @@ const struct cli_command cli_commands[] = {
 	    "byway ip set 192.0.2.0/24 --state blocked", false, false),
 	REMOVE(ip, "NETWORK", of_remove, "Removes an IP identity.", "byway ip remove 192.0.2.0/24"),
 
+	PLAIN("ip block", "NETWORK", 1, 1, cmd_block, NULL, "Blocks an IP identity.", words_open,
+	    "byway ip block 192.0.2.0/24"),
+	PLAIN("ip unblock", "NETWORK", 1, 1, cmd_unblock, NULL, "Ends an IP identity's block.",
+	    words_open, "byway ip unblock 192.0.2.0/24"),
+
 	NEW(plan, "PLAN", "Adds a plan.", "nano, starter, pro and agency come with the directory.",
 	    "byway plan add club --account-day 3000 --account-hour 300 --recipients 200", false,
 	    false),
@@ -218,6 +266,42 @@ const struct cli_command cli_commands[] = {
 	    NULL, "byway plan set pro --account-hour 2000", false, false),
 	REMOVE(plan, "PLAN", of_remove, "Removes a plan that no account has.",
 	    "byway plan remove club"),
+
+	PLAIN("explain", "MAILBOX", 1, 1, cmd_explain, of_explain,
+	    "Tells why a mailbox cannot send: ten checks against the running daemon, in order; the first that fails is almost always the cause.",
+	    "The checks are those of the SMTP path itself, of the directory as it is now, with the counters and upstreams as they are now. An IP address in place of "
+	    "the mailbox is the identity that sends without login from there.",
+	    "byway explain alice@acme.example\nbyway explain alice@acme.example --to bob@elsewhere.example --all"),
+	PLAIN("usage", "MAILBOX|ACCOUNT", 1, 1, cmd_usage, of_daemon,
+	    "Shows what was used of the plan's limits and when there is room again, what was refused of late by cause, and how each upstream is, with its last words.",
+	    NULL, "byway usage alice@acme.example\nbyway usage acme --json"),
+	PLAIN("limits show", "MAILBOX|ACCOUNT", 1, 1, cmd_limits_show, of_daemon,
+	    "Shows the counters against the plan's limits.", NULL, "byway limits show acme"),
+	PLAIN("limits reset", "MAILBOX|ACCOUNT", 1, 1, cmd_limits_reset, of_daemon,
+	    "Sets the counters of an account, or of a mailbox and its account, to zero.", NULL,
+	    "byway limits reset acme"),
+	PLAIN("trace", "ID", 1, 1, cmd_trace, of_trace,
+	    "Tells the story of a message or a session out of the log: the id stands in every reply that names one, and in `Received:`.",
+	    "Of a session with all its messages, of a message with its session. Both formats of the log are read.",
+	    "byway trace 1m7zr3krf01005m"),
+	PLAIN("forgive", "LOGIN", 1, 1, cmd_forgive, of_daemon,
+	    "Forgets the failed log-ins of a name, so that it may be tried again from everywhere.",
+	    "What addresses have guessed stays; it leaks away within [guessing] window.",
+	    "byway forgive alice@acme.example"),
+
+	PLAIN("suspend", "ACCOUNT", 1, 1, cmd_suspend, of_suspend, "The same as account suspend.", NULL,
+	    "byway suspend acme --reason abuse"),
+	PLAIN("resume", "MAILBOX|ACCOUNT", 1, 1, cmd_resume, NULL,
+	    "The same as mailbox resume or account resume, by the name.", NULL,
+	    "byway resume alice@acme.example"),
+	PLAIN("pause", "MAILBOX", 1, 1, cmd_pause, of_pause, "The same as mailbox pause.", NULL,
+	    "byway pause bob@acme.example --by owner"),
+	PLAIN("verify", "ACCOUNT", 1, 1, cmd_verify, NULL, "The same as account verify.", NULL,
+	    "byway verify acme"),
+	PLAIN("block", "MAILBOX|NETWORK", 1, 1, cmd_block, NULL,
+	    "The same as mailbox block or ip block, by the name.", NULL, "byway block bob@acme.example"),
+	PLAIN("unblock", "MAILBOX|NETWORK", 1, 1, cmd_unblock, NULL,
+	    "The same as mailbox unblock or ip unblock, by the name.", NULL, "byway unblock 192.0.2.0/24"),
 
 	PLAIN("export", "[FILE]", 0, 1, cmd_export, of_export,
 	    "Writes the whole directory, passwords aside, as the file that apply reads.", NULL,

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console/commands.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "console/ctl.h"
+
+/*
+ * byway trace ID: the story of a session or a message, out of the log
+ *
+ * Two passes over the log's files. The first learns whose ids belong together: a message's line names its session. The second shows, in order, all lines of a session's id with its messages, or of
+ * a message with its session's own lines. Both formats are read, line by line: one file may hold both.
+ */
+
+enum { LINE_ROOM = 16384, FIELDS_MAX = 64, IDS_MAX = 4096, FILES_MAX = 64 };
+
+struct field_of_line {
+	const char *key, *value;
+};
+
+struct line {
+	struct field_of_line fields[FIELDS_MAX];
+	size_t n;
+};
+
+struct search {
+	struct cli *cli;
+	const char *id;
+	const char **ids; /* others that belong to it */
+	size_t ids_n, ids_cap;
+	struct json json;
+	const char *first_time;
+	size_t shown;
+};
+
+/* ---- lines ------------------------------------------------------------------------------------- */
+
+static const char *
+value_of(const struct line *l, const char *key)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->fields[i].key, key) == 0)
+			return l->fields[i].value;
+	return "";
+}
+
+static void
+add_field(struct line *l, const char *key, const char *value)
+{
+	if (l->n < FIELDS_MAX)
+		l->fields[l->n++] = (struct field_of_line){ key, value };
+}
+
+static void
+parse_json(struct cli *c, struct slice text, struct line *l)
+{
+	struct slice key, value;
+
+	while (ctl_member(&text, &key, &value))
+		add_field(l, cli_dup(c, key), ctl_text(c, value));
+}
+
+/* A quoted value up to its quote, escapes undone where they hide one; REST stands behind it. */
+static const char *
+quoted(struct cli *c, struct slice *rest)
+{
+	char *out = cli_alloc(c, rest->n + 1);
+	size_t n = 0, i = 1;
+
+	for (; i < rest->n && rest->p[i] != '"'; i++) {
+		bool escape = rest->p[i] == '\\' && i + 1 < rest->n &&
+		    (rest->p[i + 1] == '"' || rest->p[i + 1] == '\\');
+
+		i += escape;
+		out[n++] = rest->p[i];
+	}
+	*rest = slice_skip(*rest, i + 1);
+	return out;
+}
+
+/* 2026-11-21T19:00:00.123Z info worker-0 message id=... at="..." key=value ... */
+static void
+parse_text(struct cli *c, struct slice text, struct line *l)
+{
+	static const char *const first[] = { "ts", "level", "proc", "ev" };
+
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)
+		add_field(l, first[i], cli_dup(c, slice_cut(&text, ' ')));
+	while (text.n > 0) {
+		struct slice key = slice_head(text, slice_find(text, '='));
+		struct slice word = slice_head(text, slice_find(text, ' '));
+
+		if (word.n < key.n || key.n == text.n) {
+			text = slice_trim(slice_skip(text, word.n + 1));
+			continue;
+		}
+		text = slice_skip(text, key.n + 1);
+		if (text.n > 0 && text.p[0] == '"') {
+			add_field(l, cli_dup(c, key), quoted(c, &text));
+		} else {
+			struct slice value = slice_cut(&text, ' ');
+
+			add_field(l, cli_dup(c, key), cli_dup(c, value));
+		}
+		text = slice_trim(text);
+	}
+}
+
+static void
+parse(struct cli *c, struct slice text, struct line *l)
+{
+	l->n = 0;
+	text = slice_trim(text);
+	if (text.n > 0 && text.p[0] == '{')
+		parse_json(c, text, l);
+	else
+		parse_text(c, text, l);
+}
+
+/* ---- what belongs together --------------------------------------------------------------------- */
+
+static bool
+knows(const struct search *s, const char *id)
+{
+	for (size_t i = 0; i < s->ids_n; i++)
+		if (strcmp(s->ids[i], id) == 0)
+			return true;
+	return false;
+}
+
+static void
+learn(struct search *s, const char *id)
+{
+	if (!*id || strcmp(id, s->id) == 0 || knows(s, id) || s->ids_n == IDS_MAX)
+		return;
+	s->ids = cli_room(s->cli, s->ids, s->ids_n, &s->ids_cap, sizeof(*s->ids));
+	s->ids[s->ids_n++] = id;
+}
+
+static void
+gather(struct search *s, const struct line *l)
+{
+	const char *id = value_of(l, "id"), *session = value_of(l, "session");
+
+	if (strcmp(id, s->id) == 0)
+		learn(s, session);
+	if (strcmp(session, s->id) == 0)
+		learn(s, id);
+}
+
+static bool
+belongs(const struct search *s, const struct line *l)
+{
+	const char *id = value_of(l, "id");
+
+	return *id && (strcmp(id, s->id) == 0 || knows(s, id));
+}
+
+/* ---- showing ----------------------------------------------------------------------------------- */
+
+/* What every line has, or what stands at its head. */
+static bool
+is_said_already(const char *key)
+{
+	static const char *const keys[] = { "t", "time", "ts", "lvl", "level", "proc", "process",
+		"ev", "event", "id", "at", "session", NULL };
+
+	for (size_t i = 0; keys[i]; i++)
+		if (strcmp(key, keys[i]) == 0)
+			return true;
+	return false;
+}
+
+static void
+show_text(const struct line *l)
+{
+	const char *at = value_of(l, "at");
+
+	printf("%s  %-9s", value_of(l, "ts"), value_of(l, "ev"));
+	printf(" %s", value_of(l, "id"));
+	if (*at)
+		printf("  (%s)", at);
+	fputc('\n', stdout);
+	for (size_t i = 0; i < l->n; i++) {
+		if (is_said_already(l->fields[i].key))
+			continue;
+		printf("      %-12s ", l->fields[i].key);
+		out_plain(stdout, slice_str(l->fields[i].value));
+		fputc('\n', stdout);
+	}
+}
+
+static void
+show_json(struct search *s, const struct line *l)
+{
+	json_open(&s->json, NULL, '{');
+	for (size_t i = 0; i < l->n; i++)
+		json_str(&s->json, l->fields[i].key, slice_str(l->fields[i].value));
+	json_close(&s->json, '}');
+}
+
+/* ---- files ------------------------------------------------------------------------------------- */
+
+typedef void line_fn(struct search *s, const struct line *l);
+
+static void
+show(struct search *s, const struct line *l)
+{
+	if (!belongs(s, l))
+		return;
+	if (s->cli->json)
+		show_json(s, l);
+	else
+		show_text(l);
+	s->shown++;
+}
+
+/* A line that holds none of the ids is not taken apart. */
+static bool
+is_worth_it(const struct search *s, const char *text)
+{
+	if (strstr(text, s->id))
+		return true;
+	for (size_t i = 0; i < s->ids_n; i++)
+		if (strstr(text, s->ids[i]))
+			return true;
+	return false;
+}
+
+static bool
+each_line(struct search *s, const char *path, line_fn *fn)
+{
+	FILE *f = fopen(path, "r");
+	static char text[LINE_ROOM];
+	static struct line l;
+
+	if (!f)
+		return false;
+	while (fgets(text, sizeof(text), f)) {
+		struct arena_mark mark = arena_mark(&s->cli->arena);
+		size_t ids = s->ids_n;
+
+		if (!is_worth_it(s, text))
+			continue;
+		parse(s->cli, slice_of(text, strcspn(text, "\n")), &l);
+		fn(s, &l);
+		/* What was learned stays. */
+		if (s->ids_n == ids)
+			arena_reset(&s->cli->arena, mark);
+	}
+	fclose(f);
+	return true;
+}
+
+/* The number behind the last dot: log.2 is older than log.1, which is older than log. */
+static long
+age_of(const char *path, const char *base)
+{
+	const char *tail = path + strlen(base);
+
+	return *tail == '.' ? strtol(tail + 1, NULL, 10) : 0;
+}
+
+struct files {
+	const char *path[FILES_MAX];
+	size_t n;
+};
+
+/* PATH and its neighbours that logrotate(8) has made, the oldest first; compressed ones are counted in *PACKED_R. */
+static void
+find_files(struct cli *c, const char *path, struct files *files, size_t *packed_r)
+{
+	glob_t found;
+
+	*files = (struct files){ .n = 0 };
+	*packed_r = 0;
+	if (glob(cli_print(c, "%s*", path), 0, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc && files->n < FILES_MAX; i++) {
+		const char *name = found.gl_pathv[i], *tail = name + strlen(path);
+		size_t at = files->n;
+
+		if (*tail && *tail != '.' && *tail != '-')
+			continue;
+		if (strstr(tail, ".gz") || strstr(tail, ".xz") || strstr(tail, ".zst") ||
+		    strstr(tail, ".bz2")) {
+			(*packed_r)++;
+			continue;
+		}
+		while (at > 0 && age_of(files->path[at - 1], path) < age_of(name, path)) {
+			files->path[at] = files->path[at - 1];
+			at--;
+		}
+		files->path[at] = cli_dup(c, slice_str(name));
+		files->n++;
+	}
+	globfree(&found);
+}
+
+static int
+search_files(struct search *s, const struct files *files, line_fn *fn)
+{
+	for (size_t i = 0; i < files->n; i++)
+		if (!each_line(s, files->path[i], fn))
+			return cli_fail(s->cli, errno == EACCES ? EX_NOPERM : EX_NOINPUT,
+			    "cannot read %s: %s", files->path[i], strerror(errno));
+	return EX_OK;
+}
+
+static const char *
+log_path(struct cli *c, int *status_r)
+{
+	const char *path = cli_value(c, "log");
+
+	if (path)
+		return path;
+	struct conf *conf = store_conf(c, false, status_r);
+
+	if (!conf)
+		return NULL;
+	path = cli_dup(c, slice_str(conf->log.path));
+	conf_unref(conf);
+	if (strcmp(path, "-") != 0)
+		return path;
+	*status_r = cli_fail(c, EX_USAGE,
+	    "the log goes to standard error: save it (journalctl -u byway -o cat > FILE) and name it with --log FILE");
+	return NULL;
+}
+
+static bool
+is_id(const char *word)
+{
+	size_t n = strlen(word);
+
+	return n >= 8 && n <= 64 && slice_is_ascii(slice_str(word)) && !strpbrk(word, " \"\\=");
+}
+
+int
+cmd_trace(struct cli *c)
+{
+	struct search s = { .cli = c, .id = c->args[0], .json = json_begin() };
+	struct files files;
+	size_t packed = 0;
+	int status = EX_OK;
+	const char *path;
+
+	if (!is_id(s.id))
+		return cli_usage(c, "'%s' is not the id of a message or a session", s.id);
+	path = log_path(c, &status);
+	if (!path)
+		return status;
+	find_files(c, path, &files, &packed);
+	if (files.n == 0)
+		return cli_fail(c, EX_NOINPUT, "there is no log at %s", path);
+	status = search_files(&s, &files, gather);
+	if (c->json && status == EX_OK)
+		json_open(&s.json, NULL, '[');
+	if (status == EX_OK)
+		status = search_files(&s, &files, show);
+	if (status != EX_OK)
+		return status;
+	if (c->json) {
+		json_close(&s.json, ']');
+		json_end(&s.json);
+	} else if (s.shown == 0) {
+		return cli_fail(c, EX_NOUSER, "nothing of %s in %zu file%s%s", s.id, files.n,
+		    files.n == 1 ? "" : "s",
+		    packed ? "; older ones are compressed: unpack them and name them with --log"
+		           : "");
+	}
+	return s.shown > 0 ? EX_OK : EX_NOUSER;
+}

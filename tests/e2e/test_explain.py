@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: Apache-2.0
+"""byway explain, usage, limits, trace, and the states they tell of (H1, H2, S1 to S4, A4, A6)."""
+import json
+import time
+
+import pytest
+import stage
+import talk
+
+DIRECTORY = """[plan tiny]
+can_send = yes
+mailbox_day = 3
+account_day = 100
+account_hour = 100
+recipients = 2
+[account acme]
+plan = pro
+owner_verified = yes
+[profile acme/mg]
+host = localhost
+port = {port}
+tls = none
+username = relay
+password_file = {folder}/mg.pw
+[domain acme.example]
+account = acme
+verified = yes
+[domain own.example]
+account = acme
+route = mg
+[mailbox alice@acme.example]
+password_file = {folder}/pw
+[mailbox bob@acme.example]
+password_file = {folder}/pw
+[mailbox carol@own.example]
+password_file = {folder}/pw
+[account small]
+plan = tiny
+owner_verified = yes
+[domain small.example]
+account = small
+[mailbox dave@small.example]
+password_file = {folder}/pw
+[account free]
+plan = nano
+owner_verified = yes
+[domain free.example]
+account = free
+[mailbox erin@free.example]
+password_file = {folder}/pw
+[account late]
+plan = starter
+registered = 2026-02-19
+[domain late.example]
+account = late
+[mailbox frank@late.example]
+password_file = {folder}/pw
+[account strict]
+plan = starter
+owner_verified = yes
+restrict_senders = yes
+allowed_senders = other@strict.example
+[domain strict.example]
+account = strict
+[mailbox gina@strict.example]
+password_file = {folder}/pw
+[ip 127.0.0.77]
+account = acme
+"""
+LETTER = b"From: a@b.example\r\nSubject: x\r\n\r\nhello\r\n"
+
+
+@pytest.fixture(scope="module")
+def upstream(stack):
+    return stack.enter_context(stage.Upstream(refuse={"no@elsewhere.example": "550 5.1.1 no such user here",
+                                                      "policy@elsewhere.example": "550 5.7.1 your SPF says no"}))
+
+
+@pytest.fixture(scope="module")
+def own(stack):
+    return stack.enter_context(stage.Upstream(users={"relay": "right"}))
+
+
+@pytest.fixture(scope="module", params=["json", "text"])
+def byway(request, folder, stack, stage_byway, upstream, own):
+    b = stage.Byway(folder / request.param, settings={
+        "mta one": {"host": "127.0.0.1", "port": upstream.port, "tls": "none"},
+        "upstream": {"allow_networks": "127.0.0.0/8 ::1", "allow_ports": str(own.port)},
+        "log": {"format": request.param}, "guessing": {"name_free": 100, "address_free": 100, "address_failures": 0}})
+    b.folder.mkdir(parents=True)
+    b.secret("pw", "secret")
+    b.secret("mg.pw", "wrong")
+    return stage_byway(b, DIRECTORY.format(folder=b.folder, port=own.port))
+
+
+def session(byway, name, **how):
+    return talk.Talk(byway, "tls", login=(name, "secret"), **how)
+
+
+def explain(byway, name, *args, failing=0, status=None):
+    got = byway.cli("explain", name, *args, json_out=True)
+    if failing != 0:
+        assert got["failing"] == failing, got
+    if status:
+        number, word = status
+        assert got["checks"][number - 1]["status"] == word, got["checks"][number - 1]
+    assert [c["number"] for c in got["checks"]] == list(range(1, 11))
+    return got
+
+
+def heard(reply):
+    return f"{reply['code']} {reply['enhanced']} {reply['text']}"
+
+
+def refused_mail(byway, name):
+    with session(byway, name) as t:
+        return str(t.cmd(f"MAIL FROM:<{name}>"))
+
+
+# ---- the ten checks, each against what the SMTP path says
+
+def test_nothing_stands_against_it(byway):
+    got = explain(byway, "alice@acme.example", failing=None)
+    assert got["smtp"] is None and got["account"] == "acme" and got["route"] == "native"
+    assert "Nothing stands against its mail here." in byway.cli("explain", "alice@acme.example")
+
+
+def test_1_owner(byway):
+    got = explain(byway, "frank@late.example", failing=1)
+    assert heard(got["smtp"]) == refused_mail(byway, "frank@late.example") == \
+        "554 5.7.7 Sending blocked - please verify your email."
+    with session(byway, "frank@late.example") as t:
+        assert t.cmd("MAIL FROM:<frank@late.example>").code == 554
+        byway.cli("verify", "late")
+        assert stage.wait_until(lambda: t.cmd("MAIL FROM:<frank@late.example>").code == 250, 1)
+    explain(byway, "frank@late.example", failing=None, status=(1, "ok"))
+
+
+def test_1_owner_within_the_grace(byway):
+    byway.cli("account", "set", "late", "--owner-verified", "no", "--registered", time.strftime("%Y-%m-%d"))
+    got = explain(byway, "frank@late.example", failing=None, status=(1, "note"))
+    assert "mail stops at" in got["checks"][0]["finding"] and got["smtp"] is None
+    byway.cli("account", "set", "late", "--registered", "2026-02-18")
+    got = explain(byway, "frank@late.example", status=(1, "ok"))
+    assert "Registered before 19 February 2026" in got["checks"][0]["finding"]
+
+
+def test_2_domain(byway):
+    got = explain(byway, "carol@own.example", status=(2, "note"))
+    assert got["checks"][1]["finding"] == "Domain not verified: own.example"
+    explain(byway, "alice@acme.example", status=(2, "ok"))
+
+
+def test_2_sender_rules(byway):
+    got = explain(byway, "gina@strict.example", failing=2)
+    assert heard(got["smtp"]) == refused_mail(byway, "gina@strict.example") == \
+        "550 5.7.1 That SMTP sender is not on your allowed list"
+
+
+def test_3_plan(byway):
+    got = explain(byway, "erin@free.example", failing=3)
+    assert heard(got["smtp"]) == refused_mail(byway, "erin@free.example")
+    assert got["smtp"]["id"] == "plan_cannot_send" and got["route"] is None
+
+
+def test_4_limits(byway):
+    with session(byway, "dave@small.example") as t:
+        for _ in range(3):
+            assert t.send("dave@small.example", ["x@elsewhere.example"], LETTER).code == 250
+        said = str(t.cmd("MAIL FROM:<dave@small.example>"))
+    got = explain(byway, "dave@small.example", failing=4)
+    assert said.startswith(heard(got["smtp"]) + " (3 of 3 today") and got["smtp"]["id"] == "quota_mailbox_day"
+    assert got["checks"][3]["finding"].startswith("3 of 3 today; next at ")
+    usage = byway.cli("usage", "dave@small.example", json_out=True)
+    day = {x["limit"]: x for x in usage["limits"]}
+    assert (day["mailbox_day"]["used"], day["mailbox_day"]["cap"]) == (3, 3)
+    assert day["mailbox_day"]["resets"] % 86400 == 0 and day["account_day"]["used"] == 3
+    assert "mailbox_day" not in {x["limit"] for x in byway.cli("usage", "small", json_out=True)["limits"]}
+    assert "mailbox_day" in byway.cli("limits", "show", "dave@small.example")
+    byway.cli("limits", "reset", "dave@small.example")
+    explain(byway, "dave@small.example", failing=None, status=(4, "ok"))
+    with session(byway, "dave@small.example") as t:
+        t.cmd("MAIL FROM:<dave@small.example>", 250)
+
+
+def test_5_recipients(byway):
+    byway.cli("limits", "reset", "dave@small.example")
+    with session(byway, "dave@small.example") as t:
+        t.mail("dave@small.example", "a@elsewhere.example", "b@elsewhere.example")
+        assert t.cmd("RCPT TO:<c@elsewhere.example>").code == 550
+        assert t.cmd("DATA").code == 554
+    got = explain(byway, "dave@small.example", status=(5, "note"))
+    assert got["checks"][4]["finding"].startswith("Up to 2 recipients per message; one more, and nobody gets it; 1 refused")
+
+
+@pytest.mark.parametrize("by", ["owner", "admin", "abuse"])
+def test_6_paused(byway, by):
+    with session(byway, "bob@acme.example") as t:
+        byway.cli("mailbox", "pause", "bob@acme.example", "--by", by)
+        assert stage.wait_until(lambda: str(t.cmd("RSET")) and str(t.cmd("MAIL FROM:<bob@acme.example>")) ==
+                                "554 5.7.7 This mailbox is paused", 1)
+    got = explain(byway, "bob@acme.example", failing=6)
+    with talk.Talk(byway, "tls") as t:
+        assert heard(got["smtp"]) == str(t.auth("bob@acme.example", "secret")) == "535 5.7.8 Authentication failed"
+    assert f"paused-{by}" in got["checks"][5]["finding"]
+    assert byway.cli("resume", "bob@acme.example", json_out=True) == {
+        "kind": "mailbox", "name": "bob@acme.example", "was": f"paused-{by}", "state": "active"}
+    assert stage.wait_until(lambda: explain(byway, "bob@acme.example")["failing"] is None, 2)
+
+
+def test_6_blocked(byway):
+    byway.cli("block", "bob@acme.example")
+    got = explain(byway, "bob@acme.example", failing=6)
+    assert heard(got["smtp"]) == refused_mail(byway, "bob@acme.example") == \
+        "550 5.7.1 That smtp username is not allowed to send"
+    assert "byway unblock" in byway.cli("resume", "bob@acme.example", check=False).stderr
+    byway.cli("unblock", "bob@acme.example")
+
+
+def test_blocked_address(byway):
+    assert explain(byway, "127.0.0.77", failing=None)["name"].startswith("127.0.0.77")
+    byway.cli("ip", "block", "127.0.0.77")
+    time.sleep(0.5)  # each worker has looked
+    assert stage.wait_until(lambda: explain(byway, "127.0.0.77")["failing"] == 6, 2)
+    with talk.Talk(byway, "tls", source="127.0.0.77") as t:
+        said = str(t.cmd("MAIL FROM:<x@acme.example>"))
+    assert said == heard(explain(byway, "127.0.0.77")["smtp"]) == "550 5.7.1 That IP address is not allowed to send"
+    byway.cli("unblock", "127.0.0.77")
+
+
+@pytest.mark.parametrize("reason, words", [
+    ("billing", "There is a billing issue with your account. Please update payment details or contact support."),
+    ("deliverability", "We've temporarily paused outbound mail because too many of your recent messages were rejected by "
+     "recipient servers. This is usually a quick fix - please reach out to support and we'll help you get sending again."),
+    ("abuse", "Your account is temporarily restricted. Please contact support for details.")])
+def test_7_suspended(byway, reason, words):
+    with session(byway, "alice@acme.example") as t:
+        byway.cli("suspend", "acme", "--reason", reason)
+        assert stage.wait_until(lambda: str(t.cmd("RSET")) and t.cmd("MAIL FROM:<alice@acme.example>").words == words, 1)
+    got = explain(byway, "alice@acme.example", failing=7)
+    assert heard(got["smtp"]) == f"554 5.7.7 {words}"
+    byway.cli("account", "resume", "acme")
+    assert stage.wait_until(lambda: explain(byway, "alice@acme.example")["failing"] is None, 2)
+
+
+def test_8_login(byway):
+    with talk.Talk(byway, "tls") as t:
+        for _ in range(2):
+            assert t.auth("alice@acme.example", "guess").code == 535
+    got = explain(byway, "alice@acme.example", failing=None, status=(8, "note"))
+    assert got["checks"][7]["finding"].startswith("2 failed log-ins, the last at ")
+    assert got["checks"][7]["finding"].endswith(": wrong password")
+
+
+def test_8_no_such_mailbox(byway):
+    got = explain(byway, "nobody@acme.example", failing=8)
+    assert heard(got["smtp"]) == "535 5.7.8 Authentication failed"
+    assert "There is no mailbox of that name" in byway.cli("explain", "nobody@acme.example")
+    assert byway.cli("usage", "nobody@acme.example", check=False).returncode == 67
+
+
+def test_9_own_upstream(byway, own):
+    with session(byway, "carol@own.example") as t:
+        for _ in range(3):
+            t.cmd("MAIL FROM:<carol@own.example>", 250)
+            said = str(t.cmd("RCPT TO:<x@elsewhere.example>"))
+            assert said == "550 5.3.5 Your SMTP provider did not accept the stored credentials"
+            t.cmd("RSET", 250)
+    got = explain(byway, "carol@own.example", failing=9)
+    assert got["route"] == "mg" and "535" in got["checks"][8]["finding"]
+    mg = {p["name"]: p for p in byway.cli("usage", "acme", json_out=True)["profiles"]}["mg"]
+    assert mg["state"] in ("refused", "failing") and mg["class"] == "auth" and mg["failed"] >= 3
+    assert "wrong" not in json.dumps(mg)
+    byway.secret("mg.pw", "right")
+    byway.cli("profile", "passwd", "acme/mg", "--password-file", byway.folder / "mg.pw")
+
+    def sends():
+        with session(byway, "carol@own.example") as t:
+            t.cmd("MAIL FROM:<carol@own.example>", 250)
+            return t.cmd("RCPT TO:<x@elsewhere.example>").code == 250 and t.data(LETTER).code == 250
+
+    assert stage.wait_until(sends, 2)
+    explain(byway, "carol@own.example", failing=None, status=(9, "ok"))
+
+
+def test_10_recipient(byway):
+    with session(byway, "alice@acme.example") as t:
+        t.cmd("MAIL FROM:<alice@acme.example>", 250)
+        assert t.cmd("RCPT TO:<no@elsewhere.example>").code == 550
+        assert t.cmd("RCPT TO:<policy@elsewhere.example>").code == 550
+    got = explain(byway, "alice@acme.example", "--to", "you@elsewhere.example", failing=None, status=(10, "note"))
+    assert "your SPF says no" in got["checks"][9]["finding"] or "no such user" in got["checks"][9]["finding"]
+    explain(byway, "alice@acme.example", "--to", "you@third.example", status=(10, "ok"))
+    rows = byway.cli("usage", "alice@acme.example", json_out=True)["refusals"]
+    assert any(r["cause"] == "rcpt" and r["count"] >= 2 and r["to"] == "policy@elsewhere.example" for r in rows), rows
+    shown = byway.cli("usage", "acme")
+    assert "your SPF says no" in shown and "native" in shown
+
+
+# ---- all of it
+
+def test_all_shows_ten(byway):
+    shown = byway.cli("explain", "alice@acme.example", "--all")
+    assert "The recipient's server is rejecting" in shown and "Account-owner email" in shown
+
+
+def test_an_account_is_not_explained(byway):
+    done = byway.cli("explain", "acme", check=False)
+    assert done.returncode == 69 and "not the account acme" in done.stderr
+
+
+def test_closed_account_is_not_resumed_by_accident(byway):
+    byway.cli("account", "set", "late", "--state", "closed")
+    assert "--state active" in byway.cli("resume", "late", check=False).stderr
+    byway.cli("account", "set", "late", "--state", "active")
+
+
+def test_wrong_words(byway):
+    assert byway.cli("suspend", "acme", check=False).returncode == 64
+    assert byway.cli("suspend", "acme", "--reason", "boredom", check=False).returncode == 65
+    assert byway.cli("pause", "bob@acme.example", "--by", "me", check=False).returncode == 65
+    assert byway.cli("pause", "nobody@acme.example", check=False).returncode == 67
+    assert byway.cli("block", "acme", check=False).returncode == 64
+    assert byway.cli("explain", "a b", check=False).returncode == 64
+
+
+# ---- trace
+
+def test_trace_message_and_session(byway):
+    with session(byway, "alice@acme.example") as t:
+        session_id = str(t.greeting).split()[-1]
+        first = t.send("alice@acme.example", ["x@elsewhere.example"], LETTER)
+        t.cmd("MAIL FROM:<alice@acme.example>", 250)
+        assert t.cmd("RCPT TO:<no@elsewhere.example>").code == 550
+        t.cmd("RSET", 250)
+        second = t.send("alice@acme.example", ["y@elsewhere.example"], LETTER)
+        t.cmd("QUIT", 221)
+    one, two = (r.words.split()[1] for r in (first, second))
+
+    def story(name):
+        done = byway.cli("trace", name, "--json", check=False)
+        return json.loads(done.stdout)
+
+    assert stage.wait_until(lambda: "session" in {r["ev"] for r in story(session_id)})
+    rows = story(session_id)
+    assert [r["ev"] for r in rows if r["ev"] in ("auth", "message", "session")][0] == "auth"
+    assert {r["id"] for r in rows if r["ev"] == "message"} >= {one, two}
+    assert rows[-1]["ev"] == "session" and rows[-1]["close"] == "quit"
+    rows = story(one)
+    assert {r["id"] for r in rows} == {one, session_id} and any(r.get("outcome") == "sent" for r in rows)
+    # Moved away by logrotate, it is found all the same.
+    byway.log.rename(f"{byway.log}.1")
+    byway.cli("reopen")
+    assert {r["id"] for r in story(two)} == {two, session_id}
+    assert "alice@acme.example" in byway.cli("trace", two)
+
+
+def test_trace_nothing(byway):
+    assert byway.cli("trace", "nosuchid12345", check=False).returncode == 67
+    assert byway.cli("trace", "x", check=False).returncode == 64
