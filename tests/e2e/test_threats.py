@@ -60,8 +60,8 @@ class Theatre:
             for n, (chain, key) in self.pairs.items():
                 settings[f"certificate {n}"] = {"chain_file": chain, "key_file": key}
         hashed = dialog.fast_hash(dialog.PASSWORD)
-        accounts = "".join(
-            f"[account {a}]\nplan = starter\nroute = up\n[profile {a}/up]\nhost = 127.0.0.1\nport = {up.port}\ntls = none\n"
+        accounts = dialog.PLANS + "".join(
+            f"[account {a}]\nplan = boundless\nroute = up\n[profile {a}/up]\nhost = 127.0.0.1\nport = {up.port}\ntls = none\n"
             f"[domain {a}.example]\naccount = {a}\n[mailbox me@{a}.example]\npassword_hash = {hashed}\n" for a in ("victim", "other"))
         rig = dialog.Rig(self.folder / name, settings=settings, directory=accounts, listeners=LISTENERS.get(name),
                          upstream_ports=[up.port])

@@ -861,19 +861,23 @@ class Replay:
         return [f"the log ({mode})\n" + "\n".join(lines)]
 
 
+# Limits on what is sent are other tests' business.
+PLANS = "[plan boundless]\nrecipients = 100\n[plan small]\ncan_send = no\nrecipients = 50\n"
+
+
 def all_dialogues():
     return [Dialogue(p) for p in sorted(FOLDER.glob("*.dlg"))]
 
 
 def directory(dialogues, ports):
     """The directory for these dialogues: an account, mailbox, domain and profile each; ports: by name."""
-    out, hashed = [], fast_hash(PASSWORD)
+    out, hashed = [PLANS], fast_hash(PASSWORD)
 
     def section(kind, key, values):
         out.append(f"[{kind} {key}]\n" + "".join(f"{k} = {v}\n" for k, v in values.items()))
 
     for d in dialogues:
-        section("account", d.name, {"plan": "starter", "route": "up", **d.of["account"]})
+        section("account", d.name, {"plan": "boundless", "route": "up", **d.of["account"]})
         section("profile", f"{d.name}/up", {"host": "127.0.0.1", "port": ports[d.name], "tls": "none", **d.of["profile"]})
         section("domain", f"{d.name}.example", {"account": d.name})
         section("mailbox", f"me@{d.name}.example", {"password_hash": hashed, **d.of["mailbox"]})
