@@ -27,6 +27,10 @@
  *                    "reload" is null before the first
  *      explain NAME [TO], usage NAME, limits show|reset NAME, forgive NAME
  *                what desk.h says; "error" where nobody can answer
+ *      profile 7 {"ok":true,"known":true,"connections":2,"refusals":0,"closed_s":0,"held_s":12,"connections_learned":0,"messages_learned":0,
+ *                 "class":"rate","line":"421 4.7.0 ...","said":1767225603,"good":1767225600,"failing_since":1767225603}
+ *                    how the upstream of the profile with that id is, over all workers: for how long nobody may try (the breaker), for how long it is held for its rate, what was learned of
+ *                    its limits (0: nothing), and what it said last about itself; "known":false where nothing was sent there since the start; null: never
  *      else      {"ok":false,"error":"unknown request: ..."}
  *
  * Owns:   the socket (unlinked by control_close), its clients. A stale socket is replaced; one where somebody answers is an error.

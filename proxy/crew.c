@@ -266,6 +266,7 @@ be_worker(struct seat *s, int fd)
 		.conf_path = c->o.conf_path,
 		.board = c->o.board,
 		.tally = c->o.tally,
+		.shape = c->o.shape,
 		.sockets = sockets,
 		.control_fd = fd,
 	};
@@ -389,6 +390,7 @@ bury(struct seat *s, int status)
 	s->pid = 0;
 	s->state = CREW_DEAD;
 	scoreboard_clear_gauges(c->o.board, s->number);
+	shape_clear(c->o.shape, s->number);
 	if (!c->stopping) {
 		s->deaths++;
 		scoreboard_count(c->o.board, s->number, COUNTER_WORKER_DEATHS, 1);

@@ -33,6 +33,7 @@ struct crew_options {
 	struct conf *conf; /* reference is taken */
 	struct scoreboard *board;
 	struct tally_shared *tally;
+	struct shape *shape;
 	struct listeners *listeners;
 	unsigned char ticket_seed[32];
 	crew_child_fn *in_child;

@@ -14,6 +14,7 @@
 #include "proxy/reload.h"
 #include "proxy/status.h"
 #include "proxy/tally_shared.h"
+#include "relay/relay.h"
 #include "wire/log.h"
 
 #include <errno.h>
@@ -38,6 +39,7 @@ struct master {
 	struct loop *loop;
 	struct scoreboard *board;
 	struct tally_shared *tally;
+	struct shape *shape;
 	struct control *control;
 	struct crew *crew;
 	struct reload *reload;
@@ -190,6 +192,24 @@ refuse(struct control_ask *ask, struct slice word)
 	control_answer(ask, text_slice(&out));
 }
 
+/* How a profile's upstream is: `profile ID`. */
+static void
+profile(struct master *m, struct control_ask *ask, struct slice id)
+{
+	char mem[1024];
+	struct text out = text_over(mem, sizeof(mem));
+	uint64_t n;
+
+	if (!slice_to_u64(slice_trim(id), &n)) {
+		refuse(ask, id);
+		return;
+	}
+	text_put(&out, SLICE("{\"ok\":true,"));
+	shape_profile(m->shape, n, &out);
+	text_char(&out, '}');
+	control_answer(ask, text_slice(&out));
+}
+
 /* What a worker answers: desk.h. */
 static bool
 is_for_a_worker(struct slice line)
@@ -229,6 +249,8 @@ on_request(void *ctx, struct control_ask *ask, struct slice word)
 		answer(ask, "{\"ok\":true}");
 		if (!m->stopping)
 			stop(m);
+	} else if (slice_starts(word, SLICE("profile "))) {
+		profile(m, ask, slice_skip(word, strlen("profile ")));
 	} else if (is_for_a_worker(word)) {
 		inquiry_ask(m->inquiry, ask, word);
 	} else {
@@ -361,6 +383,7 @@ open_crew(struct master *m)
 		.conf = m->conf,
 		.board = m->board,
 		.tally = m->tally,
+		.shape = m->shape,
 		.listeners = m->listeners,
 		.in_child = in_child,
 		.on_change = on_crew,
@@ -383,7 +406,8 @@ open_all(struct master *m, struct text *why)
 	m->loop = loop_open();
 	m->board = scoreboard_open(count_workers(m->conf));
 	m->tally = tally_shared_open(m->conf->counters.series);
-	if (!m->loop || !m->board || !m->tally || !open_crew(m))
+	m->shape = shape_open(count_workers(m->conf));
+	if (!m->loop || !m->board || !m->tally || !m->shape || !open_crew(m))
 		return EX_OSERR;
 	m->reload = reload_open(m->loop, m->crew, m->path, on_conf, m);
 	const struct status_options s = {
@@ -426,6 +450,7 @@ close_all(struct master *m)
 	}
 	scoreboard_close(m->board);
 	tally_shared_close(m->tally);
+	shape_close(m->shape);
 	conf_unref(m->conf);
 }
 

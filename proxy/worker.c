@@ -292,6 +292,7 @@ open_all(struct running *r, struct text *why)
 	    !(w->quota = quota_open(w->loop, w->tally, session_on_quota, w)) ||
 	    !(w->sessions = sessions_open(w)) || !(w->desk = desk_open(w, on_desk, r)))
 		return false;
+	relay_share(w->relay, o->shape, o->number);
 	r->lanes = lanes_open(w, o->sockets, o->sockets_n, o->ticket_seed);
 	return r->lanes && lanes_conf(r->lanes, w->conf, why);
 }

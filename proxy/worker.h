@@ -66,6 +66,7 @@ struct worker_options {
 	const char *conf_path; /* for reloads */
 	struct scoreboard *board;
 	struct tally_shared *tally;
+	struct shape *shape; /* relay.h */
 	const struct worker_socket *sockets;
 	size_t sockets_n;
 	int control_fd;                /* socketpair to the master */

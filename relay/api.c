@@ -108,6 +108,7 @@ release(struct api *a)
 	spool_fini(&a->body);
 	crypto_hash_close(a->hash, NULL);
 	list_remove(&u->calls, &a->link);
+	shape_leave(&u->shaping);
 	free(a);
 	if (!u->r->closing)
 		pool_feed(u);

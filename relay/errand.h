@@ -65,7 +65,8 @@ struct relay_txn {
 	struct upstream *up;  /* the one in use, or being waited for */
 	struct list *line_at; /* the line it waits in */
 	ev_tstamp waits_until;
-	struct smtp *conn; /* one of both, or none yet */
+	ev_tstamp not_before; /* its turn, where the upstream is held or paced */
+	struct smtp *conn;    /* one of both, or none yet */
 	struct api *api;
 	struct slice route, peer;
 

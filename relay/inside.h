@@ -41,6 +41,9 @@ struct relay {
 	struct native *native;
 	struct ca_store *ca_store; /* whom HTTPS believes */
 	struct spool_budget spools;
+	struct shape *shape;
+	bool own_shape; /* it is not shared */
+	unsigned worker; /* its column there */
 	struct upstream *buckets[UPSTREAM_BUCKETS]; /* of profiles, by id */
 	struct list upstreams;                      /* all of them, MTAs too */
 	ev_timer sweep;

@@ -15,11 +15,16 @@
  * and pool_move() is the only one that moves it. Transactions that find nothing idle wait in a line; the line, not a transaction, opens connections, so that
  * whichever is free first serves whoever waits longest.
  *
+ * What a provider's preset allows, what the profile says, and what the provider has asked for holds over all workers (shape.h): connections, messages a connection, a pace, a time to be
+ * left alone. A message that would have to wait longer than [upstream] hold_wait hears so at once.
+ *
  * The breaker: after three refusals of the credential in a row nobody is asked any more for five minutes, doubling to an hour; then one connection may try.
  *
  * Owns:   upstreams and connections. An upstream that nobody uses goes after an hour.
  */
+#include "conf/provider.h"
 #include "relay/inside.h"
+#include "relay/shape.h"
 
 struct smtp;
 struct endpoint;
@@ -43,7 +48,10 @@ struct upstream {
 	unsigned port;
 	enum upstream_tls tls;
 	bool xclient;
-	unsigned connections_max, messages_max;
+	const struct provider *preset; /* of a profile; NULL for an MTA */
+	const char *kin;               /* whose rows of rule.def hold; static */
+	unsigned connections_max, messages_max, per_minute;
+	bool refuse_quota;
 	uint64_t conf_revision; /* the one TRUST was made with */
 	struct tls_ctx *trust;  /* of its own; NULL: the relay's */
 
@@ -56,11 +64,8 @@ struct upstream {
 	ev_timer patience;   /* ticks while some wait */
 	ev_tstamp used;
 
-	unsigned refusals;      /* of the credential, in a row */
-	ev_tstamp closed_until; /* the breaker */
-	double closed_s;
-	unsigned cap; /* the upstream takes no more than so many; 0: not told */
-	ev_tstamp cap_until;
+	struct shaping shaping; /* joined when it is first wanted */
+	bool joined;
 	struct relay_offer offer;
 };
 
@@ -85,6 +90,9 @@ void pool_check(struct upstream *u);
 /* What connections tell. */
 void pool_ready(struct smtp *c);
 void pool_back(struct smtp *c);
+/* The upstream's answer R (NULL: it gave none, and WHY says so), classed. EARLY: before the connection was ready. */
+void pool_heard(struct upstream *u, enum verdict_class class, const struct reply *r,
+    const char *why, bool early);
 /* One could not be made ready; it is gone already. CHECK: nobody waits for it. */
 void pool_failed(struct upstream *u, bool check, const struct relay_verdict *v);
 /* Not there any more; C is on no list. */
@@ -96,6 +104,10 @@ void pool_answered(struct upstream *u, const struct relay_verdict *v, unsigned r
 void pool_feed(struct upstream *u);
 /* Those that idle may be dead as well. */
 void pool_purge(struct upstream *u);
+
+/* What no message may exceed: of the preset. 0: no limit known. */
+uint64_t pool_recipients_max(const struct upstream *u);
+uint64_t pool_size_max(const struct upstream *u);
 
 /* Looks at those who wait. */
 void pool_on_patience(struct ev_loop *ev, ev_timer *w, int revents);

@@ -109,6 +109,7 @@ make(struct relay *r, const char *kind, const char *name)
 	u->patience.repeat = patience_s;
 	u->patience.data = u;
 	u->used = loop_now(r->loop);
+	u->kin = "";
 	list_append(&r->upstreams, &u->link);
 	text_put(&route, slice_str(kind));
 	text_put(&route, slice_head(slice_str(name), 255));
@@ -181,12 +182,26 @@ pool_find(const struct relay *r, const struct profile *p)
 	return u;
 }
 
+/* The preset, or at least whose words it speaks. */
+static void
+set_preset(struct upstream *u, const struct profile *p)
+{
+	const struct provider *at = provider_by_host(slice_str(p->host));
+
+	u->preset = provider_of(p->provider);
+	u->kin = u->preset->id == PROVIDER_CUSTOM && at ? at->kin : u->preset->kin;
+	u->connections_max = p->max_connections;
+	u->messages_max = p->messages_per_connection;
+	u->per_minute = p->per_minute;
+	u->refuse_quota = p->on_quota == ON_QUOTA_REJECT ||
+	    (p->on_quota == ON_QUOTA_DEFAULT && u->r->conf->upstream.on_quota == QUOTA_REJECT);
+}
+
 /* What may change without a new credential: the blob is sealed anew when keys rotate, the name and the caps are only ours. */
 static bool
 update(struct upstream *u, const struct profile *p)
 {
-	u->connections_max = p->max_connections;
-	u->messages_max = p->messages_per_connection;
+	set_preset(u, p);
 	if (eq(u->sealed, p->password))
 		return true;
 
@@ -219,8 +234,7 @@ pool_profile(struct relay *r, const struct profile *p)
 	u->version = p->version;
 	u->port = p->port;
 	u->tls = p->tls;
-	u->connections_max = p->max_connections;
-	u->messages_max = p->messages_per_connection;
+	set_preset(u, p);
 	u->retired = older;
 	u->api = kind_of(p);
 	if (u->api)

@@ -37,12 +37,14 @@ relay_new(struct loop *l, struct work *w, struct conf *c, struct vault *v,
 	list_init(&r->open);
 	list_init(&r->spare);
 	pool_open(r);
+	r->shape = shape_open(1);
+	r->own_shape = true;
 	r->resolve = resolve_open(l, w, c->upstream.dns_cache_s);
 	r->guard = guard_open(c);
 	r->native = native_open(r);
 	r->ca_store = ca_store_open(r);
 	r->spools.max = c->upstream.api_memory;
-	if (!r->resolve || !r->guard || !r->native || !r->ca_store) {
+	if (!r->resolve || !r->guard || !r->native || !r->ca_store || !r->shape) {
 		relay_free(r);
 		return NULL;
 	}
@@ -62,6 +64,8 @@ relay_free(struct relay *r)
 	guard_close(r->guard);
 	ca_store_close(r->ca_store);
 	drop_trust(r);
+	if (r->own_shape)
+		shape_close(r->shape);
 	conf_unref(r->conf);
 	free(r);
 }
@@ -97,14 +101,42 @@ relay_reconf(struct relay *r, struct conf *c, struct vault *v)
 		LINKED(l, struct relay_txn, link)->tried = 0;
 }
 
+void
+relay_share(struct relay *r, struct shape *s, unsigned worker)
+{
+	if (r->own_shape)
+		shape_close(r->shape);
+	r->own_shape = false;
+	r->shape = s;
+	r->worker = worker;
+}
+
+static uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+	return a && (!b || a < b) ? a : b;
+}
+
 struct relay_offer
 relay_offers(const struct relay *r, const struct profile *p)
 {
 	const struct upstream *u = p ? pool_find(r, p) : NULL;
+	const struct provider *preset;
+	struct relay_offer o = { 0 };
 
 	if (!p)
 		return native_offers(r->native);
-	return u ? u->offer : (struct relay_offer){ 0 };
+	preset = provider_of(p->provider);
+	if (u && u->offer.known)
+		o = u->offer;
+	else if (preset->id != PROVIDER_CUSTOM)
+		/* Until it has told, what is known of it. */
+		o = (struct relay_offer){
+			.known = true, .eight_bit = true, .smtputf8 = true, .dsn = true
+		};
+	o.size = smaller(o.size, preset->limits.size);
+	o.recipients = smaller(o.recipients, preset->limits.recipients);
+	return o;
 }
 
 static struct relay_health
@@ -130,12 +162,10 @@ relay_health(const struct relay *r, const struct profile *p)
 		return native_health(r->native);
 	if (!u)
 		return (struct relay_health){ 0 };
-	double closed = u->closed_until - loop_now(r->loop);
-
 	return (struct relay_health){
 		.used = true,
-		.refusals = u->refusals,
-		.closed_s = closed > 0 ? closed : 0,
+		.refusals = shape_refusals(&u->shaping),
+		.closed_s = shape_closed(&u->shaping, loop_now(r->loop)),
 		.idle = (unsigned)u->idle.n,
 		.leased = (unsigned)u->leased.n,
 		.waiting = (unsigned)u->waiting.n,
@@ -178,7 +208,7 @@ relay_status(const struct relay *r, struct text *out)
 		idle += u->idle.n;
 		leased += u->leased.n;
 		waiting += u->waiting.n;
-		broken += u->closed_until > loop_now(r->loop);
+		broken += shape_closed(&u->shaping, loop_now(r->loop)) > 0;
 	}
 	put(out, "transactions", r->open.n);
 	put(out, "upstreams", r->upstreams.n);

@@ -112,6 +112,28 @@ on_gone(void *owner)
 	smtp_cut(owner);
 }
 
+struct relay_verdict
+smtp_verdict(const struct smtp *c, enum verdict_class class, const struct reply *r, struct text *mem)
+{
+	struct relay_verdict v = verdict_make(class, r, slice_str(c->up->username), mem);
+
+	return c->up->refuse_quota ? verdict_refuse_quota(v) : v;
+}
+
+/* It was idle, or has served its share, and is over: that says nothing about the message. */
+static bool
+is_stale(const struct smtp *c, enum verdict_class class, const struct reply *r)
+{
+	if (c->content)
+		return false;
+	if (class == VERDICT_RECONNECT) {
+		shape_learn_messages(&c->up->shaping, c->messages);
+		return true;
+	}
+	return c->reused &&
+	    (r ? r->code == 421 && verdict_is_goodbye(class) : c->s.error != STREAM_OK);
+}
+
 enum step
 smtp_fail(struct smtp *c, enum verdict_class class, const struct reply *r, const char *why)
 {
@@ -119,13 +141,14 @@ smtp_fail(struct smtp *c, enum verdict_class class, const struct reply *r, const
 	struct upstream *u = pool_ref(c->up);
 	char mem[VERDICT_TEXT_MAX];
 	struct text words = text_over(mem, sizeof(mem));
-	struct relay_verdict v = verdict_make(class, r, slice_str(u->username), &words);
+	struct relay_verdict v = smtp_verdict(c, class, r, &words);
 	bool was_ready = c->ready;
 	bool check = c->check;
-	/* Closed, or sent away, after it had been idle: that says nothing about the message. */
-	bool stale = c->reused && !c->content && (r ? r->code == 421 : c->s.error != STREAM_OK);
+	bool stale = is_stale(c, class, r);
 	bool quiet = c->ready && (!t || stale);
 
+	if (!quiet)
+		pool_heard(u, class, r, why ? why : verdict_word(class), !was_ready);
 	smtp_log(c, quiet ? LOG_DEBUG : LOG_NOTICE, verdict_word(class), r, why);
 	c->txn = NULL;
 	smtp_cut(c);
@@ -223,7 +246,7 @@ unexpected(struct smtp *c, const struct reply *r)
 	if (c->content)
 		smtp_early(c, r);
 	else if (r->code == 421)
-		smtp_fail(c, verdict_class_of(c->up->provider, PHASE_MAIL, r), r, NULL);
+		smtp_fail(c, verdict_class_of(c->up->kin, PHASE_MAIL, r), r, NULL);
 	else
 		smtp_fail(c, VERDICT_PROTOCOL, r, "an answer that nobody waits for");
 }
@@ -239,7 +262,7 @@ take(struct smtp *c, const struct reply *r)
 		return;
 	}
 	if (r->code == 421 && c->ready && !c->content) {
-		smtp_fail(c, verdict_class_of(c->up->provider, rows[step].phase, r), r, NULL);
+		smtp_fail(c, verdict_class_of(c->up->kin, rows[step].phase, r), r, NULL);
 		return;
 	}
 	c->unanswered--;

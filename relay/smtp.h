@@ -68,6 +68,7 @@ struct smtp {
 	struct slice challenge;
 	char challenge_mem[1024];
 
+	bool counted; /* among the upstream's connections over all workers */
 	bool check; /* only looks whether the upstream is there */
 	bool secured, authed;
 	bool ready;      /* hello is done */
@@ -78,6 +79,7 @@ struct smtp {
 	bool content; /* content is being sent */
 	bool chunked; /* by BDAT */
 	bool ended;   /* the end of the content is out */
+	uint64_t octets; /* of content */
 	struct dots_encoder dots;
 	struct buf gather; /* the chunk that is being filled */
 

@@ -118,6 +118,9 @@ smtp_content(struct smtp *c, struct slice octets)
 		return VERDICT_OK;
 	if (!c->offer.eight_bit && !is_7bit(octets))
 		return VERDICT_NO_8BIT;
+	c->octets += octets.n;
+	if (pool_size_max(c->up) && c->octets > pool_size_max(c->up))
+		return VERDICT_SIZE;
 	if (!(c->chunked ? gather(c, octets) : encode(c, octets)))
 		return VERDICT_NO_MEMORY; /* the room was there */
 	if (smtp_room(c) < ROOM_LOW) {
@@ -134,13 +137,15 @@ smtp_early(struct smtp *c, const struct reply *r)
 	struct relay_txn *t = c->txn;
 	char mem[VERDICT_TEXT_MAX];
 	struct text words = text_over(mem, sizeof(mem));
-	enum verdict_class class = verdict_class_of(c->up->provider, PHASE_DOT, r);
+	enum verdict_class class = verdict_class_of(c->up->kin, PHASE_DOT, r);
 
 	if (r->code < 400)
 		return smtp_fail(c, VERDICT_PROTOCOL, r, "an answer that nobody waits for");
 	smtp_log(c, LOG_NOTICE, "early reply", r, NULL);
 
-	struct relay_verdict v = verdict_make(class, r, slice_str(c->up->username), &words);
+	struct relay_verdict v = smtp_verdict(c, class, r, &words);
+
+	pool_heard(c->up, class, r, "", false);
 
 	c->txn = NULL;
 	smtp_cut(c);

@@ -245,7 +245,7 @@ got_starttls(struct smtp *c, const struct reply *r)
 enum step
 smtp_fail_by(struct smtp *c, enum phase phase, const struct reply *r)
 {
-	enum verdict_class class = verdict_class_of(c->up->provider, phase, r);
+	enum verdict_class class = verdict_class_of(c->up->kin, phase, r);
 
 	return smtp_fail(c, class == VERDICT_OK ? VERDICT_PROTOCOL : class, r, NULL);
 }

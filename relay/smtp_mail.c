@@ -11,8 +11,11 @@ enum { SIZE_MARGIN = 1024 }; /* what our own header fields may add */
 static struct relay_verdict
 verdict_of(const struct smtp *c, enum phase phase, const struct reply *r, struct text *mem)
 {
-	return verdict_make(verdict_class_of(c->up->provider, phase, r), r,
-	    slice_str(c->up->username), mem);
+	enum verdict_class class = verdict_class_of(c->up->kin, phase, r);
+
+	if (phase == PHASE_DOT || class != VERDICT_OK)
+		pool_heard(c->up, class, r, "", false);
+	return smtp_verdict(c, class, r, mem);
 }
 
 /* The transaction has no more to do with this connection. What is to be sent next. */
@@ -58,13 +61,34 @@ send_ready(struct smtp *c)
 
 /* ---- MAIL --------------------------------------------------------------------------------------- */
 
+/* The smaller of what it offers and what is known of it. */
+static uint64_t
+size_max(const struct smtp *c)
+{
+	uint64_t known = pool_size_max(c->up);
+	uint64_t told = c->offer.size_max;
+
+	if (known && (!told || known < told))
+		return known;
+	return told ? told : UINT64_MAX;
+}
+
+/* What is known of it; one that has only told a number (LIMITS) speaks for itself. */
+static uint64_t
+recipients_max(const struct smtp *c)
+{
+	uint64_t known = pool_recipients_max(c->up);
+
+	return known ? known : UINT64_MAX;
+}
+
 /* What this upstream cannot do is refused before a word is said. */
 static enum verdict_class
 fit_mail(const struct smtp *c, const struct relay_txn *t)
 {
 	if (t->smtputf8 && !c->offer.smtputf8)
 		return VERDICT_NO_SMTPUTF8;
-	if (t->has_size && c->offer.size_max && t->size > c->offer.size_max)
+	if (t->has_size && t->size > size_max(c))
 		return VERDICT_SIZE;
 	return VERDICT_OK;
 }
@@ -145,6 +169,8 @@ got_mail(struct smtp *c, const struct reply *r)
 static enum verdict_class
 fit_rcpt(const struct smtp *c, const struct rcpt *rcpt)
 {
+	if (c->txn->accepted >= recipients_max(c))
+		return VERDICT_TOO_MANY_RCPT;
 	if (rcpt->utf8 && !c->offer.smtputf8)
 		return VERDICT_NO_SMTPUTF8;
 	if (rcpt->notify & (NOTIFY_SUCCESS | NOTIFY_NEVER) && !c->offer.dsn)
@@ -162,6 +188,9 @@ send_rcpt(struct smtp *c)
 
 	if (!t)
 		return leave(c);
+	/* Whether there is room for one more is not known before these are answered. */
+	if (c->rcpts_out && t->accepted + c->rcpts_out >= recipients_max(c) && errand_next_rcpt(t))
+		return STEP_RCPT;
 	while ((rcpt = errand_next_rcpt(t)) != NULL) {
 		rcpt->here = fit_rcpt(c, rcpt);
 		if (rcpt->here == VERDICT_OK)
@@ -210,6 +239,7 @@ go(struct smtp *c, bool chunked)
 	c->content = true;
 	c->chunked = chunked;
 	c->ended = false;
+	c->octets = 0;
 	dots_encode_init(&c->dots);
 	errand_go(c->txn, &v);
 	return STEP_BODY;

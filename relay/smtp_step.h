@@ -36,6 +36,9 @@ void smtp_expect(struct smtp *c, enum step step);
 void smtp_say(struct smtp *c, struct slice line);
 /* The connection ends for a reason; R if the upstream said so, WHY for the log if not. Returns STEP_GONE, so that a step may end with it. */
 enum step smtp_fail(struct smtp *c, enum verdict_class class, const struct reply *r, const char *why);
+/* What the client hears of R (NULL: no answer came), and what the pool learns from it. The texts go to MEM. */
+struct relay_verdict smtp_verdict(const struct smtp *c, enum verdict_class class,
+    const struct reply *r, struct text *mem);
 /* One line in the log; R or WHY may be NULL. */
 void smtp_log(const struct smtp *c, enum log_level level, const char *what, const struct reply *r,
     const char *why);

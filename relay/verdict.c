@@ -175,7 +175,12 @@ verdict_class_of(const char *provider, enum phase phase, const struct reply *r)
 
 	if (r->code < 400)
 		return r->code < 300 ? VERDICT_OK : VERDICT_PROTOCOL;
-	reply_flatten(&said, r, sizeof(mem) - 1);
+	/* An enhanced code counts as a word. */
+	if (r->enhanced.cls) {
+		enhanced_write(&said, r->enhanced);
+		text_char(&said, ' ');
+	}
+	reply_flatten(&said, r, sizeof(mem) - 1 - said.n);
 	if (find_rule(provider, phase, r->code, text_slice(&said), &class))
 		return class;
 	if (find_enhanced(phase, r, &class))
@@ -208,6 +213,7 @@ bool verdict_is_route_trouble(enum verdict_class class)
 	case VERDICT_GREETING:
 	case VERDICT_TLS:
 	case VERDICT_LOST:
+	case VERDICT_RECONNECT:
 	case VERDICT_PROTOCOL:
 	case VERDICT_BUSY:
 	case VERDICT_VAULT:
@@ -232,6 +238,12 @@ bool verdict_is_route_trouble(enum verdict_class class)
 		break;
 	}
 	return false;
+}
+
+bool verdict_is_goodbye(enum verdict_class class)
+{
+	return class == VERDICT_RECONNECT || class == VERDICT_DEFERRED || class == VERDICT_RCPT ||
+	    class == VERDICT_INTERNAL || class == VERDICT_CONNECT || class == VERDICT_LOST;
 }
 
 /* ---- what may be seen --------------------------------------------------------------------------- */
@@ -294,28 +306,18 @@ verdict_clean(struct text *t, struct slice s, struct slice hide, size_t max)
 
 /* ---- saying it ---------------------------------------------------------------------------------- */
 
-/* Codes that mean something else to a client than to us: about its password, its connection. */
+/* RFC 5321, 4.3.2, has these for a transaction; others are about a client's password or its connection, or nobody knows them. */
 static int
 safe_code(int code)
 {
-	switch (code) {
-	case 421:
-	case 432:
-	case 454:
-		return 451;
-	case 530:
-	case 534:
-	case 535:
-	case 538:
-		return 554;
-	default:
-		break;
-	}
+	static const int known[] = { 450, 451, 452, 455, 550, 551, 552, 553, 554, 555 };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (code == known[i])
+			return code;
 	if (code >= 200 && code < 300)
 		return 250;
-	if (code < 400 || code > 599)
-		return 451;
-	return code;
+	return code >= 500 && code <= 599 ? 554 : 451;
 }
 
 static struct enhanced
@@ -377,6 +379,19 @@ words_of(struct slice upstream)
 	return slice_trim(rest);
 }
 
+/* For what the upstream did not say, or said without words. */
+static struct slice
+own_words(enum verdict_class class, int code)
+{
+	if (class == VERDICT_RATE)
+		return SLICE("The provider takes no more at this rate, try again later");
+	if (class == VERDICT_SIZE)
+		return SLICE("Message too large for the provider");
+	if (class == VERDICT_TOO_MANY_RCPT)
+		return SLICE("Too many recipients for the provider");
+	return code < 400 ? SLICE("Ok") : SLICE("Refused by the upstream");
+}
+
 struct relay_verdict
 verdict_make(enum verdict_class class, const struct reply *r, struct slice hide, struct text *mem)
 {
@@ -395,7 +410,17 @@ verdict_make(enum verdict_class class, const struct reply *r, struct slice hide,
 	}
 	v.text = row->words ? slice_str(row->words) : words_of(v.upstream);
 	if (v.text.n == 0)
-		v.text = v.code < 400 ? SLICE("Ok") : SLICE("Refused by the upstream");
+		v.text = own_words(class, v.code);
+	return v;
+}
+
+struct relay_verdict
+verdict_refuse_quota(struct relay_verdict v)
+{
+	if (v.class == VERDICT_QUOTA) {
+		v.code = 554;
+		v.enhanced = (struct enhanced){ .cls = 5, .subject = 7 };
+	}
 	return v;
 }
 

@@ -34,14 +34,16 @@ enum { VERDICT_WORDS_MAX = 400, VERDICT_TEXT_MAX = 1024 };
 /* PROVIDER: the preset's name, for its own rows. */
 enum verdict_class verdict_class_of(const char *provider, enum phase phase, const struct reply *r)
     MUST_CHECK;
-/* The class's word: "no_8bit". */
-const char *verdict_word(enum verdict_class class);
 /* True where another route, or another server of the pool, may do better: the trouble is the route's, not the message's. */
 bool verdict_is_route_trouble(enum verdict_class class) MUST_CHECK;
 
 /* R: NULL if local. HIDE: the profile's user name, or empty. The texts go to MEM (VERDICT_TEXT_MAX octets are enough) and live as it does. */
 struct relay_verdict verdict_make(enum verdict_class class, const struct reply *r,
     struct slice hide, struct text *mem);
+/* A used up quota, where it is to be refused and not put off. */
+struct relay_verdict verdict_refuse_quota(struct relay_verdict v);
+/* True where a 421 on a connection that was used before says nothing but that it is over. */
+bool verdict_is_goodbye(enum verdict_class class) MUST_CHECK;
 /* As it is said in answer to RCPT. */
 struct relay_verdict verdict_at_rcpt(struct relay_verdict v);
 /* As it is said after the content, or in answer to DATA. */

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What providers say, word for word, at the phase where they say it, through the whole proxy: the client hears what the class means (BEHAVIOUR 7), and never a
+code that means something else to it. The words are a table of facts beside the project, ../shared/providers/replies.tsv, or BYWAY_REPLIES.
+"""
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import dialog  # noqa: E402
+import scripted  # noqa: E402
+import stage  # noqa: E402
+from test_faults import HEAD, LOGIN, TO, assert_safe, first_failure, spoken  # noqa: E402
+
+FACTS = Path(os.environ.get("BYWAY_REPLIES") or stage.ROOT.parent / "shared/providers/replies.tsv")
+WHERE = {"any": ("mail", "rcpt", "data", "dot"), "DATA": ("data", "dot"), "MAIL": ("mail",), "RCPT": ("rcpt",), "AUTH": ("auth",)}
+# class of the table -> what the client hears, and whether with the provider's words
+TOLD = {
+    "auth": ("554 5.3.5 Your SMTP provider did not accept the stored credentials", False), "account": ("554 5.7.0 ", True),
+    "sender": ("550 5.7.1 ", True), "quota": ("451 4.7.0 ", True), "rate": ("451 4.4.5 ", True), "temp": ("451 4.3.0 ", False),
+    "config": ("451 4.3.5 ", False), "size": ("552 5.2.3 ", True), "content": ("554 5.7.1 ", True), "malformed": ("554 5.6.0 ", True),
+    "reconnect": ("451 4.4.2 ", False), "rcpt_syntax": (None, True), "rcpt_bad": (None, True)}
+
+
+def cells():
+    if not FACTS.exists():
+        return
+    for number, line in enumerate(FACTS.read_text().splitlines(), 1):
+        row = line.split("\t")
+        if line.startswith("#") or row[1] != "smtp":
+            continue
+        provider, _, phase, code, words, class_ = row[:6]
+        for where in WHERE[phase]:
+            yield f"{provider}-{number}-{where}", provider, where, f"{code if code != '-' else '550'} {words} - see our help pages", class_
+
+
+CELLS = list(cells())
+
+
+class Theatre:
+    """The daemon, and for each cell an upstream, a profile of that provider's preset, and a domain."""
+
+    def __init__(self, folder):
+        self.ups, sections, hashed = {}, [], dialog.fast_hash(dialog.PASSWORD)
+        for key, provider, where, said, _ in CELLS:
+            self.ups[key] = scripted.Scripted({where: said}, users=LOGIN if where == "auth" else None).start()
+            sections.append(
+                f"[profile many/{key}]\nprovider = {provider}\nhost = 127.0.0.1\nport = {self.ups[key].port}\ntls = none\n"
+                + ("username = postmaster@fine.example\npassword_file = @PASSWORD@\n" if where == "auth" else "username =\n")
+                + f"[domain {key}.example]\naccount = many\nroute = {key}\n")
+        self.rig = dialog.Rig(folder, upstream_ports=sorted(u.port for u in self.ups.values()))
+        b = self.rig.byway
+        b.folder.mkdir(parents=True, exist_ok=True)
+        password = b.secret("upstream.pw", LOGIN["postmaster@fine.example"])
+        self.rig.directory = ("[account many]\nplan = agency\n" + "\n".join(sections).replace("@PASSWORD@", str(password))
+                              + f"[domain fine.example]\naccount = many\n[mailbox me@fine.example]\npassword_hash = {hashed}\n")
+        self.rig.start()
+
+    def stop(self):
+        try:
+            self.rig.stop()
+        finally:
+            for up in self.ups.values():
+                up.stop()
+
+
+@pytest.fixture(scope="module")
+def theatre(tmp_path_factory):
+    if not CELLS:
+        pytest.skip(f"no table of what providers say at {FACTS}")
+    t = Theatre(tmp_path_factory.mktemp("verdicts") / "byway")
+    try:
+        yield t
+    finally:
+        t.stop()
+
+
+@pytest.mark.parametrize("cell", CELLS or [None], ids=[c[0] for c in CELLS] or ["no table"])
+def test_R7_the_client_hears_what_the_class_means(theatre, cell):
+    key, _, where, spoke, class_ = cell
+    with theatre.rig.user("me@fine.example") as c:
+        said = spoken(c, f"me@{key}.example", HEAD + b"words\r\n", False)
+        # And the session goes on.
+        assert c.say("NOOP").startswith("250")
+    assert_safe(said)
+    refusal = first_failure(said)
+    told, words = TOLD[class_]
+    if told is None:
+        told = spoke[:4]
+    elif said.index(refusal) in (1, 2):
+        told = told.replace("554", "550")
+    assert refusal.startswith(told), (spoke, said)
+    if words:
+        assert "see our help pages" in refusal, (spoke, said)
+    assert not theatre.ups[key].messages
+
+
+def test_R7_the_table_is_whole():
+    """Every class that the table knows is one that we know, and no row was lost."""
+    if not CELLS:
+        pytest.skip(f"no table of what providers say at {FACTS}")
+    assert len(CELLS) >= 150 and {c[4] for c in CELLS} <= set(TOLD)
