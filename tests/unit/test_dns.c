@@ -602,6 +602,35 @@ is_bounded(void **state)
 	}
 }
 
+/* glibc keeps IPv6 servers in another place; a second server is asked where the first says nothing. */
+static void
+asks_over_ipv6_and_the_next_server(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct server server = { .fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0) };
+	struct dns_servers servers = { .n = 2, .timeout_s = 1 };
+	socklen_t len = sizeof(a);
+	unsigned ttl;
+
+	if (server.fd < 0 || bind(server.fd, (struct sockaddr *)&a, sizeof(a)) != 0)
+		skip();
+	assert_int_equal(getsockname(server.fd, (struct sockaddr *)&a, &len), 0);
+	assert_int_equal(pthread_create(&server.thread, NULL, serve, &server), 0);
+	memcpy(&servers.at[0], &a, sizeof(a));
+	servers.at[1] = f->address.addr;
+	assert_int_equal(dns_ask_mail(&servers, SLICE("good.example"), NULL, &ttl), DNS_MAIL_OK);
+	assert_int_equal(ttl, 60);
+	assert_int_equal(server.asked, 2);
+	assert_int_equal(f->server.asked, 0);
+	server.stop = true;
+	pthread_join(server.thread, NULL);
+	/* Nobody answers there any more. */
+	assert_int_equal(dns_ask_mail(&servers, SLICE("gone.example"), NULL, &ttl), DNS_MAIL_NONE);
+	assert_true(f->server.asked > 0);
+	close(server.fd);
+}
+
 static void
 closes_while_asking(void **state)
 {
@@ -630,6 +659,7 @@ main(void)
 		TEST(remembers),
 		TEST(joins),
 		TEST(is_bounded),
+		TEST(asks_over_ipv6_and_the_next_server),
 		TEST(closes_while_asking),
 	};
 
