@@ -27,7 +27,8 @@ def upstream(stack, pair):
 
 @pytest.fixture(scope="module")
 def byway(folder, stage_byway, upstream, pair):
-    b = stage.Byway(folder, settings={"upstream": {"allow_ports": upstream.port}})
+    b = stage.Byway(folder, settings={"upstream": {"allow_ports": upstream.port},
+                                       "guessing": {"delay": 0, "name_failures": 0, "address_failures": 0}})
     folder.mkdir(exist_ok=True)
     text = "[plan own]\ncan_send = no\n"
     for address, (password, login) in PEOPLE.items():

@@ -80,6 +80,7 @@ def byway(folder, stage_byway, upstreams):
     b = stage.Byway(folder / "byway", ports={"legacy": legacy, "balanced": balanced}, settings={
         "upstream": {},
         "directory": {"remember": "2s"},
+        "guessing": {"delay": 0, "name_failures": 0, "address_failures": 0},
         "mta one": {"host": "127.0.0.1", "port": upstreams["native"].port, "tls": "none"},
         "listener legacy": {"address": f"127.0.0.1:{legacy}", "tls": "none", "plaintext_auth": "yes"},
         "listener balanced": {"address": f"127.0.0.1:{balanced}", "proxy_protocol": "yes", "trusted_proxies": "127.0.0.60"}})
