@@ -44,8 +44,7 @@ enum found backend_login(struct backend *b, struct slice address, struct backend
     MUST_CHECK;
 enum found backend_mailbox(struct backend *b, uint64_t id, struct sender **sender_r) MUST_CHECK;
 /* A sender that is nobody but the account of that name: no id, the name the account's. */
-enum found backend_account(struct backend *b, struct slice name, struct sender **sender_r)
-    MUST_CHECK;
+enum found backend_account(struct backend *b, struct slice name, struct sender **sender_r) MUST_CHECK;
 /* The identity of the smallest network that holds the single address AT. */
 enum found backend_address(struct backend *b, const struct net *at, struct sender **sender_r)
     MUST_CHECK;

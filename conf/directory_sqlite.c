@@ -30,9 +30,8 @@ static const char login_sql[] = "SELECT id, state, password_hash FROM mailbox WH
 static const char mailbox_sql[] =
     "SELECT m.id, m.address, m.state, m.sandboxed, m.rate_per_minute," ACCOUNT_COLUMNS
     " FROM mailbox m JOIN domain x ON x.id = m.domain" ACCOUNT_TABLES " WHERE m.id = ?1";
-static const char account_sql[] =
-    "SELECT 0, a.name, 'active', 0, 0," ACCOUNT_COLUMNS
-    " FROM account a JOIN plan p ON p.id = a.plan WHERE a.id = ?1";
+static const char account_sql[] = "SELECT 0, a.name, 'active', 0, 0," ACCOUNT_COLUMNS
+                                  " FROM account a JOIN plan p ON p.id = a.plan WHERE a.id = ?1";
 static const char account_name_sql[] = "SELECT id FROM account WHERE name = ?1";
 static const char ip_sql[] =
     "SELECT x.id, x.network, x.state, x.sandboxed, x.rate_per_minute," ACCOUNT_COLUMNS

@@ -95,7 +95,8 @@ static const struct cli_option of_pause[] = {
 };
 
 static const struct cli_option of_trace[] = {
-	{ "log", "FILE", "another log than the configuration's; its rotated neighbours are read, too" },
+	{ "log", "FILE",
+	    "another log than the configuration's; its rotated neighbours are read, too" },
 	{ NULL, NULL, NULL },
 };
 
@@ -289,8 +290,8 @@ const struct cli_command cli_commands[] = {
 	    "What addresses have guessed stays; it leaks away within [guessing] window.",
 	    "byway forgive alice@acme.example"),
 
-	PLAIN("suspend", "ACCOUNT", 1, 1, cmd_suspend, of_suspend, "The same as account suspend.", NULL,
-	    "byway suspend acme --reason abuse"),
+	PLAIN("suspend", "ACCOUNT", 1, 1, cmd_suspend, of_suspend, "The same as account suspend.",
+	    NULL, "byway suspend acme --reason abuse"),
 	PLAIN("resume", "MAILBOX|ACCOUNT", 1, 1, cmd_resume, NULL,
 	    "The same as mailbox resume or account resume, by the name.", NULL,
 	    "byway resume alice@acme.example"),
@@ -299,9 +300,11 @@ const struct cli_command cli_commands[] = {
 	PLAIN("verify", "ACCOUNT", 1, 1, cmd_verify, NULL, "The same as account verify.", NULL,
 	    "byway verify acme"),
 	PLAIN("block", "MAILBOX|NETWORK", 1, 1, cmd_block, NULL,
-	    "The same as mailbox block or ip block, by the name.", NULL, "byway block bob@acme.example"),
+	    "The same as mailbox block or ip block, by the name.", NULL,
+	    "byway block bob@acme.example"),
 	PLAIN("unblock", "MAILBOX|NETWORK", 1, 1, cmd_unblock, NULL,
-	    "The same as mailbox unblock or ip unblock, by the name.", NULL, "byway unblock 192.0.2.0/24"),
+	    "The same as mailbox unblock or ip unblock, by the name.", NULL,
+	    "byway unblock 192.0.2.0/24"),
 
 	PLAIN("export", "[FILE]", 0, 1, cmd_export, of_export,
 	    "Writes the whole directory, passwords aside, as the file that apply reads.", NULL,

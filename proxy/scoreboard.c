@@ -117,7 +117,8 @@ scoreboard_open(unsigned workers)
 	b->workers = workers;
 	b->guess = guess_open();
 	b->recent = recent_open(workers);
-	if (!b->guess || !b->recent || getrandom(b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key)) {
+	if (!b->guess || !b->recent ||
+	    getrandom(b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key)) {
 		scoreboard_close(b);
 		return NULL;
 	}
