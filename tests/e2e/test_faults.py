@@ -70,6 +70,7 @@ def cells():
             yield phase, name, act, told, tls
 
     yield from rows("greeting", [
+        ("reset", then(pause(0.05), reset), LOST),  # at once it would be a connection that failed
         ("421", "421 4.3.2 busy", CONNECT), ("4yz", "450 later", CONNECT), ("5yz", "554 5.7.1 not you", "451 4.3.2"),
         ("3yz", "354 what", PROTOCOL), ("two", b"220 a\r\n220 b\r\n", PROTOCOL)])
     yield from rows("ehlo", [

@@ -9,6 +9,7 @@ import re
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -793,6 +794,7 @@ def test_client_leaves_before_content(refuse):
     assert len(refuse.up.peers) == 1
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_s6_versions(refuse):
     """TLS 1.2 and 1.3, nothing older."""
     for version, shown in ((ssl.TLSVersion.TLSv1_2, "1.2"), (ssl.TLSVersion.TLSv1_3, "1.3")):
@@ -809,6 +811,25 @@ def test_s6_versions(refuse):
     with refuse.client("tls") as c:
         with pytest.raises((ssl.SSLError, ConnectionError)):
             c.secure(context=old)
+
+
+def test_s6_no_renegotiation(refuse):
+    """A client that asks for a second handshake inside the first gets none."""
+    done = subprocess.Popen(["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{refuse.ports['tls']}"], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        for line in (b"EHLO x\r\n", b"R\n", b"NOOP\r\n", b"QUIT\r\n"):
+            time.sleep(0.3)
+            done.stdin.write(line)
+            done.stdin.flush()
+    except BrokenPipeError:
+        pass
+    said, _ = done.communicate(timeout=20)
+    assert b"220 relay.test" in said and b"RENEGOTIATING" in said
+    assert b"renegotiation" in said.lower().replace(b"secure renegotiation", b"").replace(b"renegotiating", b""), said[-500:]
+    with refuse.client("tls") as c:
+        c.secure()
+        assert c.greet().startswith("220")
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
