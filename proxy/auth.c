@@ -253,6 +253,7 @@ on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sen
 		answer_when_due(s);
 		break;
 	case LOGIN_REFUSED:
+		guess_wrong(g, &rules, &s->attempt, loop_now(w->loop));
 		note_failure(s, why);
 		answer_when_due(s);
 		break;

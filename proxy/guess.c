@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guess - four tables of atomic words in shared memory
+ * guess - five tables of atomic words in shared memory
  *
- *      | key | names | addresses | users | pairs |       each SETS x WAYS words
+ *      | key | names | addresses | users | pairs | pending |       each SETS x WAYS words
  *
  *      word:  tag 18 | level 20 | when 26      level in sixteenths of a failure, when in quarters of a second
  *
  * names holds failures of login names and, under the pair's hash, those of a name at an address that it knows; addresses holds failures; users holds how many names have logged in from an
- * address; pairs holds who they are. A key's word is in one set; where the set is full, the word with the least in it makes room. Words that are 194 days old look young again: harmless.
+ * address; pairs holds who they are; pending holds attempts without an answer, by name or pair (what a dead worker left there leaks away in a minute). A key's word is in one set; where the set is full, the word with the least in it makes room. Words that are 194 days old look young again: harmless.
  */
 #include "proxy/guess.h"
 
@@ -37,7 +37,7 @@ struct table {
 
 struct guess {
 	unsigned char key[32];
-	struct table names, addresses, users, pairs;
+	struct table names, addresses, users, pairs, pending;
 };
 
 /* ---- words ---- */
@@ -208,6 +208,28 @@ address_rate(const struct guess_rules *r)
 	return rate(r->address_failures, r);
 }
 
+static double
+pending_rate(void)
+{
+	return (double)GUESS_PENDING * UNIT / (60 * TICKS);
+}
+
+/* Where an attempt is counted while its answer is out. */
+static uint64_t
+pending_of(const struct guess_attempt *a)
+{
+	return a->known ? a->pair : a->name;
+}
+
+/* One more attempt is out; by how many they are too many. */
+static unsigned
+put_pending(struct guess *g, const struct guess_attempt *a, uint64_t now)
+{
+	unsigned out = move(&g->pending, pending_of(a), UNIT, pending_rate(), now) / UNIT;
+
+	return out > GUESS_PENDING ? out - GUESS_PENDING : 0;
+}
+
 static bool
 is_known(struct guess *g, const struct guess_rules *r, uint64_t pair, uint64_t now)
 {
@@ -242,23 +264,25 @@ delay_of(int64_t failures, unsigned is_free, const struct guess_rules *r)
 static struct guess_verdict
 begin_known(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a, uint64_t now)
 {
-	uint32_t before = move(&g->names, a->pair, UNIT, name_rate(r), now);
+	uint32_t failures = move(&g->names, a->pair, 0, name_rate(r), now) / UNIT;
 
-	return (struct guess_verdict){ .delay_s = delay_of(before / UNIT, r->name_free, r) };
+	return (struct guess_verdict){
+		.delay_s = delay_of(failures + put_pending(g, a, now), r->name_free, r),
+	};
 }
 
 static struct guess_verdict
 begin_unknown(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
     uint64_t now)
 {
-	uint32_t name = move(&g->names, a->name, UNIT, name_rate(r), now) / UNIT;
+	uint32_t name = move(&g->names, a->name, 0, name_rate(r), now) / UNIT;
+	int64_t address = move(&g->addresses, a->address, 0, address_rate(r), now) / UNIT;
 
+	name += put_pending(g, a, now);
 	if (r->name_failures > 0 && name >= r->name_failures) {
-		(void)move(&g->names, a->name, -UNIT, name_rate(r), now);
+		guess_void(g, r, a, (double)now / TICKS);
 		return (struct guess_verdict){ .refuse = true };
 	}
-	int64_t address = move(&g->addresses, a->address, UNIT, address_rate(r), now) / UNIT;
-
 	address -= (int64_t)r->per_user * users_at(g, r, a->address, now);
 	double by_name = r->name_failures > 0 ? delay_of(name, r->name_free, r) : 0;
 	double by_address = r->address_failures > 0 ? delay_of(address, r->address_free, r) : 0;
@@ -293,14 +317,19 @@ guess_begin(struct guess *g, const struct guess_rules *r, const struct sockaddr 
 void
 guess_void(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a, double now_s)
 {
+	(void)r;
+	(void)move(&g->pending, pending_of(a), -UNIT, pending_rate(), ticks(now_s));
+}
+
+void
+guess_wrong(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a, double now_s)
+{
 	uint64_t now = ticks(now_s);
 
-	if (a->known) {
-		(void)move(&g->names, a->pair, -UNIT, name_rate(r), now);
-		return;
-	}
-	(void)move(&g->names, a->name, -UNIT, name_rate(r), now);
-	(void)move(&g->addresses, a->address, -UNIT, address_rate(r), now);
+	guess_void(g, r, a, now_s);
+	(void)move(&g->names, a->known ? a->pair : a->name, UNIT, name_rate(r), now);
+	if (!a->known)
+		(void)move(&g->addresses, a->address, UNIT, address_rate(r), now);
 }
 
 /* Whether PAIR was remembered already; it is from now on. */

@@ -6,7 +6,8 @@
  * guess - password guessing, slowed and stopped (BEHAVIOUR A3)
  *
  * Failed log-ins are counted in memory that all workers share: by client address (IPv6: its /64) and by login name, whether there is such a name or not. What is counted leaks away: a limit's
- * worth in a window. An attempt counts as failed from its beginning, so that many at once see each other, and is taken back when its password proves right.
+ * worth in a window. Attempts whose answer is still out count too where they are more than GUESS_PENDING at once: so that a burst buys no free guesses, and a program that opens many
+ * sessions at once with the right password waits for nothing.
  *
  *      by name       beyond the limit nobody is even heard who comes from an address that the name has not logged in from before; so an owner under attack gets in from
  *                    home, and what he mistypes there is counted apart.
@@ -35,6 +36,8 @@ struct guess_rules {
 
 struct guess;
 
+enum { GUESS_PENDING = 64 };
+
 /* One attempt, from its beginning to its answer. */
 struct guess_attempt {
 	uint64_t name, address, pair;
@@ -53,6 +56,9 @@ void guess_close(struct guess *g);
 /* NOW_S: monotonic, the same clock in all workers. */
 struct guess_verdict guess_begin(struct guess *g, const struct guess_rules *r,
     const struct sockaddr *from, struct slice name, double now_s, struct guess_attempt *a_r);
+/* The password was wrong. */
+void guess_wrong(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+    double now_s);
 /* The password was right. */
 void guess_right(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
     double now_s);

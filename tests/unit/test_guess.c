@@ -62,8 +62,11 @@ static struct guess_verdict
 wrong(const char *address, const char *name)
 {
 	struct guess_attempt a;
+	struct guess_verdict v = guess_begin(g, &rules, at(address), slice_str(name), now, &a);
 
-	return guess_begin(g, &rules, at(address), slice_str(name), now, &a);
+	if (!v.refuse)
+		guess_wrong(g, &rules, &a, now);
+	return v;
 }
 
 static struct guess_verdict
@@ -224,17 +227,38 @@ test_office_behind_one_address(void **state)
 
 /* ---- attempts ---- */
 
+/* A burst is heard up to the free attempts and the limit; and who sends it with the right password waits for nothing. */
 static void
 test_many_at_once_see_each_other(void **state)
 {
-	struct guess_attempt a[30];
+	enum { BURST = 2 * GUESS_PENDING };
+	struct guess_attempt a[BURST];
 	unsigned heard = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < 30; i++)
+	for (unsigned i = 0; i < BURST; i++)
 		heard +=
 		    !guess_begin(g, &rules, at("192.0.2.1"), SLICE("alice@example.org"), now, &a[i]).refuse;
-	assert_int_equal(heard, rules.name_failures);
+	assert_int_equal(heard, GUESS_PENDING + rules.name_failures);
+}
+
+static void
+test_many_at_once_with_the_right_password_wait_for_nothing(void **state)
+{
+	struct guess_attempt a[GUESS_PENDING];
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) { /* unknown there, then known */
+		for (unsigned i = 0; i < GUESS_PENDING; i++) {
+			struct guess_verdict v = guess_begin(g, &rules, at("192.0.2.1"),
+			    SLICE("alice@example.org"), now, &a[i]);
+
+			assert_false(v.refuse || v.last);
+			assert_int_equal(v.delay_s, 0);
+		}
+		for (unsigned i = 0; i < GUESS_PENDING; i++)
+			guess_right(g, &rules, &a[i], now);
+	}
 }
 
 static void
@@ -315,6 +339,7 @@ main(void)
 		TEST(test_ipv6_counts_by_64),
 		TEST(test_office_behind_one_address),
 		TEST(test_many_at_once_see_each_other),
+		TEST(test_many_at_once_with_the_right_password_wait_for_nothing),
 		TEST(test_void_does_not_count),
 		TEST(test_looking_often_does_not_stop_the_leak),
 		TEST(test_no_limits),
