@@ -21,7 +21,7 @@
  * Owns:   the connection. The vault is borrowed; NULL: profiles' passwords can be neither set nor sealed anew.
  * Life:   one thread, one process (never across a fork).
  * Errors: enum admin_result, with one sentence for people in admin_why().
- * Never:  gives a sealed credential or a hash back; puts a secret into a sentence.
+ * Never:  gives a credential (but to admin_profile_unseal) or a hash back; puts a secret into a sentence.
  */
 #include "conf/directory.h"
 #include "wire/arena.h"
@@ -108,6 +108,11 @@ struct admin_profile {
 	unsigned per_minute; /* 0: the preset's */
 	enum on_quota on_quota;
 	enum transport transport;
+	enum profile_auth auth;
+	const char *oauth_client; /* for PROFILE_OAUTH2, whose password is the client's secret */
+	const char *oauth_scope;
+	const char *token_endpoint;
+	bool has_refresh_token; /* out only */
 	bool has_password;    /* out only */
 	int64_t password_set; /* out only: unix seconds; 0: none */
 	uint64_t version;     /* out only */
@@ -196,6 +201,12 @@ enum admin_result admin_profile_get(struct admin *a, const char *account, const 
     struct arena *mem, struct admin_profile *row_r) MUST_CHECK;
 enum admin_result admin_profile_set(struct admin *a, const struct admin_profile *row,
     const struct secret *password) MUST_CHECK;
+/* Seals it (or takes it away: empty). A change of host, port, TLS mode or token endpoint takes it away too. */
+enum admin_result admin_profile_set_refresh_token(struct admin *a, const char *account,
+    const char *name, const struct secret *token) MUST_CHECK;
+/* The stored password, open: for what the control tool itself says to the server that it is sealed for, and for nothing else. Empty where there is none. */
+enum admin_result admin_profile_unseal(struct admin *a, const char *account, const char *name,
+    struct secret *password_r) MUST_CHECK;
 /* ADMIN_IN_USE while a route or a fallback names it. */
 enum admin_result admin_profile_remove(struct admin *a, const char *account, const char *name)
     MUST_CHECK;

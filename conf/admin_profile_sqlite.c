@@ -7,10 +7,12 @@
 
 #include "conf/admin_sqlite.h"
 #include "wire/crypto.h"
+#include "wire/https_url.h"
 
 #define PROFILE_COLUMNS                                                                           \
 	"p.name, p.provider, p.host, p.port, p.tls, p.username, p.ca_pem, p.pin, p.keep_headers," \
-	" p.max_connections, p.messages_per_connection, p.per_minute, p.on_quota, p.transport"
+	" p.max_connections, p.messages_per_connection, p.per_minute, p.on_quota, p.transport,"   \
+	" p.auth, p.oauth_client, p.oauth_scope, p.token_endpoint, p.refresh_token <> ''"
 #define PROFILE_ROW                                                                             \
 	"SELECT a.name, " PROFILE_COLUMNS ", p.password <> '', p.password_set, p.version, p.id" \
 	" FROM profile p JOIN account a ON a.id = p.account"
@@ -20,22 +22,29 @@ static const char profile_all_sql[] = PROFILE_ROW " ORDER BY a.name, p.name";
 static const char profile_each_sql[] = PROFILE_ROW " WHERE p.account = ?1 ORDER BY p.name";
 static const char profile_add_sql[] =
     "INSERT INTO profile (account, name, provider, host, port, tls, username, ca_pem, pin,"
-    " keep_headers, max_connections, messages_per_connection, version, per_minute, on_quota, transport)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    " keep_headers, max_connections, messages_per_connection, version, per_minute, on_quota, transport,"
+    " auth, oauth_client, oauth_scope, token_endpoint)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
+    " ?17, ?18, ?19, ?20)";
 static const char profile_set_sql[] =
     "UPDATE profile SET provider = ?3, host = ?4, port = ?5, tls = ?6, username = ?7, ca_pem = ?8,"
     " pin = ?9, keep_headers = ?10, max_connections = ?11, messages_per_connection = ?12,"
-    " version = ?13, per_minute = ?14, on_quota = ?15, transport = ?16"
+    " version = ?13, per_minute = ?14, on_quota = ?15, transport = ?16,"
+    " auth = ?17, oauth_client = ?18, oauth_scope = ?19, token_endpoint = ?20"
     " WHERE account = ?1 AND name = ?2";
 static const char password_sql[] =
     "UPDATE profile SET password = ?2, password_set = ?3 WHERE id = ?1";
+static const char refresh_sql[] = "UPDATE profile SET refresh_token = ?2 WHERE id = ?1";
 static const char stored_sql[] =
-    "SELECT id, account, host, port, tls, username, password, password_set, version, ca_pem, pin"
-    " FROM profile WHERE account = ?1 AND name = ?2";
+    "SELECT id, account, host, port, tls, username, password, password_set, version, ca_pem, pin," PROFILE_PLACE
+    ", refresh_token FROM profile WHERE account = ?1 AND name = ?2";
 static const char sealed_sql[] =
     "SELECT p.id, p.account, p.host, p.port, p.tls, p.username, p.password, p.password_set,"
-    " p.version, '', '', a.name || '/' || p.name FROM profile p JOIN account a ON a.id = p.account"
-    " WHERE p.password <> '' ORDER BY p.id";
+    " p.version, '', ''," PROFILE_PLACE ", p.refresh_token, a.name || '/' || p.name"
+    " FROM profile p JOIN account a ON a.id = p.account"
+    " WHERE p.password <> '' OR p.refresh_token <> '' ORDER BY p.id";
+
+enum { URL_MAX = 512, PLACE_MAX = URL_MAX + HOST_MAX + 2 };
 
 static const char *
 text_of(const char *s)
@@ -64,6 +73,12 @@ take_profile(struct take *t)
 		row.on_quota = ON_QUOTA_DEFAULT;
 	if (!transport_find(take_slice(t), &row.transport))
 		row.transport = TRANSPORT_SMTP;
+	if (!profile_auth_find(take_slice(t), &row.auth))
+		row.auth = PROFILE_PASSWORD;
+	row.oauth_client = take_str(t);
+	row.oauth_scope = take_str(t);
+	row.token_endpoint = take_str(t);
+	row.has_refresh_token = take_bool(t);
 	row.has_password = take_bool(t);
 	row.password_set = take_i64(t);
 	row.version = take_u64(t);
@@ -81,6 +96,14 @@ has_control(const char *s)
 			return true;
 	}
 	return false;
+}
+
+static bool
+url_is_good(struct slice url)
+{
+	struct https_url u;
+
+	return url.n <= URL_MAX && https_url_parse(url, &u);
 }
 
 static const char *
@@ -101,6 +124,15 @@ fault_of(const struct admin_profile *row)
 		return "username: at most 255 octets, no control characters";
 	if (row->transport == TRANSPORT_API && row->tls != UPSTREAM_TLS_IMPLICIT)
 		return "tls: an API is reached by https: implicit";
+	if (row->auth == PROFILE_OAUTH2 && !url_is_good(slice_str(row->token_endpoint)))
+		return "token_endpoint: an https:// URL, without a query";
+	if (row->auth == PROFILE_OAUTH2 && (!row->oauth_client || !*row->oauth_client))
+		return "oauth_client: an OAuth2 login needs the client's id";
+	if (row->auth == PROFILE_OAUTH2 && row->transport == TRANSPORT_API)
+		return "auth: an API has a key, not an OAuth2 login";
+	if (has_control(row->oauth_client) || has_control(row->oauth_scope) ||
+	    strlen(text_of(row->oauth_client)) > 255 || strlen(text_of(row->oauth_scope)) > 1000)
+		return "oauth: client id and scope must be plain words";
 	if (pin.n && !pin_is_good(pin))
 		return "pin: must be the certificate's SHA-256, 64 hex digits";
 	if (strlen(text_of(row->ca_pem)) > 65536)
@@ -133,7 +165,7 @@ check_profile(struct admin *a, const struct admin_profile *row, const struct sec
 struct stored {
 	struct profile p;
 	int64_t password_set;
-	char *mem[7];
+	char *mem[9];
 	size_t mem_n;
 	bool ok;
 };
@@ -168,6 +200,8 @@ take_stored(void *ctx, struct take *t)
 	s->p.version = take_u64(t);
 	s->p.ca_pem = dup_str(s, take_str(t));
 	s->p.pin = dup_str(s, take_str(t));
+	s->p.place = dup_str(s, take_str(t));
+	s->p.refresh_token = dup_str(s, take_str(t));
 	return s->ok;
 }
 
@@ -187,6 +221,33 @@ store_password(struct admin *a, uint64_t id, const char *blob, int64_t when)
 	put_str(&in, blob);
 	put_i64(&in, when);
 	return run(a, &in, "password");
+}
+
+static enum admin_result
+store_refresh_token(struct admin *a, uint64_t id, const char *blob)
+{
+	struct put in = put_into(db_stmt(&a->db, refresh_sql));
+
+	put_u64(&in, id);
+	put_str(&in, blob);
+	return run(a, &in, "refresh token");
+}
+
+static enum admin_result
+seal_refresh_token(struct admin *a, const struct profile *p, const struct secret *token)
+{
+	char blob[VAULT_BLOB_MAX];
+	struct text t = text_over(blob, sizeof(blob));
+	struct vault_place at = profile_refresh_place(p);
+
+	if (token->n == 0)
+		return store_refresh_token(a, p->id, "");
+	if (!a->vault)
+		return say(a, ADMIN_FAILED,
+		    "no key file is open: the refresh token cannot be sealed");
+	if (!vault_seal(a->vault, &at, token, &t) || t.overflow)
+		return say(a, ADMIN_FAILED, "the refresh token cannot be sealed");
+	return store_refresh_token(a, p->id, blob);
 }
 
 /* Seals PLAIN for P as it is stored now. */
@@ -254,16 +315,36 @@ write_profile(struct admin *a, const char *sql, uint64_t account, uint64_t versi
 	put_u64(&in, row->per_minute);
 	put_str(&in, on_quota_word(row->on_quota));
 	put_str(&in, transport_word(row->transport));
+	put_str(&in, profile_auth_word(row->auth));
+	put_str(&in, row->oauth_client);
+	put_str(&in, row->oauth_scope);
+	put_str(&in, row->token_endpoint);
 	return run(a, &in, row->name);
 }
 
-/* The place that the new password will be sealed for. */
+/* As PROFILE_PLACE has it. */
+static const char *
+place_of(const struct admin_profile *row, char mem[PLACE_MAX])
+{
+	struct text t = text_over(mem, PLACE_MAX);
+
+	if (row->auth == PROFILE_OAUTH2) {
+		text_put(&t, slice_str(row->token_endpoint));
+		text_char(&t, ' ');
+	}
+	text_put(&t, slice_str(row->host));
+	return mem;
+}
+
+/* The place that the new password will be sealed for; MEM lives as long as it. */
 static struct profile
-as_written(const struct admin_profile *row, uint64_t id, uint64_t account, uint64_t version)
+as_written(const struct admin_profile *row, uint64_t id, uint64_t account, uint64_t version,
+    char mem[PLACE_MAX])
 {
 	return (struct profile){ .id = id,
 		.account = account,
 		.host = row->host,
+		.place = place_of(row, mem),
 		.port = row->port,
 		.tls = row->tls,
 		.version = version };
@@ -284,7 +365,8 @@ add_profile(struct admin *a, const struct admin_profile *row, const struct secre
 	r = write_profile(a, profile_add_sql, account, 1, row);
 	id = (uint64_t)sqlite3_last_insert_rowid(a->db.h);
 	if (r == ADMIN_OK && password && password->n) {
-		struct profile p = as_written(row, id, account, 1);
+		char mem[PLACE_MAX];
+		struct profile p = as_written(row, id, account, 1, mem);
 
 		r = seal(a, &p, password, (int64_t)time(NULL));
 	}
@@ -310,7 +392,10 @@ same_str(const char *a, const char *b)
 static bool
 same_place(const struct profile *was, const struct admin_profile *row)
 {
-	return same_str(was->host, row->host) && was->port == row->port && was->tls == row->tls;
+	char mem[PLACE_MAX];
+
+	return same_str(was->place, place_of(row, mem)) && was->port == row->port &&
+	    was->tls == row->tls;
 }
 
 /* The password behind the change: the new one, or the stored one, to be sealed for the new version. */
@@ -335,11 +420,14 @@ set_profile(struct admin *a, const struct admin_profile *row, const struct secre
 	if (r == ADMIN_OK)
 		r = write_profile(a, profile_set_sql, was->p.account, version, row);
 	if (r == ADMIN_OK && moves && (password || keeps)) {
-		struct profile p = as_written(row, was->p.id, was->p.account, version);
+		char mem[PLACE_MAX];
+		struct profile p = as_written(row, was->p.id, was->p.account, version, mem);
 
 		r = password ? seal(a, &p, password, (int64_t)time(NULL))
 		             : seal(a, &p, &plain, was->password_set);
 	}
+	if (r == ADMIN_OK && !same_place(&was->p, row) && *was->p.refresh_token)
+		r = store_refresh_token(a, was->p.id, "");
 	secret_fini(&plain);
 	return r;
 }
@@ -377,6 +465,41 @@ admin_profile_set(struct admin *a, const struct admin_profile *row, const struct
 	return write_end(a, r);
 }
 
+enum admin_result
+admin_profile_set_refresh_token(struct admin *a, const char *account, const char *name,
+    const struct secret *token)
+{
+	struct stored p = { 0 };
+	enum admin_result r;
+
+	if (token->n > VAULT_PLAIN_MAX || memchr(secret_peek(token).p, '\0', token->n))
+		return say(a, ADMIN_INVALID, "profile %s/%s: that cannot be a refresh token",
+		    account, name);
+	r = write_begin(a);
+	if (r != ADMIN_OK)
+		return r;
+	r = find_stored(a, account, name, &p);
+	if (r == ADMIN_OK)
+		r = seal_refresh_token(a, &p.p, token);
+	free_stored(&p);
+	return write_end(a, r);
+}
+
+enum admin_result
+admin_profile_unseal(struct admin *a, const char *account, const char *name,
+    struct secret *password_r)
+{
+	struct stored p = { 0 };
+	enum admin_result r = find_stored(a, account, name, &p);
+
+	if (r == ADMIN_OK && !*p.p.password)
+		r = secret_init(password_r, SLICE("")) ? ADMIN_OK : say(a, ADMIN_FAILED, "no memory");
+	else if (r == ADMIN_OK)
+		r = unseal(a, &p.p, password_r);
+	free_stored(&p);
+	return r;
+}
+
 /* ---- get, list, remove ---- */
 
 struct keep_profile {
@@ -400,6 +523,9 @@ keep_profile(void *ctx, struct take *t)
 	row->ca_pem = keep_str(k->mem, row->ca_pem, &ok);
 	row->pin = keep_str(k->mem, row->pin, &ok);
 	row->keep_headers = keep_str(k->mem, row->keep_headers, &ok);
+	row->oauth_client = keep_str(k->mem, row->oauth_client, &ok);
+	row->oauth_scope = keep_str(k->mem, row->oauth_scope, &ok);
+	row->token_endpoint = keep_str(k->mem, row->token_endpoint, &ok);
 	return ok;
 }
 
@@ -488,7 +614,7 @@ reseal_one(struct reseal *work, const struct stored *s, const char *name)
 {
 	struct secret plain = { 0 };
 
-	if (vault_is_current(work->a->vault, slice_str(s->p.password)))
+	if (!*s->p.password || vault_is_current(work->a->vault, slice_str(s->p.password)))
 		return;
 	if (unseal(work->a, &s->p, &plain) == ADMIN_OK) {
 		work->result = seal(work->a, &s->p, &plain, s->password_set);
@@ -501,15 +627,39 @@ reseal_one(struct reseal *work, const struct stored *s, const char *name)
 	secret_fini(&plain);
 }
 
+static void
+reseal_refresh_token(struct reseal *work, const struct stored *s, const char *name)
+{
+	struct secret plain = { 0 };
+	struct slice blob = slice_str(s->p.refresh_token);
+	struct vault_place at = profile_refresh_place(&s->p);
+
+	if (!blob.n || vault_is_current(work->a->vault, blob))
+		return;
+	if (vault_unseal(work->a->vault, &at, blob, &plain) == VAULT_OK) {
+		work->result = seal_refresh_token(work->a, &s->p, &plain);
+		work->done += work->result == ADMIN_OK;
+	} else {
+		work->broken++;
+		text_put(work->names, slice_str(name));
+		text_put(work->names, SLICE(" (refresh token)\n"));
+	}
+	secret_fini(&plain);
+}
+
 static bool
 on_sealed(void *ctx, struct take *t)
 {
 	struct reseal *work = ctx;
 	struct stored s;
 
-	if (take_stored(&s, t))
-		reseal_one(work, &s, take_str(t));
-	else
+	if (take_stored(&s, t)) {
+		const char *name = take_str(t);
+
+		reseal_one(work, &s, name);
+		if (work->result == ADMIN_OK)
+			reseal_refresh_token(work, &s, name);
+	} else
 		work->result = say(work->a, ADMIN_FAILED, "no memory");
 	free_stored(&s);
 	return work->result == ADMIN_OK;

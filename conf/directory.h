@@ -63,6 +63,9 @@ enum on_quota { ON_QUOTA_DEFAULT, ON_QUOTA_DEFER, ON_QUOTA_REJECT };
 /* How a profile's provider is spoken to. */
 enum transport { TRANSPORT_SMTP, TRANSPORT_API };
 
+/* How a profile logs in: PROFILE_OAUTH2 with access tokens that its refresh token, or its client, gets. */
+enum profile_auth { PROFILE_PASSWORD, PROFILE_OAUTH2 };
+
 /* An account's own upstream. */
 struct profile {
 	uint64_t id;
@@ -83,6 +86,13 @@ struct profile {
 	unsigned per_minute; /* messages; 0: the preset's */
 	enum on_quota on_quota;
 	enum transport transport;
+	enum profile_auth auth;
+	/* For PROFILE_OAUTH2, where PASSWORD is the client's secret (empty: a public client). */
+	const char *oauth_client;
+	const char *oauth_scope;
+	const char *token_endpoint; /* https URL */
+	const char *refresh_token; /* sealed blob; empty: the client's own credentials */
+	const char *place; /* where PASSWORD goes: what it is sealed for beside port and TLS mode */
 };
 
 struct domain {
@@ -172,6 +182,8 @@ struct route sender_route(const struct sender *s, struct slice domain);
 const struct profile *sender_profile(const struct sender *s, uint64_t id);
 /* Where P's password is sealed for (R3): what both the side that seals and the side that opens must use. */
 struct vault_place profile_place(const struct profile *p);
+/* The same of its refresh token, which outlives versions. */
+struct vault_place profile_refresh_place(const struct profile *p);
 
 /* The words of the schema, the control tool and the log; _find is false, *_R untouched, for any other. */
 const char *
@@ -190,5 +202,7 @@ const char *on_quota_word(enum on_quota on_quota); /* default, defer, reject */
 bool on_quota_find(struct slice word, enum on_quota *on_quota_r) MUST_CHECK;
 const char *transport_word(enum transport transport); /* smtp, api */
 bool transport_find(struct slice word, enum transport *transport_r) MUST_CHECK;
+const char *profile_auth_word(enum profile_auth auth); /* password, oauth2 */
+bool profile_auth_find(struct slice word, enum profile_auth *auth_r) MUST_CHECK;
 
 #endif

@@ -17,6 +17,9 @@
 #include "wire/slice.h"
 #include "wire/text.h"
 
+/* What a profile's password is sealed for, beside port and TLS mode: the host; with OAuth2 the token endpoint too, which it goes to. */
+#define PROFILE_PLACE " CASE auth WHEN 'oauth2' THEN token_endpoint || ' ' || host ELSE host END"
+
 enum { DB_STATEMENTS = 96 };
 
 /* An SQL text that is kept is known by its address: a literal or a constant array. */

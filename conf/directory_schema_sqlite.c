@@ -191,9 +191,19 @@ static const char schema_4[] =
 static const char schema_5[] =
     "ALTER TABLE profile ADD COLUMN transport TEXT NOT NULL DEFAULT 'smtp'"
     " CHECK (transport IN ('smtp', 'api'));";
+/* Log-ins by OAuth2. */
+static const char schema_6[] =
+    "ALTER TABLE profile ADD COLUMN auth TEXT NOT NULL DEFAULT 'password'"
+    " CHECK (auth IN ('password', 'oauth2'));"
+    "ALTER TABLE profile ADD COLUMN oauth_client TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE profile ADD COLUMN oauth_scope TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE profile ADD COLUMN token_endpoint TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE profile ADD COLUMN refresh_token TEXT NOT NULL DEFAULT ''"
+    " CHECK (refresh_token = '' OR refresh_token LIKE 'v1.%');";
 /* clang-format on */
 
-static const char *const migrations[] = { schema_1, schema_2, schema_3, schema_4, schema_5 };
+static const char *const migrations[] = { schema_1, schema_2, schema_3, schema_4, schema_5,
+	schema_6 };
 
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 

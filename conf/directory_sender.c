@@ -56,7 +56,9 @@ block_size(const struct sender *s)
 
 		size += str_size(p->name) + str_size(p->provider) + str_size(p->host) +
 		    str_size(p->username) + str_size(p->password) + str_size(p->ca_pem) +
-		    str_size(p->pin) + str_size(p->keep_headers);
+		    str_size(p->pin) + str_size(p->keep_headers) + str_size(p->oauth_client) +
+		    str_size(p->oauth_scope) + str_size(p->token_endpoint) +
+		    str_size(p->refresh_token) + str_size(p->place);
 	}
 	return size + list_size(a->allowed, a->allowed_n) + list_size(a->verified, a->verified_n);
 }
@@ -92,6 +94,11 @@ pack_profile(struct packer *p, struct profile *to)
 	to->ca_pem = pack_str(p, to->ca_pem);
 	to->pin = pack_str(p, to->pin);
 	to->keep_headers = pack_str(p, to->keep_headers);
+	to->oauth_client = pack_str(p, to->oauth_client);
+	to->oauth_scope = pack_str(p, to->oauth_scope);
+	to->token_endpoint = pack_str(p, to->token_endpoint);
+	to->refresh_token = pack_str(p, to->refresh_token);
+	to->place = pack_str(p, to->place);
 }
 
 struct sender *
@@ -223,10 +230,20 @@ profile_place(const struct profile *p)
 		.profile = p->id,
 		.field = "password",
 		.version = p->version,
-		.host = slice_str(p->host),
+		.host = slice_str(p->place && *p->place ? p->place : p->host),
 		.port = p->port,
 		.tls = profile_tls_word(p->tls),
 	};
+}
+
+struct vault_place
+profile_refresh_place(const struct profile *p)
+{
+	struct vault_place at = profile_place(p);
+
+	at.field = "refresh_token";
+	at.version = 0;
+	return at;
 }
 
 /* ---- words ---- */
@@ -275,6 +292,11 @@ static const char *const transports[] = {
 	[TRANSPORT_API] = "api",
 };
 
+static const char *const profile_auths[] = {
+	[PROFILE_PASSWORD] = "password",
+	[PROFILE_OAUTH2] = "oauth2",
+};
+
 #define WORDS(fn_word, fn_find, type, table)                                    \
 	const char *fn_word(type v)                                             \
 	{                                                                       \
@@ -298,3 +320,4 @@ WORDS(route_kind_word, route_kind_find, enum route_kind, route_kinds)
 WORDS(profile_tls_word, profile_tls_find, enum upstream_tls, tls_modes)
 WORDS(on_quota_word, on_quota_find, enum on_quota, on_quotas)
 WORDS(transport_word, transport_find, enum transport, transports)
+WORDS(profile_auth_word, profile_auth_find, enum profile_auth, profile_auths)

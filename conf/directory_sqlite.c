@@ -41,7 +41,8 @@ static const char domains_sql[] =
     " WHERE account = ?1 ORDER BY name COLLATE BINARY";
 static const char profiles_sql[] =
     "SELECT id, account, name, provider, host, port, tls, username, password, version, ca_pem, pin,"
-    " keep_headers, max_connections, messages_per_connection, per_minute, on_quota, transport"
+    " keep_headers, max_connections, messages_per_connection, per_minute, on_quota, transport,"
+    " auth, oauth_client, oauth_scope, token_endpoint, refresh_token," PROFILE_PLACE
     " FROM profile"
     " WHERE account = ?1 ORDER BY id";
 static const char allowed_sql[] =
@@ -205,6 +206,13 @@ take_profile(struct arena *mem, struct take *t, void *row)
 		p->on_quota = ON_QUOTA_DEFAULT;
 	if (!transport_find(take_slice(t), &p->transport))
 		p->transport = TRANSPORT_SMTP;
+	if (!profile_auth_find(take_slice(t), &p->auth))
+		p->auth = PROFILE_PASSWORD;
+	p->oauth_client = keep(mem, t, &ok);
+	p->oauth_scope = keep(mem, t, &ok);
+	p->token_endpoint = keep(mem, t, &ok);
+	p->refresh_token = keep(mem, t, &ok);
+	p->place = keep(mem, t, &ok);
 	return ok;
 }
 

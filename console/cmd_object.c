@@ -180,7 +180,7 @@ needs_password(const struct kind *k, const void *row)
 	const struct admin_profile *p = row;
 
 	if (k->password == KIND_SEALED)
-		return p->username && *p->username;
+		return p->username && *p->username && p->auth == PROFILE_PASSWORD;
 	return k->password == KIND_HASHED;
 }
 

@@ -35,6 +35,13 @@ static const struct cli_option of_remove_whole[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct cli_option of_authorize[] = {
+	{ "token-stdin", NULL, "take a refresh token that was had elsewhere from standard input" },
+	{ "port", "PORT", "of 127.0.0.1, where the browser comes back to (default: any)" },
+	{ "consent", "URL", "of the page that asks for consent (default: the provider's)" },
+	{ NULL, NULL, NULL },
+};
+
 static const struct cli_option of_route[] = {
 	{ "fallback", "ROUTE",
 	    "where mail goes that the route could not take: native, a profile, or none; not said: as it was" },
@@ -221,6 +228,11 @@ const struct cli_command cli_commands[] = {
 	{ "profile passwd", "ACCOUNT/PROFILE", 1, 1, cmd_passwd, "Gives a profile a new password.",
 	    NULL, "byway profile passwd acme/provider", NULL, &kind_profile, false, false, true,
 	    false },
+	PLAIN("profile authorize", "ACCOUNT/PROFILE", 1, 1, cmd_authorize, of_authorize,
+	    "Gets an OAuth2 profile its refresh token, by consent in a browser.",
+	    "The profile says auth = oauth2, its client's id and, as its password, the client's secret if it has one. The token is sealed and never shown.",
+	    "byway profile add acme/gmail --provider gmail --username me@acme.example --auth oauth2 --oauth-client ID --password-stdin < secret\n"
+	    "byway profile authorize acme/gmail"),
 	REMOVE(profile, "ACCOUNT/PROFILE", of_remove, "Removes a profile that no route names.",
 	    "byway profile remove acme/provider"),
 

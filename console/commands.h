@@ -10,6 +10,7 @@
 cli_fn cmd_init;
 cli_fn cmd_domain_verify;
 cli_fn cmd_add, cmd_list, cmd_show, cmd_set, cmd_remove, cmd_passwd;
+cli_fn cmd_authorize;
 cli_fn cmd_route_list, cmd_route_show, cmd_route_set, cmd_route_remove;
 cli_fn cmd_export, cmd_apply;
 cli_fn cmd_provider_list, cmd_provider_show;

@@ -24,6 +24,12 @@ static const char *const words_transport[] = {
 	NULL,
 };
 
+static const char *const words_auth[] = {
+	[PROFILE_PASSWORD] = "password",
+	[PROFILE_OAUTH2] = "oauth2",
+	NULL,
+};
+
 enum { PORT_HTTPS = 443, PORT_SMTPS = 465, PORT_SUBMISSION = 587, PORT_SMTP = 25 };
 
 /* What a preset makes a host of; never stored. */
@@ -37,8 +43,8 @@ struct profile_row {
 static const struct field fields[] = {
 	{ "provider", "provider", FIELD_NAME, AT(provider), FIELD_LISTED, "custom", "NAME", NULL, 0,
 	    0, "whose server it is: a preset, see byway provider list (default custom)" },
-	{ "transport", "transport", FIELD_WORD, AT(transport), 0, "smtp", "HOW", words_transport, 0, 0,
-	    "smtp (default), or api: the provider's HTTP API" },
+	{ "transport", "transport", FIELD_WORD, AT(transport), 0, "smtp", "HOW", words_transport, 0,
+	    0, "smtp (default), or api: the provider's HTTP API" },
 	{ "region", "region", FIELD_NAME, offsetof(struct profile_row, region), FIELD_FIXED, "",
 	    "REGION", NULL, 0, 0, "of the preset's hosts: eu for instance" },
 	{ "host", "host", FIELD_NAME, AT(host), FIELD_LISTED, "", "HOST", NULL, 0, 0,
@@ -49,6 +55,14 @@ static const struct field fields[] = {
 	    "starttls (default; required, not tried), implicit (default on port 465), none" },
 	{ "username", "username", FIELD_TEXT, AT(username), FIELD_LISTED, "", "NAME", NULL, 0, 0,
 	    "login there; default: what everybody logs in with there; none: no AUTH" },
+	{ "auth", "auth", FIELD_WORD, AT(auth), 0, "password", "HOW", words_auth, 0, 0,
+	    "password (default), or oauth2: the password is then the client's secret" },
+	{ "oauth_client", "oauth-client", FIELD_TEXT, AT(oauth_client), 0, "", "ID", NULL, 0, 0,
+	    "OAuth2: the client's id" },
+	{ "oauth_scope", "oauth-scope", FIELD_TEXT, AT(oauth_scope), 0, "", "SCOPE", NULL, 0, 0,
+	    "OAuth2: what is asked for; default: the preset's" },
+	{ "token_endpoint", "token-endpoint", FIELD_TEXT, AT(token_endpoint), 0, "", "URL", NULL, 0,
+	    0, "OAuth2: where tokens are had; default: the preset's" },
 	{ "ca", "ca", FIELD_PEM, AT(ca_pem), 0, "", "FILE", NULL, 0, 0,
 	    "PEM file with a private CA; '' for none" },
 	{ "pin", "pin", FIELD_PIN, AT(pin), 0, "", "SHA256", NULL, 0, 0,
@@ -66,6 +80,8 @@ static const struct field fields[] = {
 	    0, "a quota used up there: defer, reject, or default, as configured" },
 	{ "has_password", NULL, FIELD_BOOL, AT(has_password), FIELD_OUT, NULL, NULL, NULL, 0, 0,
 	    "never shown" },
+	{ "has_refresh_token", NULL, FIELD_BOOL, AT(has_refresh_token), FIELD_OUT, NULL, NULL, NULL,
+	    0, 0, "OAuth2: see byway profile authorize" },
 	{ "password_set", NULL, FIELD_DATE, AT(password_set), FIELD_OUT, NULL, NULL, NULL, 0, 0,
 	    "when" },
 	{ "version", NULL, FIELD_NUMBER, AT(version), FIELD_OUT | FIELD_LISTED, NULL, NULL, NULL, 0,
@@ -114,8 +130,9 @@ take_api(struct cli *c, struct profile_row *row, const struct provider *preset,
 	if (!provider_api_region(preset, 0))
 		return cli_print(c, "transport: no API of %s that we speak", preset->title);
 	if (!*row->p.host && !provider_api_host(preset, slice_str(row->region), &host))
-		return *row->region ? cli_print(c, "region: the API of %s has none of that name", preset->title)
-		                    : cli_print(c, "region: the API of %s needs one", preset->title);
+		return *row->region
+		    ? cli_print(c, "region: the API of %s has none of that name", preset->title)
+		    : cli_print(c, "region: the API of %s needs one", preset->title);
 	if (!*row->p.host)
 		row->p.host = cli_dup(c, text_slice(&host));
 	if (!is_said(said, AT(tls)))
@@ -123,6 +140,23 @@ take_api(struct cli *c, struct profile_row *row, const struct provider *preset,
 	if (row->p.port == 0)
 		row->p.port = PORT_HTTPS;
 	return NULL;
+}
+
+/* What Google and Microsoft want; others are to be told. */
+static void
+take_oauth(struct admin_profile *p, const struct provider *preset)
+{
+	bool google = preset->id == PROVIDER_GMAIL || preset->id == PROVIDER_WORKSPACE;
+
+	if (p->auth != PROFILE_OAUTH2 || (!google && preset->id != PROVIDER_MICROSOFT))
+		return;
+	if (!*p->token_endpoint)
+		p->token_endpoint = google
+		    ? "https://oauth2.googleapis.com/token"
+		    : "https://login.microsoftonline.com/common/oauth2/v2.0/token";
+	if (!*p->oauth_scope)
+		p->oauth_scope = google ? "https://mail.google.com/"
+		                        : "https://outlook.office.com/SMTP.Send offline_access";
 }
 
 /* What the preset knows better than our defaults. */
@@ -166,6 +200,7 @@ settle(struct cli *c, void *of, const char *const *said)
 	                                    : take_preset(c, row, preset, said);
 	if (why)
 		return why;
+	take_oauth(p, preset);
 	if (!is_said(said, AT(tls)) && p->port == PORT_SMTPS)
 		p->tls = UPSTREAM_TLS_IMPLICIT;
 	if (p->port == 0)

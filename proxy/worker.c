@@ -5,6 +5,7 @@
  * What it is told comes over the channel. A reload builds everything new first (configuration, vault, lanes with their TLS contexts); only when nothing can fail any more
  * is it put in place. Vaults that were replaced live on for a while, because a job on a thread may hold one.
  */
+#include "conf/directory_token.h"
 #include "proxy/worker.h"
 
 #include "proxy/channel.h"
@@ -269,6 +270,24 @@ open_libraries(struct text *why)
 	return tls_init(why);
 }
 
+static void
+on_token_kept(void *ctx, uint64_t profile, bool good)
+{
+	struct worker *w = ctx;
+
+	relay_token_kept(w->relay, profile, good);
+}
+
+/* A provider has replaced a refresh token. */
+static bool
+on_token(void *ctx, const struct relay_token *t)
+{
+	struct worker *w = ctx;
+	struct token_order o = { .profile = t->profile, .was = t->was, .is = t->is };
+
+	return directory_keep_token(w->directory, &o, on_token_kept);
+}
+
 static bool
 open_all(struct running *r, struct text *why)
 {
@@ -287,6 +306,8 @@ open_all(struct running *r, struct text *why)
 	if (!(w->directory = directory_open(w->loop, w->work, w->conf, w->vault, w, why)))
 		return false;
 	w->relay = relay_new(w->loop, r->dns, w->conf, w->vault, &session_relay_events, w);
+	if (w->relay)
+		relay_on_token(w->relay, on_token);
 	if (!w->relay || !(w->dns = dns_open(w->loop, w->conf, w)) ||
 	    !(w->tally = tally_open(w->loop, w->conf, o->tally, why)) ||
 	    !(w->quota = quota_open(w->loop, w->tally, session_on_quota, w)) ||

@@ -2,33 +2,52 @@
 #include "relay/credential.h"
 
 static struct vault_place
-place_of(const struct upstream *u, const char *field)
+place_of(const struct upstream *u)
 {
 	return (struct vault_place){
 		.account = u->account,
 		.profile = u->profile,
-		.field = field,
+		.field = "password",
 		.version = u->version,
-		.host = slice_str(u->host),
+		.host = slice_str(u->place),
 		.port = u->port,
 		.tls = profile_tls_word(u->tls),
 	};
 }
 
-static bool
-unseal(const struct upstream *u, const char *field, const char *blob, struct secret *plain_r)
+struct vault_place
+credential_refresh_place(const struct upstream *u)
 {
-	struct vault_place at = place_of(u, field);
+	struct vault_place at = place_of(u);
 
+	at.field = "refresh_token";
+	at.version = 0;
+	return at;
+}
+
+static bool
+unseal(const struct upstream *u, const struct vault_place *at, const char *blob,
+    struct secret *plain_r)
+{
 	if (!blob || !*blob)
 		return secret_init(plain_r, SLICE(""));
-	return u->r->vault && vault_unseal(u->r->vault, &at, slice_str(blob), plain_r) == VAULT_OK;
+	return u->r->vault && vault_unseal(u->r->vault, at, slice_str(blob), plain_r) == VAULT_OK;
 }
 
 bool
 credential_password(const struct upstream *u, struct secret *password_r)
 {
+	struct vault_place at = place_of(u);
+
 	if (u->native)
 		return secret_init(password_r, secret_peek(&u->password));
-	return unseal(u, "password", u->sealed, password_r);
+	return unseal(u, &at, u->sealed, password_r);
+}
+
+bool
+credential_refresh_token(const struct upstream *u, const char *blob, struct secret *token_r)
+{
+	struct vault_place at = credential_refresh_place(u);
+
+	return unseal(u, &at, blob, token_r);
 }

@@ -10,7 +10,7 @@
  *      pool.c      upstreams, their connections and waiting lines
  *      smtp*.c     one dialogue with one upstream
  *      api*.c      one transaction by a provider's HTTP API; http*.c its request, spool.c its body
- *      credential.c
+ *      credential.c oauth.c
  *      native.c    the operator's MTAs
  *      verdict.c   what answers mean
  *      resolve.c guard.c sasl.c
@@ -35,6 +35,7 @@ struct relay {
 	struct vault *vault;
 	const struct relay_events *events;
 	void *ctx;
+	relay_token_fn *keep_token;
 	struct resolve *resolve;
 	struct guard *guard;
 	struct tls_ctx *trust; /* of [upstream] ca_file; NULL until it is needed, or if it cannot be read */

@@ -30,6 +30,7 @@ struct smtp;
 struct endpoint;
 struct api_kind;
 struct http;
+struct oauth;
 
 struct upstream {
 	struct link link;      /* of all */
@@ -43,7 +44,7 @@ struct upstream {
 	struct endpoint *endpoint; /* of the native pool; NULL for a profile's, and when it has retired */
 	uint64_t account, profile, version;
 	char *route; /* "profile:acme", "native:mx1" */
-	char *provider, *host, *username, *sealed, *ca_pem, *ca_file, *pin;
+	char *provider, *host, *place, *username, *sealed, *ca_pem, *ca_file, *pin;
 	struct secret password; /* an MTA's; a profile's is in SEALED */
 	unsigned port;
 	enum upstream_tls tls;
@@ -57,6 +58,7 @@ struct upstream {
 
 	const struct api_kind *api; /* NULL: it speaks SMTP */
 	struct http *http;          /* of an API; made when it is first needed */
+	struct oauth *oauth;        /* NULL: it logs in with the password */
 	struct list calls;          /* transactions by the API: api.c's */
 
 	struct list connecting, idle, leased, dying;

@@ -5,6 +5,7 @@
 #include "relay/pool.h"
 
 #include "relay/api.h"
+#include "relay/oauth.h"
 #include "relay/smtp.h"
 
 #include <assert.h>
@@ -49,10 +50,12 @@ destroy(struct upstream *u)
 	if (u->trust)
 		tls_ctx_unref(u->trust);
 	http_close(u->http);
+	oauth_close(u->oauth);
 	secret_fini(&u->password);
 	free(u->route);
 	free(u->provider);
 	free(u->host);
+	free(u->place);
 	free(u->username);
 	free(u->sealed);
 	free(u->ca_pem);
@@ -164,12 +167,27 @@ kind_of(const struct profile *p)
 }
 
 static bool
+is_same_login(const struct upstream *u, const struct profile *p)
+{
+	if ((p->auth == PROFILE_OAUTH2) != (u->oauth != NULL))
+		return false;
+	return !u->oauth || oauth_is_same(u->oauth, p);
+}
+
+static const char *
+place_of(const struct profile *p)
+{
+	return p->place && *p->place ? p->place : p->host;
+}
+
+static bool
 is_same(const struct upstream *u, const struct profile *p)
 {
 	return u->profile == p->id && u->version == p->version && u->account == p->account &&
 	    u->port == p->port && u->tls == p->tls && eq(u->host, p->host) &&
 	    eq(u->username, p->username) && eq(u->ca_pem, p->ca_pem) && eq(u->pin, p->pin) &&
-	    eq(u->provider, p->provider) && u->api == kind_of(p);
+	    eq(u->provider, p->provider) && u->api == kind_of(p) && eq(u->place, place_of(p)) &&
+	    is_same_login(u, p);
 }
 
 struct upstream *
@@ -202,6 +220,8 @@ static bool
 update(struct upstream *u, const struct profile *p)
 {
 	set_preset(u, p);
+	if (u->oauth && !oauth_update(u->oauth, p))
+		return false;
 	if (eq(u->sealed, p->password))
 		return true;
 
@@ -241,7 +261,8 @@ pool_profile(struct relay *r, const struct profile *p)
 		u->offer = api_offer(u->api);
 	if (!copy(&u->provider, p->provider) || !copy(&u->host, p->host) ||
 	    !copy(&u->username, p->username) || !copy(&u->sealed, p->password) ||
-	    !copy(&u->ca_pem, p->ca_pem) || !copy(&u->pin, p->pin)) {
+	    !copy(&u->ca_pem, p->ca_pem) || !copy(&u->pin, p->pin) || !copy(&u->place, place_of(p)) ||
+	    (p->auth == PROFILE_OAUTH2 && !(u->oauth = oauth_open(u, p)))) {
 		u->retired = true;
 		destroy(u);
 		return NULL;

@@ -4,6 +4,7 @@
 #include "relay/api.h"
 #include "relay/errand.h"
 #include "relay/native.h"
+#include "relay/oauth.h"
 #include "relay/pool.h"
 #include "relay/smtp.h"
 
@@ -222,6 +223,23 @@ relay_status(const struct relay *r, struct text *out)
 	put(out, "connections_failed", r->failed);
 	put(out, "connections_replaced", r->replaced);
 	put_mtas(r, out);
+}
+
+void
+relay_on_token(struct relay *r, relay_token_fn *fn)
+{
+	r->keep_token = fn;
+}
+
+void
+relay_token_kept(struct relay *r, uint64_t profile, bool good)
+{
+	list_each_safe(l, after, &r->upstreams) {
+		struct upstream *u = LINKED(l, struct upstream, link);
+
+		if (u->profile == profile && u->oauth)
+			oauth_kept(u->oauth, good);
+	}
 }
 
 /* ---- transactions ------------------------------------------------------------------------------- */

@@ -111,6 +111,15 @@ struct relay_health {
 };
 struct relay_health relay_health(const struct relay *r, const struct profile *p);
 
+/* A refresh token (sealed) that a provider gave in place of the one before: to be stored, then relay_token_kept(). False: it cannot be. Without FN it is kept in memory alone. */
+struct relay_token {
+	uint64_t profile;
+	struct slice was, is;
+};
+typedef bool relay_token_fn(void *ctx, const struct relay_token *t);
+void relay_on_token(struct relay *r, relay_token_fn *fn);
+void relay_token_kept(struct relay *r, uint64_t profile, bool good);
+
 /* NULL: no memory (452 4.3.1). */
 struct relay_txn *relay_open(struct relay *r, const struct relay_order *order) MUST_CHECK;
 /* The next recipient (index counts from 0). False: no memory; nothing was added. */

@@ -4,7 +4,7 @@
 #include "wire/base64.h"
 #include "wire/crypto.h"
 
-enum { PLAIN_MAX = 6 * 1024, CHALLENGE_MAX = 1024 };
+enum { PLAIN_MAX = 6 * 1024, BEARER_MAX = 9 * 1024, CHALLENGE_MAX = 1024 };
 
 enum sasl
 sasl_find(struct slice name)
@@ -15,6 +15,10 @@ sasl_find(struct slice name)
 		return SASL_LOGIN;
 	if (slice_eq_nocase(name, SLICE("CRAM-MD5")))
 		return SASL_CRAM_MD5;
+	if (slice_eq_nocase(name, SLICE("XOAUTH2")))
+		return SASL_XOAUTH2;
+	if (slice_eq_nocase(name, SLICE("OAUTHBEARER")))
+		return SASL_OAUTHBEARER;
 	return SASL_NONE;
 }
 
@@ -28,6 +32,14 @@ sasl_best(unsigned offered)
 	return offered & SASL_CRAM_MD5 ? SASL_CRAM_MD5 : SASL_NONE;
 }
 
+enum sasl
+sasl_best_bearer(unsigned offered)
+{
+	if (offered & SASL_XOAUTH2)
+		return SASL_XOAUTH2;
+	return offered & SASL_OAUTHBEARER ? SASL_OAUTHBEARER : SASL_NONE;
+}
+
 const char *
 sasl_name(enum sasl mechanism)
 {
@@ -38,6 +50,10 @@ sasl_name(enum sasl mechanism)
 		return "LOGIN";
 	case SASL_CRAM_MD5:
 		return "CRAM-MD5";
+	case SASL_XOAUTH2:
+		return "XOAUTH2";
+	case SASL_OAUTHBEARER:
+		return "OAUTHBEARER";
 	case SASL_NONE:
 		break;
 	}
@@ -64,6 +80,61 @@ sasl_begin(struct text *t, enum sasl mechanism, struct slice user, const struct 
 	}
 	text_put(t, SLICE("\r\n"));
 	crypto_wipe(mem, sizeof(mem));
+}
+
+/* RFC 5801: ',' and '=' stand for something in a GS2 header. */
+static void
+put_saslname(struct text *t, struct slice user)
+{
+	for (size_t i = 0; i < user.n; i++) {
+		if (user.p[i] == ',')
+			text_put(t, SLICE("=2C"));
+		else if (user.p[i] == '=')
+			text_put(t, SLICE("=3D"));
+		else
+			text_char(t, user.p[i]);
+	}
+}
+
+static void
+put_bearer(struct text *t, enum sasl mechanism, const struct sasl_bearer *b)
+{
+	if (mechanism == SASL_XOAUTH2) {
+		text_put(t, SLICE("user="));
+		text_put(t, b->user);
+	} else {
+		text_put(t, SLICE("n,a="));
+		put_saslname(t, b->user);
+		text_put(t, SLICE(",\001host="));
+		text_put(t, b->host);
+		text_fmt(t, "\001port=%u", b->port);
+	}
+	text_put(t, SLICE("\001auth=Bearer "));
+	text_put(t, b->token);
+	text_put(t, SLICE("\001\001"));
+}
+
+void
+sasl_begin_bearer(struct text *t, enum sasl mechanism, const struct sasl_bearer *b)
+{
+	char mem[BEARER_MAX];
+	struct text plain = text_over(mem, sizeof(mem));
+
+	put_bearer(&plain, mechanism, b);
+	if (plain.overflow)
+		t->overflow = true;
+	text_put(t, SLICE("AUTH "));
+	text_put(t, slice_str(sasl_name(mechanism)));
+	text_char(t, ' ');
+	base64_encode(t, text_slice(&plain));
+	text_put(t, SLICE("\r\n"));
+	crypto_wipe(mem, sizeof(mem));
+}
+
+void
+sasl_give_up_bearer(struct text *t, enum sasl mechanism)
+{
+	text_put(t, mechanism == SASL_XOAUTH2 ? SLICE("\r\n") : SLICE("AQ==\r\n"));
 }
 
 void

@@ -71,6 +71,8 @@ struct smtp {
 	bool counted; /* among the upstream's connections over all workers */
 	bool check; /* only looks whether the upstream is there */
 	bool secured, authed;
+	bool awaits_token; /* of OAuth, to say AUTH */
+	bool token_again;  /* the second one */
 	bool ready;      /* hello is done */
 	bool reused;     /* it was idle, so it may be dead */
 	bool introduced; /* XCLIENT went out for this transaction */
@@ -104,6 +106,8 @@ size_t smtp_room(const struct smtp *c);
 void smtp_quit(struct smtp *c);
 /* Closes now; tells nobody but the pool. */
 void smtp_cut(struct smtp *c);
+/* There is an access token, or none to be had: those of U that wait go on. */
+void smtp_on_token(struct upstream *u);
 /* "sending RCPT": for the log. */
 const char *smtp_doing(const struct smtp *c);
 

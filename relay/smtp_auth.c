@@ -5,6 +5,7 @@
 #include "relay/smtp_step.h"
 
 #include "relay/credential.h"
+#include "relay/oauth.h"
 #include "relay/sasl.h"
 #include "wire/crypto.h"
 #include "wire/log.h"
@@ -67,9 +68,96 @@ compose_cram(struct smtp *c, struct text *line, const struct secret *password)
 	return sasl_cram(line, c->challenge, slice_str(c->up->username), password);
 }
 
+/* ---- an access token ---------------------------------------------------------------------------- */
+
+static enum step
+say_token(struct smtp *c, struct slice token)
+{
+	char mem[LINE_MAX_OCTETS];
+	struct text line = text_over(mem, sizeof(mem));
+	struct sasl_bearer b = {
+		.user = slice_str(c->up->username),
+		.host = slice_str(c->up->host),
+		.token = token,
+		.port = c->up->port,
+	};
+	bool good;
+
+	sasl_begin_bearer(&line, c->mechanism, &b);
+	good = !line.overflow;
+	if (good)
+		say_secret(c, &line);
+	crypto_wipe(mem, sizeof(mem));
+	return good ? STEP_WAIT : smtp_fail(c, VERDICT_CONFIG, NULL, "the token is too long");
+}
+
+/* Where no token is at hand the step stays what it is until smtp_on_token(). */
+static enum step
+send_token(struct smtp *c)
+{
+	struct slice token;
+
+	c->mechanism = sasl_best_bearer(c->offer.auth);
+	if (c->mechanism == SASL_NONE)
+		return smtp_fail(c, VERDICT_CONFIG, NULL, "no AUTH that takes a token is offered");
+	if (!c->secured && !c->trusted)
+		return smtp_fail(c, VERDICT_DENIED, NULL, "AUTH in clear");
+	switch (oauth_get(c->up->oauth, &token)) {
+	case OAUTH_OK:
+		return say_token(c, token);
+	case OAUTH_LATER:
+		c->awaits_token = true;
+		return STEP_AUTH;
+	case OAUTH_REFUSED:
+		return smtp_fail(c, VERDICT_AUTH, NULL, oauth_why(c->up->oauth));
+	case OAUTH_FAILED:
+		break;
+	}
+	return smtp_fail(c, VERDICT_AUTH_TEMP, NULL, oauth_why(c->up->oauth));
+}
+
+static struct smtp *
+find_waiting(struct list *list)
+{
+	list_each_safe(l, after, list) {
+		struct smtp *c = LINKED(l, struct smtp, link);
+
+		if (c->awaits_token)
+			return c;
+	}
+	return NULL;
+}
+
+void
+smtp_on_token(struct upstream *u)
+{
+	struct smtp *c;
+
+	pool_ref(u);
+	while ((c = find_waiting(&u->connecting)) || (c = find_waiting(&u->dying))) {
+		c->awaits_token = false;
+		smtp_pump(c);
+	}
+	pool_unref(u);
+}
+
+/* The error is in the challenge; an answer to it brings the refusal. */
+enum step
+send_bearer(struct smtp *c)
+{
+	char mem[16];
+	struct text line = text_over(mem, sizeof(mem));
+
+	sasl_give_up_bearer(&line, c->mechanism);
+	smtp_say(c, text_slice(&line));
+	return STEP_WAIT;
+}
+
 enum step
 send_auth(struct smtp *c)
 {
+	if (c->up->oauth)
+		return send_token(c);
 	c->mechanism = sasl_best(c->offer.auth);
 	if (c->mechanism == SASL_NONE)
 		return smtp_fail(c, VERDICT_CONFIG, NULL, "no AUTH that we know is offered");
@@ -116,6 +204,8 @@ challenged(struct smtp *c, const struct reply *r)
 		c->challenge = slice_trim(slice_of(c->challenge_mem, r->text.n));
 		return STEP_CRAM;
 	}
+	if (c->mechanism & (SASL_XOAUTH2 | SASL_OAUTHBEARER) && c->answering == STEP_AUTH)
+		return STEP_BEARER;
 	return smtp_fail(c, VERDICT_PROTOCOL, NULL, "a challenge too many");
 }
 
@@ -124,6 +214,12 @@ got_auth(struct smtp *c, const struct reply *r)
 {
 	if (r->code == 334)
 		return challenged(c, r);
+	/* A token may have been revoked before its time: one more, a new one. */
+	if (r->code >= 500 && c->up->oauth && !c->token_again) {
+		c->token_again = true;
+		oauth_drop(c->up->oauth);
+		return STEP_AUTH;
+	}
 	if (r->code < 200 || r->code > 299)
 		return smtp_fail_by(c, PHASE_AUTH, r);
 	c->authed = true;

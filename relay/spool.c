@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/spool.h"
 
+#include "wire/crypto.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -24,6 +26,14 @@ spool_fini(struct spool *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	*s = (struct spool){ .fd = -1 };
+}
+
+void
+spool_wipe(struct spool *s)
+{
+	if (s->mem)
+		crypto_wipe(s->mem, s->n);
+	spool_fini(s);
 }
 
 static bool

@@ -29,6 +29,8 @@ struct spool {
 
 void spool_init(struct spool *s, struct spool_budget *budget);
 void spool_fini(struct spool *s);
+/* Its octets held a secret: they are overwritten first. */
+void spool_wipe(struct spool *s);
 bool spool_put(struct spool *s, struct slice octets) MUST_CHECK;
 /* At most N octets from AT on; less only at the end. False: they cannot be read. */
 bool spool_read(const struct spool *s, size_t at, char *to, size_t n, size_t *n_r) MUST_CHECK;

@@ -61,7 +61,13 @@ test_choice(void **state)
 {
 	(void)state;
 	assert_int_equal(sasl_find(SLICE("plain")), SASL_PLAIN);
-	assert_int_equal(sasl_find(SLICE("XOAUTH2")), SASL_NONE);
+	assert_int_equal(sasl_find(SLICE("SCRAM-SHA-1")), SASL_NONE);
+	assert_int_equal(sasl_find(SLICE("xoauth2")), SASL_XOAUTH2);
+	/* A token is no password: neither stands in for the other. */
+	assert_int_equal(sasl_best(SASL_XOAUTH2 | SASL_OAUTHBEARER), SASL_NONE);
+	assert_int_equal(sasl_best_bearer(SASL_PLAIN), SASL_NONE);
+	assert_int_equal(sasl_best_bearer(SASL_XOAUTH2 | SASL_OAUTHBEARER), SASL_XOAUTH2);
+	assert_int_equal(sasl_best_bearer(SASL_OAUTHBEARER), SASL_OAUTHBEARER);
 	assert_int_equal(sasl_best(SASL_CRAM_MD5 | SASL_LOGIN | SASL_PLAIN), SASL_PLAIN);
 	assert_int_equal(sasl_best(SASL_CRAM_MD5 | SASL_LOGIN), SASL_LOGIN);
 	assert_int_equal(sasl_best(SASL_CRAM_MD5), SASL_CRAM_MD5);
