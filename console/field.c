@@ -220,6 +220,8 @@ field_read(struct cli *c, const struct field *f, const char *text, void *row)
 	case FIELD_DATE:
 		return read_date(c, text, member);
 	case FIELD_PEM:
+		if (*text && !strstr(text, "-----BEGIN CERTIFICATE-----"))
+			return "it is no certificate in PEM form";
 		*(const char **)member = cli_dup(c, slice_str(text));
 		return NULL;
 	case FIELD_PIN:

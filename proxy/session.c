@@ -473,8 +473,7 @@ static void
 start_tls(struct session *s)
 {
 	session_enter(s, STATE_TLS);
-	if (!stream_secure(&s->stream, s->lane->tls, slice_of("", 0)))
-		session_end(s, CLOSE_TLS_GLUED, SAY_NONE);
+	stream_secure_begun(&s->stream, s->lane->tls);
 }
 
 /* The address that counts is known: caps, then TLS or the greeting. */

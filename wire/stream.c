@@ -417,6 +417,23 @@ stream_secure(struct stream *s, struct tls_ctx *ctx, struct slice host)
 	return true;
 }
 
+void
+stream_secure_begun(struct stream *s, struct tls_ctx *ctx)
+{
+	struct slice in = buf_data(&s->in);
+	struct buf ahead = s->in;
+
+	if (in.n == 0) {
+		(void)!stream_secure(s, ctx, slice_of("", 0));
+		return;
+	}
+	buf_init(&s->in, ahead.max);
+	(void)!stream_secure(s, ctx, slice_of("", 0));
+	if (s->tls && !tls_give(s->tls, in))
+		stream_end(s, STREAM_NO_MEMORY);
+	buf_fini(&ahead);
+}
+
 bool
 stream_is_open(const struct stream *s)
 {

@@ -104,6 +104,8 @@ bool stream_connect(struct stream *s, const struct sockaddr *to, socklen_t to_le
 /* Starts TLS once the output so far is out. Octets already in the input buffer belong to nobody: returns false if there are any (STARTTLS
  * injection; the owner closes). HOST: the name to verify as a client, empty as a server. */
 bool stream_secure(struct stream *s, struct tls_ctx *ctx, struct slice host) MUST_CHECK;
+/* As a server, where TLS has begun from the first octet and what is in the input buffer is its beginning (behind a PROXY header); never after STARTTLS. */
+void stream_secure_begun(struct stream *s, struct tls_ctx *ctx);
 bool stream_is_open(const struct stream *s);
 
 static inline struct slice

@@ -72,6 +72,8 @@ enum tls_io tls_handshake(struct tls *t) MUST_CHECK;
 enum tls_io tls_read(struct tls *t, char *mem, size_t n, size_t *n_r) MUST_CHECK;
 /* Octets are here that poll does not tell of: read again before waiting. */
 bool tls_pending(const struct tls *t);
+/* Octets of the peer's that were read before tls_open(), right after which this is called: a ClientHello behind a PROXY header. */
+bool tls_give(struct tls *t, struct slice octets) MUST_CHECK;
 /* On WANT_*, as many octets with the same content must be given again; they may have moved. */
 enum tls_io tls_write(struct tls *t, const char *mem, size_t n, size_t *n_r) MUST_CHECK;
 /* close_notify, best effort. */

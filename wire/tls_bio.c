@@ -64,6 +64,19 @@ evict(void)
 	b->kept_n = n;
 }
 
+bool
+tls_bio_give(struct tls_bio *b, struct slice octets)
+{
+	assert(!b->kept && ahead.owner != b);
+	b->kept = malloc(octets.n ? octets.n : 1);
+	if (!b->kept)
+		return false;
+	memcpy(b->kept, octets.p, octets.n);
+	b->kept_at = 0;
+	b->kept_n = octets.n;
+	return true;
+}
+
 static size_t
 take(unsigned char *to, size_t n, const unsigned char *from, size_t *at, size_t end)
 {

@@ -38,6 +38,8 @@ struct tls_bio {
 
 void tls_bio_init(struct tls_bio *b, int fd);
 void tls_bio_fini(struct tls_bio *b);
+/* Octets of the conversation that somebody read before us: they come first. Once, right after tls_bio_init(). */
+bool tls_bio_give(struct tls_bio *b, struct slice octets) MUST_CHECK;
 /* Octets read, 0 at the end, BIO_WAIT or BIO_LOST. */
 ssize_t tls_bio_recv(struct tls_bio *b, unsigned char *mem, size_t n) MUST_CHECK;
 /* Octets taken, BIO_WAIT or BIO_LOST. */

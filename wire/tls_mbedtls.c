@@ -262,6 +262,12 @@ tls_open(struct tls_ctx *ctx, int fd, struct slice host)
 	return t;
 }
 
+bool
+tls_give(struct tls *t, struct slice octets)
+{
+	return tls_bio_give(&t->bio, octets);
+}
+
 enum tls_io
 tls_handshake(struct tls *t)
 {
