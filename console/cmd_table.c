@@ -42,6 +42,14 @@ static const struct cli_option of_authorize[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct cli_option of_test[] = {
+	{ "to", "ADDRESS", "send a message there; without it the test ends after AUTH" },
+	{ "from", "ADDRESS", "as this sender (default: the user name, or the address of --to)" },
+	{ "check-only", NULL, "with --to: MAIL and RCPT, no content" },
+	{ "transcript", NULL, "show all that was said, secrets aside" },
+	{ NULL, NULL, NULL },
+};
+
 static const struct cli_option of_route[] = {
 	{ "fallback", "ROUTE",
 	    "where mail goes that the route could not take: native, a profile, or none; not said: as it was" },
@@ -233,6 +241,18 @@ const struct cli_command cli_commands[] = {
 	    "The profile says auth = oauth2, its client's id and, as its password, the client's secret if it has one. The token is sealed and never shown.",
 	    "byway profile add acme/gmail --provider gmail --username me@acme.example --auth oauth2 --oauth-client ID --password-stdin < secret\n"
 	    "byway profile authorize acme/gmail"),
+	PLAIN("profile health", "ACCOUNT/PROFILE", 1, 1, cmd_profile_health, of_daemon,
+	    "Shows how a profile's server is doing: its last word, since when it fails, for how long nobody asks it.",
+	    "Over all workers of the daemon on this machine, since it started.",
+	    "byway profile health acme/provider"),
+	{ "profile test", "[ACCOUNT/PROFILE]", 0, 1, cmd_profile_test,
+	    "Tries a profile step by step, and says what to do where it fails.",
+	    "Looks up the host, connects, says EHLO, TLS and AUTH as the daemon would; with --to it sends a message, with --to and --check-only it stops before the content. "
+	    "Values given here are tried instead of the stored ones, so that a profile can be tried before it is there; a password that was given for another host, port or TLS "
+	    "mode is asked for again. Nothing is counted. The exit status is 0 where all went well, 69 where it did not.",
+	    "byway profile test acme/provider --to me@acme.example\n"
+	    "byway profile test --provider mailgun --username postmaster@mg.acme.example --password-stdin < secret",
+	    of_test, &kind_profile, true, true, true, false },
 	REMOVE(profile, "ACCOUNT/PROFILE", of_remove, "Removes a profile that no route names.",
 	    "byway profile remove acme/provider"),
 

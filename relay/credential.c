@@ -39,7 +39,8 @@ credential_password(const struct upstream *u, struct secret *password_r)
 {
 	struct vault_place at = place_of(u);
 
-	if (u->native)
+	/* A server's of our own, or a probe's. */
+	if (u->native || u->password.n)
 		return secret_init(password_r, secret_peek(&u->password));
 	return unseal(u, &at, u->sealed, password_r);
 }

@@ -24,6 +24,7 @@
 #include "wire/text.h"
 
 struct ca_store;
+struct watch;
 struct native;
 
 enum { UPSTREAM_BUCKETS = 1024 };
@@ -42,6 +43,7 @@ struct relay {
 	struct native *native;
 	struct ca_store *ca_store; /* whom HTTPS believes */
 	struct spool_budget spools;
+	const struct watch *watch; /* the probe's; NULL in a worker */
 	struct shape *shape;
 	bool own_shape; /* it is not shared */
 	unsigned worker; /* its column there */
@@ -56,5 +58,9 @@ struct relay {
 	uint64_t failed;   /* of them, before they were ready */
 	uint64_t replaced; /* found dead when leased */
 };
+
+/* For a process that serves nobody: without the native pool, and the vault. */
+struct relay *relay_new_without_mtas(struct loop *l, struct work *w, struct conf *c,
+    const struct relay_events *events, void *ctx) MUST_CHECK;
 
 #endif

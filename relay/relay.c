@@ -21,8 +21,8 @@ drop_trust(struct relay *r)
 	r->trust = NULL;
 }
 
-struct relay *
-relay_new(struct loop *l, struct work *w, struct conf *c, struct vault *v,
+static struct relay *
+make(struct loop *l, struct work *w, struct conf *c, struct vault *v,
     const struct relay_events *events, void *ctx)
 {
 	struct relay *r = calloc(1, sizeof(*r));
@@ -42,14 +42,33 @@ relay_new(struct loop *l, struct work *w, struct conf *c, struct vault *v,
 	r->own_shape = true;
 	r->resolve = resolve_open(l, w, c->upstream.dns_cache_s);
 	r->guard = guard_open(c);
-	r->native = native_open(r);
 	r->ca_store = ca_store_open(r);
 	r->spools.max = c->upstream.api_memory;
-	if (!r->resolve || !r->guard || !r->native || !r->ca_store || !r->shape) {
+	if (!r->resolve || !r->guard || !r->ca_store || !r->shape) {
 		relay_free(r);
 		return NULL;
 	}
 	return r;
+}
+
+struct relay *
+relay_new(struct loop *l, struct work *w, struct conf *c, struct vault *v,
+    const struct relay_events *events, void *ctx)
+{
+	struct relay *r = make(l, w, c, v, events, ctx);
+
+	if (r && !(r->native = native_open(r))) {
+		relay_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+struct relay *
+relay_new_without_mtas(struct loop *l, struct work *w, struct conf *c,
+    const struct relay_events *events, void *ctx)
+{
+	return make(l, w, c, NULL, events, ctx);
 }
 
 void

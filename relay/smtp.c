@@ -4,6 +4,8 @@
  */
 #include "relay/smtp_step.h"
 
+#include "relay/watch.h"
+
 #include "wire/log.h"
 
 #include <assert.h>
@@ -147,6 +149,7 @@ smtp_fail(struct smtp *c, enum verdict_class class, const struct reply *r, const
 	bool stale = is_stale(c, class, r);
 	bool quiet = c->ready && (!t || stale);
 
+	watch_tell_failed(c, class, r, why);
 	if (!quiet)
 		pool_heard(u, class, r, why ? why : verdict_word(class), !was_ready);
 	smtp_log(c, quiet ? LOG_DEBUG : LOG_NOTICE, verdict_word(class), r, why);
@@ -191,8 +194,37 @@ smtp_expect(struct smtp *c, enum step step)
 }
 
 void
+watch_tell(const struct smtp *c, enum watch_event event, const struct reply *r, struct slice text)
+{
+	const struct watch *w = c->up->r->watch;
+	const struct watch_news news = { .event = event, .c = c, .r = r, .text = text };
+
+	if (w)
+		w->fn(w->ctx, &news);
+}
+
+void
+watch_tell_failed(const struct smtp *c, enum verdict_class class, const struct reply *r,
+    const char *why)
+{
+	const struct watch *w = c->up->r->watch;
+	const struct watch_news news = {
+		.event = WATCH_FAILED,
+		.c = c,
+		.r = r,
+		.text = slice_str(why),
+		.class = class,
+	};
+
+	if (w)
+		w->fn(w->ctx, &news);
+}
+
+void
 smtp_say(struct smtp *c, struct slice line)
 {
+	watch_tell(c, WATCH_SENT, NULL, line);
+
 	bool fits = stream_write(&c->s, line);
 
 	assert(fits); /* may_send() saw to the room, the envelope's limits to the length */
@@ -257,6 +289,7 @@ take(struct smtp *c, const struct reply *r)
 	enum step step = c->answering;
 
 	c->used = loop_now(c->up->r->loop);
+	watch_tell(c, WATCH_HEARD, r, SLICE(""));
 	if (!c->unanswered) {
 		unexpected(c, r);
 		return;
@@ -405,6 +438,7 @@ void
 smtp_lease(struct smtp *c, struct relay_txn *t)
 {
 	assert(c->ready && !c->txn && !c->gone);
+	watch_tell(c, WATCH_READY, NULL, SLICE(""));
 	c->txn = t;
 	c->introduced = false;
 	stream_deadline(&c->s, 0);

@@ -5,6 +5,7 @@
 #include "relay/smtp_step.h"
 
 #include "relay/sasl.h"
+#include "relay/watch.h"
 #include "wire/log.h"
 
 /* ---- the connection ----------------------------------------------------------------------------- */
@@ -54,6 +55,7 @@ try_next(struct smtp *c, const char *why)
 		name_peer(c, a);
 		if (!is_allowed(c, a))
 			continue;
+		watch_tell(c, WATCH_ALLOWED, NULL, SLICE(""));
 		stream_close(&c->s);
 		if (!stream_connect(&c->s, &a->u.sa, address_len(a), NULL, 0)) {
 			why = stream_why(&c->s);
@@ -82,6 +84,7 @@ resolved(struct smtp *c, enum resolve_got got)
 {
 	switch (got) {
 	case RESOLVE_OK:
+		watch_tell(c, WATCH_RESOLVED, NULL, SLICE(""));
 		try_next(c, NULL);
 		break;
 	case RESOLVE_NONE:
@@ -122,6 +125,7 @@ smtp_begin(struct task *t)
 void
 smtp_connected(struct smtp *c)
 {
+	watch_tell(c, WATCH_CONNECTED, NULL, SLICE(""));
 	c->unanswered = 0;
 	if (c->up->tls == UPSTREAM_TLS_IMPLICIT) {
 		c->sending = STEP_TLS;
@@ -212,6 +216,7 @@ smtp_secured(struct smtp *c)
 
 	text_char(&t, ' ');
 	text_put(&t, slice_str(tls_version(c->s.tls)));
+	watch_tell(c, WATCH_SECURED, NULL, SLICE(""));
 	c->secured = true;
 	c->unanswered = 0;
 	stream_deadline(&c->s, 0);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console/commands.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "console/ask.h"
+#include "console/file.h"
+#include "console/out.h"
+#include "relay/probe.h"
+#include "wire/crypto.h"
+#include "wire/log.h"
+#include "wire/tls.h"
+
+/*
+ * byway profile test: the relay's own dialogue with a profile's server, also with values that are not stored yet
+ */
+
+enum { WRONG_MAX = 16 * 1024 };
+
+static struct object *
+said(struct cli *c)
+{
+	const struct kind *k = &kind_profile;
+	struct object *o = cli_alloc(c, sizeof(*o));
+
+	o->kind = k;
+	o->key = c->args_n ? c->args[0] : "new/profile";
+	for (size_t i = 0; k->fields[i].name; i++)
+		if (k->fields[i].option)
+			o->values[i] = cli_value(c, k->fields[i].option);
+	return o;
+}
+
+/* A certificate is named by its file on the command line. */
+static int
+read_files(struct cli *c, struct object *o)
+{
+	for (size_t i = 0; o->kind->fields[i].name; i++) {
+		const char *why = NULL;
+
+		if (o->kind->fields[i].type != FIELD_PEM || !o->values[i] || !*o->values[i])
+			continue;
+		o->values[i] = file_read(c, o->values[i], &why);
+		if (why)
+			return cli_fail(c, EX_NOINPUT, "--%s: %s", o->kind->fields[i].option, why);
+	}
+	return EX_OK;
+}
+
+static int
+wrong_values(struct cli *c, const struct text *wrong)
+{
+	struct slice rest = text_slice(wrong);
+
+	return cli_usage(c, "%.*s", SLICE_FMT(slice_cut(&rest, '\n')));
+}
+
+/* The stored password, where what is tested is still the place that it was given for. */
+static int
+stored_password(struct store *s, const struct admin_profile *row, struct credential *cred)
+{
+	enum admin_result r = admin_profile_unseal(s->admin, row->account, row->name, &cred->plain);
+
+	cred->given = r == ADMIN_OK;
+	return r == ADMIN_OK ? EX_OK : store_fail(s, r);
+}
+
+static int
+read_profile(struct store *s, struct object *o, void *row, struct credential *cred)
+{
+	struct cli *c = s->cli;
+	const struct kind *k = o->kind;
+	struct text wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX);
+	enum admin_result r = c->args_n ? k->get(s, o->key, row) : ADMIN_MISSING;
+	const struct admin_profile *p = row;
+	const char *why = NULL;
+	bool stored = false;
+
+	if (r == ADMIN_OK) {
+		const struct object *was = object_of(c, k, row);
+
+		if (!object_read(c, o, row, "--", &wrong))
+			return wrong_values(c, &wrong);
+		stored = object_has_password(was) && !object_moves(was, object_of(c, k, row));
+	} else if (r != ADMIN_MISSING ||
+	    (c->args_n && !cli_has(c, "host") && !cli_has(c, "provider"))) {
+		return store_fail(s, r);
+	} else {
+		why = k->set_key(c, row, o->key);
+		if (why)
+			return cli_usage(c, "%s", why);
+		if (!object_fresh(c, o, row, "--", &wrong))
+			return wrong_values(c, &wrong);
+	}
+	if (stored && !ask_has_password(c))
+		return stored_password(s, p, cred);
+	return ask_password(c, *p->username != '\0', o->key, cred);
+}
+
+static struct profile
+profile_of(const struct admin_profile *row)
+{
+	return (struct profile){
+		.id = row->id,
+		.name = row->name,
+		.provider = row->provider,
+		.host = row->host,
+		.port = row->port,
+		.tls = row->tls,
+		.username = row->username,
+		.password = "",
+		.version = row->version,
+		.ca_pem = row->ca_pem,
+		.pin = row->pin,
+		.keep_headers = row->keep_headers,
+		.transport = row->transport,
+	};
+}
+
+/* ---- the report --------------------------------------------------------------------------------- */
+
+static void
+print_certificate(const struct probe_report *r)
+{
+	if (*r->certificate)
+		printf("certificate: %s (%s)\n", r->certificate,
+		    r->verified ? "verified" : "not verified");
+}
+
+static void
+print_report(struct cli *c, const struct probe_report *r)
+{
+	static const char colours[] = { 'b', 'b', 'g', 'r' };
+
+	for (enum probe_step i = 0; i < PROBE_STEPS; i++) {
+		const struct probe_row *row = &r->rows[i];
+
+		if (row->state == PROBE_NOT_REACHED)
+			continue;
+		out_paint(c, colours[row->state]);
+		printf("%-9s %-7s", probe_word(i), probe_state_word(row->state));
+		out_paint(c, '\0');
+		printf(" %7.0f ms  %s\n", row->ms, row->said);
+	}
+	print_certificate(r);
+	if (*r->capabilities)
+		printf("offers: %s\n", r->capabilities);
+	if (*r->transcript && cli_has(c, "transcript"))
+		printf("\n%s\n", r->transcript);
+	if (r->good)
+		printf("The profile works (%.0f ms).\n", r->ms);
+	else
+		printf("It fails at %s. %s\n", probe_word(r->failed), r->action);
+}
+
+static void
+write_steps(struct json *j, const struct probe_report *r)
+{
+	json_open(j, "steps", '[');
+	for (enum probe_step i = 0; i < PROBE_STEPS; i++) {
+		json_open(j, NULL, '{');
+		json_str(j, "step", slice_str(probe_word(i)));
+		json_str(j, "state", slice_str(probe_state_word(r->rows[i].state)));
+		json_u64(j, "us", (uint64_t)(r->rows[i].ms * 1e3));
+		json_str(j, "said", slice_str(r->rows[i].said));
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static void
+write_report(const struct probe_report *r)
+{
+	struct json j = json_begin();
+
+	json_open(&j, NULL, '{');
+	json_bool(&j, "ok", r->good);
+	json_u64(&j, "us", (uint64_t)(r->ms * 1e3));
+	json_str(&j, "peer", slice_str(r->peer));
+	write_steps(&j, r);
+	json_str(&j, "certificate", slice_str(r->certificate));
+	json_bool(&j, "verified", r->verified);
+	json_str(&j, "capabilities", slice_str(r->capabilities));
+	if (!r->good) {
+		json_str(&j, "failed", slice_str(probe_word(r->failed)));
+		json_str(&j, "class", slice_str(verdict_word(r->class)));
+		json_str(&j, "action", slice_str(r->action));
+	}
+	json_str(&j, "transcript", slice_str(r->transcript));
+	json_close(&j, '}');
+	json_end(&j);
+}
+
+/* ---- the test ----------------------------------------------------------------------------------- */
+
+static const char *
+sender(struct cli *c, const struct admin_profile *row)
+{
+	const char *from = cli_value(c, "from");
+
+	if (from)
+		return from;
+	return strchr(row->username, '@') ? row->username : cli_value(c, "to");
+}
+
+static int
+probe(struct store *s, const struct admin_profile *row, const struct credential *cred)
+{
+	struct cli *c = s->cli;
+	struct profile p = profile_of(row);
+	struct probe_report *r = cli_alloc(c, sizeof(*r));
+	const struct probe_order o = {
+		.conf = s->conf,
+		.profile = &p,
+		.password = &cred->plain,
+		.from = sender(c, row),
+		.to = cli_value(c, "to"),
+		.check_only = cli_has(c, "check-only"),
+	};
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	char mem[512];
+	struct text why = text_over(mem, sizeof(mem));
+
+	if (row->auth == PROFILE_OAUTH2)
+		return cli_fail(c, EX_UNAVAILABLE,
+		    "the test logs in with a password, and this profile with OAuth2: send a message, and see byway profile health");
+	if (row->transport == TRANSPORT_API && !o.to)
+		return cli_usage(c,
+		    "a profile that sends by the provider's API is tried with a message: say --to");
+	if (!crypto_init() || !tls_init(&why))
+		return cli_fail(c, EX_SOFTWARE, "the TLS library did not start: %s", mem);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	log_set_level(LOG_ERROR);
+	if (!probe_run(&o, r))
+		return cli_fail(c, EX_USAGE, "the test cannot begin: are --from and --to addresses?");
+	if (c->json)
+		write_report(r);
+	else
+		print_report(c, r);
+	return r->good ? EX_OK : EX_UNAVAILABLE;
+}
+
+int
+cmd_profile_test(struct cli *c)
+{
+	struct object *o = said(c);
+	struct credential cred = { 0 };
+	struct store s = { 0 };
+	void *row = cli_alloc(c, kind_profile.size);
+	int status = store_open(c, STORE_DIRECTORY | STORE_VAULT_MAYBE, &s);
+
+	if (status != EX_OK)
+		return status;
+	if (!c->args_n && !cli_has(c, "host") && !cli_has(c, "provider"))
+		status = cli_usage(c, "name a profile, or say --host or --provider");
+	if (status == EX_OK)
+		status = read_files(c, o);
+	if (status == EX_OK)
+		status = read_profile(&s, o, row, &cred);
+	if (status == EX_OK)
+		status = probe(&s, row, &cred);
+	credential_fini(&cred);
+	store_close(&s);
+	return status;
+}

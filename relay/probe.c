@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * probe - a relay with one upstream, one transaction and a watcher (probe_advice.c: what to do then)
+ */
+#include "relay/probe.h"
+
+#include "relay/errand.h"
+#include "relay/watch.h"
+#include "wire/buf.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char content[] =
+    "MIME-Version: 1.0\r\n"
+    "Content-Type: text/plain; charset=us-ascii\r\n"
+    "\r\n"
+    "This message was sent to see whether a relay's SMTP profile works. It does.\r\n";
+
+struct probe {
+	const struct probe_order *o;
+	struct probe_report *report;
+	struct loop *loop;
+	struct relay *relay;
+	struct relay_txn *txn;
+	struct text transcript;
+	ev_timer bound;
+	enum probe_step at;  /* what is waited for */
+	double began, since; /* the start; of the step */
+	bool over;
+};
+
+static const char *const words[PROBE_STEPS] = { "resolve", "allowed", "connect", "greeting", "ehlo",
+	"tls", "auth", "mail", "rcpt", "data", "accepted" };
+
+const char *
+probe_word(enum probe_step step)
+{
+	return words[step];
+}
+
+const char *
+probe_state_word(enum probe_state state)
+{
+	static const char *const states[] = { "not reached", "skipped", "ok", "failed" };
+
+	return states[state];
+}
+
+static struct slice
+user_of(const struct probe *p)
+{
+	return slice_str(p->o->profile->username);
+}
+
+static double
+now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec * 1e-6;
+}
+
+/* ---- the report --------------------------------------------------------------------------------- */
+
+static void
+put_said(char said[PROBE_SAID_MAX + 1], struct slice line, struct slice hide)
+{
+	struct text t = text_over(said, PROBE_SAID_MAX + 1);
+
+	verdict_clean(&t, line, hide, PROBE_SAID_MAX);
+}
+
+static void
+mark(struct probe *p, enum probe_step step, enum probe_state state, struct slice said)
+{
+	struct probe_row *row = &p->report->rows[step];
+	double now = now_ms();
+
+	/* The second EHLO, behind TLS, is the same step. */
+	row->ms += state == PROBE_SKIPPED ? 0 : now - p->since;
+	row->state = state;
+	if (said.n)
+		put_said(row->said, said, user_of(p));
+	p->since = now;
+}
+
+static void
+stop(struct probe *p)
+{
+	p->over = true;
+	loop_stop(p->loop);
+}
+
+static void
+fail(struct probe *p, enum verdict_class class, struct slice said)
+{
+	struct text action = text_over(p->report->action, sizeof(p->report->action));
+
+	if (p->over)
+		return;
+	mark(p, p->at, PROBE_FAILED, said);
+	p->report->failed = p->at;
+	p->report->class = class;
+	probe_advise(p->o->profile, p->at, class, &action);
+	stop(p);
+}
+
+static void
+finish(struct probe *p)
+{
+	if (p->over)
+		return;
+	p->report->good = true;
+	stop(p);
+}
+
+/* ---- the transcript ----------------------------------------------------------------------------- */
+
+static void
+put_line(struct probe *p, const char *who, struct slice line)
+{
+	if (p->transcript.n + PROBE_SAID_MAX + 8 > sizeof(p->report->transcript))
+		return;
+	text_put(&p->transcript, slice_str(who));
+	verdict_clean(&p->transcript, slice_trim(line), user_of(p), PROBE_SAID_MAX);
+	text_char(&p->transcript, '\n');
+}
+
+static void
+note_sent(struct probe *p, enum step step, struct slice line)
+{
+	if (step == STEP_USER || step == STEP_PASSWORD || step == STEP_CRAM) {
+		put_line(p, "C: ", SLICE("***"));
+	} else if (step == STEP_AUTH) {
+		struct slice verb = slice_cut(&line, ' ');
+		char mem[64];
+		struct text t = text_over(mem, sizeof(mem));
+
+		text_put(&t, verb);
+		text_char(&t, ' ');
+		text_put(&t, slice_head(slice_trim(slice_cut(&line, ' ')), 16));
+		text_put(&t, line.n ? SLICE(" ***") : SLICE(""));
+		put_line(p, "C: ", text_slice(&t));
+	} else {
+		put_line(p, "C: ", line);
+	}
+}
+
+static void
+note_heard(struct probe *p, const struct reply *r)
+{
+	struct slice rest = r->raw;
+
+	while (rest.n)
+		put_line(p, "S: ", slice_cut(&rest, '\n'));
+}
+
+static void
+note_capabilities(struct probe *p, const struct reply *r)
+{
+	struct text t = text_over(p->report->capabilities, sizeof(p->report->capabilities));
+	struct slice rest = r->raw;
+	struct slice line;
+
+	if (!reply_next_line(&rest, &line)) /* its name and its compliments */
+		return;
+	while (reply_next_line(&rest, &line)) {
+		if (t.n)
+			text_put(&t, SLICE("; "));
+		verdict_clean(&t, slice_trim(line), SLICE(""), PROBE_SAID_MAX);
+	}
+}
+
+static void
+note_peer(struct probe *p, const struct smtp *c)
+{
+	struct text t = text_over(p->report->peer, sizeof(p->report->peer));
+
+	text_put(&t, slice_str(c->peer));
+}
+
+static void
+note_certificate(struct probe *p, const struct smtp *c)
+{
+	struct text t = text_over(p->report->certificate, sizeof(p->report->certificate));
+
+	tls_peer_describe(c->s.tls, &t, &p->report->verified);
+}
+
+/* ---- what the dialogue tells -------------------------------------------------------------------- */
+
+static void
+note_said(const struct reply *r, struct text *t)
+{
+	verdict_said(t, r, SLICE(""));
+}
+
+/* The answer was good as far as the dialogue goes on with it; whether it does, WATCH_FAILED or the verdict says. */
+static void
+heard(struct probe *p, const struct smtp *c, const struct reply *r)
+{
+	char mem[VERDICT_TEXT_MAX];
+	struct text said = text_over(mem, sizeof(mem));
+	enum step step = c->answering;
+	bool good = r->code >= 200 && r->code < 400;
+
+	note_heard(p, r);
+	note_said(r, &said);
+	if (!good)
+		return;
+	if (step == STEP_GREETING) {
+		mark(p, PROBE_GREETING, PROBE_GOOD, text_slice(&said));
+		p->at = PROBE_EHLO;
+	} else if (step == STEP_EHLO || step == STEP_HELO) {
+		note_capabilities(p, r);
+		mark(p, PROBE_EHLO, PROBE_GOOD, text_slice(&said));
+		p->at = p->o->profile->tls == UPSTREAM_TLS_STARTTLS && !c->secured ? PROBE_TLS
+		                                                                   : PROBE_AUTH;
+	} else if ((step == STEP_AUTH || step == STEP_USER || step == STEP_PASSWORD ||
+	               step == STEP_CRAM) &&
+	    r->code != 334) {
+		mark(p, PROBE_AUTH, PROBE_GOOD, text_slice(&said));
+		p->at = PROBE_MAIL;
+	} else if (step == STEP_MAIL) {
+		mark(p, PROBE_MAIL, PROBE_GOOD, text_slice(&said));
+		p->at = PROBE_RCPT;
+	} else if (step == STEP_DATA) {
+		mark(p, PROBE_DATA, PROBE_GOOD, text_slice(&said));
+		p->at = PROBE_ACCEPTED;
+	}
+}
+
+static void
+ready(struct probe *p)
+{
+	if (p->report->rows[PROBE_AUTH].state == PROBE_NOT_REACHED)
+		mark(p, PROBE_AUTH, PROBE_SKIPPED, SLICE("the profile has no user name"));
+	if (p->report->rows[PROBE_TLS].state == PROBE_NOT_REACHED)
+		mark(p, PROBE_TLS, PROBE_SKIPPED, SLICE("the profile says tls = none"));
+	p->at = PROBE_MAIL;
+	if (!p->o->to)
+		finish(p);
+}
+
+static void
+failed(struct probe *p, const struct watch_news *n)
+{
+	char mem[VERDICT_TEXT_MAX];
+	struct text said = text_over(mem, sizeof(mem));
+
+	if (n->class == VERDICT_DENIED && p->at < PROBE_CONNECT)
+		p->at = PROBE_ALLOWED;
+	if (n->class == VERDICT_DENIED) {
+		fail(p, n->class, SLICE("host not allowed"));
+		return;
+	}
+	if (n->class == VERDICT_TLS && !n->c->secured)
+		p->at = PROBE_TLS;
+	if (n->r)
+		note_said(n->r, &said);
+	else
+		text_put(&said, n->text);
+	fail(p, n->class, text_slice(&said));
+}
+
+static void
+on_news(void *ctx, const struct watch_news *n)
+{
+	struct probe *p = ctx;
+
+	if (p->over)
+		return;
+	switch (n->event) {
+	case WATCH_RESOLVED:
+		mark(p, PROBE_RESOLVE, PROBE_GOOD, SLICE(""));
+		p->at = PROBE_ALLOWED;
+		break;
+	case WATCH_ALLOWED:
+		mark(p, PROBE_ALLOWED, PROBE_GOOD, slice_str(n->c->peer));
+		p->at = PROBE_CONNECT;
+		break;
+	case WATCH_CONNECTED:
+		note_peer(p, n->c);
+		mark(p, PROBE_CONNECT, PROBE_GOOD, slice_str(n->c->peer));
+		p->at = p->o->profile->tls == UPSTREAM_TLS_IMPLICIT ? PROBE_TLS : PROBE_GREETING;
+		break;
+	case WATCH_SECURED:
+		note_peer(p, n->c);
+		note_certificate(p, n->c);
+		mark(p, PROBE_TLS, PROBE_GOOD, slice_str(tls_version(n->c->s.tls)));
+		p->at = p->o->profile->tls == UPSTREAM_TLS_IMPLICIT ? PROBE_GREETING : PROBE_EHLO;
+		break;
+	case WATCH_SENT:
+		note_sent(p, n->c->sending, n->text);
+		break;
+	case WATCH_HEARD:
+		heard(p, n->c, n->r);
+		break;
+	case WATCH_READY:
+		ready(p);
+		break;
+	case WATCH_FAILED:
+		failed(p, n);
+		break;
+	}
+}
+
+/* ---- what the transaction tells ----------------------------------------------------------------- */
+
+static struct slice
+words_of(const struct relay_verdict *v)
+{
+	return v->upstream.n ? v->upstream : v->text;
+}
+
+static void
+on_rcpt(void *ctx, uint64_t owner, unsigned index, const struct relay_verdict *v)
+{
+	struct probe *p = ctx;
+
+	(void)owner;
+	(void)index;
+	if (p->over)
+		return;
+	if (v->class != VERDICT_OK) {
+		fail(p, v->class, words_of(v));
+		return;
+	}
+	mark(p, PROBE_RCPT, PROBE_GOOD, words_of(v));
+	p->at = PROBE_DATA;
+	if (p->o->check_only)
+		finish(p);
+	else
+		relay_data(p->txn);
+}
+
+static void
+put_content(struct probe *p)
+{
+	char mem[2048];
+	struct text t = text_over(mem, sizeof(mem));
+	char date[64];
+	time_t now = time(NULL);
+	struct tm tm;
+
+	(void)gmtime_r(&now, &tm);
+	(void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &tm);
+	text_fmt(&t, "From: <%s>\r\nTo: <%s>\r\nSubject: Test of a relay profile\r\nDate: %s\r\n",
+	    p->o->from, p->o->to, date);
+	text_fmt(&t, "Message-ID: <probe.%lld.%d@%s>\r\n%s", (long long)now, (int)getpid(),
+	    p->o->conf->server.name, content);
+	relay_content(p->txn, text_slice(&t));
+	relay_finish(p->txn);
+}
+
+static void
+on_go(void *ctx, uint64_t owner, const struct relay_verdict *v)
+{
+	struct probe *p = ctx;
+
+	(void)owner;
+	if (p->over)
+		return;
+	if (v->code != 354) {
+		p->txn = NULL;
+		fail(p, v->class, words_of(v));
+		return;
+	}
+	/* With BDAT nobody is asked for a go-ahead. */
+	if (p->report->rows[PROBE_DATA].state == PROBE_NOT_REACHED)
+		mark(p, PROBE_DATA, PROBE_GOOD, SLICE("by BDAT"));
+	p->at = PROBE_ACCEPTED;
+	put_content(p);
+}
+
+static void
+on_room(void *ctx, uint64_t owner)
+{
+	(void)ctx;
+	(void)owner;
+}
+
+static void
+on_done(void *ctx, uint64_t owner, const struct relay_verdict *v)
+{
+	struct probe *p = ctx;
+
+	(void)owner;
+	p->txn = NULL;
+	if (p->over)
+		return;
+	if (v->class != VERDICT_OK) {
+		fail(p, v->class, words_of(v));
+		return;
+	}
+	mark(p, PROBE_ACCEPTED, PROBE_GOOD, words_of(v));
+	finish(p);
+}
+
+static const struct relay_events events = {
+	.on_rcpt = on_rcpt,
+	.on_go = on_go,
+	.on_room = on_room,
+	.on_done = on_done,
+};
+
+/* ---- the run ------------------------------------------------------------------------------------ */
+
+static void
+on_bound(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	(void)ev;
+	(void)revents;
+	fail(w->data, VERDICT_LOST, SLICE("no answer in time"));
+}
+
+static bool
+begin(struct probe *p)
+{
+	struct relay_order order = { .owner = 1, .id = SLICE("probe"), .profile = p->o->profile };
+	struct rcpt_args rcpt = { 0 };
+	struct upstream *u = pool_profile(p->relay, p->o->profile);
+
+	if (!u || !secret_init(&u->password, secret_peek(p->o->password)))
+		return false;
+	if (p->o->from && *p->o->from && !path_parse_bare(slice_str(p->o->from), &order.mail.path))
+		return false;
+	if (!p->o->from || !*p->o->from)
+		order.mail.path.null = true;
+	p->txn = relay_open(p->relay, &order);
+	if (!p->txn)
+		return false;
+	return !p->o->to ||
+	    (path_parse_bare(slice_str(p->o->to), &rcpt.path) && relay_rcpt(p->txn, &rcpt));
+}
+
+static bool
+run(struct probe *p, struct work *w)
+{
+	struct watch watch = { on_news, p };
+
+	p->relay = relay_new_without_mtas(p->loop, w, p->o->conf, &events, p);
+	if (!p->relay)
+		return false;
+	p->relay->watch = &watch;
+	ev_timer_init(&p->bound, on_bound, PROBE_S, 0.);
+	p->bound.data = p;
+	ev_timer_start(loop_ev(p->loop), &p->bound);
+	p->began = p->since = now_ms();
+	if (!begin(p))
+		return false;
+	if (!p->over)
+		loop_run(p->loop);
+	ev_timer_stop(loop_ev(p->loop), &p->bound);
+	p->report->ms = now_ms() - p->began;
+	return true;
+}
+
+bool
+probe_run(const struct probe_order *o, struct probe_report *report_r)
+{
+	struct probe p = { .o = o, .report = report_r };
+	struct work *w = NULL;
+	bool good = false;
+
+	p.loop = loop_open();
+	if (p.loop)
+		w = work_open(p.loop, "dns", 1, 16);
+	if (w) {
+		*report_r = (struct probe_report){ 0 };
+		p.transcript = text_over(report_r->transcript, sizeof(report_r->transcript));
+		good = run(&p, w);
+		/* The thread ends first: what it answers still finds everything there. */
+		work_close(w);
+		if (p.relay) {
+			p.relay->watch = NULL;
+			relay_free(p.relay);
+		}
+	}
+	if (p.loop)
+		loop_close(p.loop);
+	buf_pool_trim();
+	return good;
+}

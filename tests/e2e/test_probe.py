@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""byway profile test (BEHAVIOUR R8): each step with the server's own words, and one thing to do about the one that fails."""
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import dialog  # noqa: E402
+import scripted  # noqa: E402
+import stage  # noqa: E402
+from scripted import close, silent  # noqa: E402
+
+LOGIN = {"me@acme.example": "upstream-secret"}
+STEPS = ["resolve", "allowed", "connect", "greeting", "ehlo", "tls", "auth", "mail", "rcpt", "data", "accepted"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """An installation; the probe needs no daemon."""
+    b = stage.Byway(tmp_path_factory.mktemp("probe"))
+    b.init()
+    b.cli("account", "add", "acme", "--plan", "pro")
+    return b
+
+
+@pytest.fixture
+def upstream(pair):
+    ups = []
+
+    def start(on=None, **how):
+        how.setdefault("tls", "starttls")
+        ups.append(scripted.Scripted(on, users=how.pop("users", LOGIN), pair=pair, **how).start())
+        return ups[-1]
+
+    yield start
+    for up in ups:
+        up.stop()
+
+
+def test(place, up, *more, password="upstream-secret", host="localhost", tls=None, pair=None, ports=True):
+    args = ["profile", "test", "--host", host, "--port", str(up.port), "--tls", tls or up.tls or "none"]
+    if up.users:
+        args += ["--username", "me@acme.example", "--password-stdin"]
+    if up.pair and (tls or up.tls):
+        args += ["--ca", str(up.pair[0])]
+    done = place.cli(*args, *more, "--json", stdin=password + "\n", check=False)
+    return done.returncode, json.loads(done.stdout), done.stdout + done.stderr
+
+
+test.__test__ = False
+
+
+def states(report):
+    return {s["step"]: s["state"] for s in report["steps"]}
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_R8_all_steps(place, upstream, tls):
+    up = upstream(tls=tls)
+    status, report, said = test(place, up, "--to", "you@elsewhere.example")
+    assert status == 0 and report["ok"], report
+    assert [s["step"] for s in report["steps"]] == STEPS and set(states(report).values()) == {"ok"}
+    assert "localhost" in report["certificate"] and report["verified"] and "TLSv1" in report["peer"]
+    assert "PIPELINING" in report["capabilities"]
+    assert report["steps"][3]["said"].startswith("220 ") and "queued as" in report["steps"][-1]["said"]
+    assert "AUTH PLAIN ***" in report["transcript"] and "upstream-secret" not in said
+    assert up.messages[0]["from"] == "me@acme.example" and up.messages[0]["to"] == ["you@elsewhere.example"]
+
+
+def test_R8_no_recipient_no_message(place, upstream):
+    up = upstream()
+    status, report, _ = test(place, up)
+    assert status == 0 and states(report)["auth"] == "ok" and states(report)["mail"] == "not reached"
+    assert b"MAIL" not in bytes(up.peers[0].octets)
+
+
+def test_R8_check_only(place, upstream):
+    up = upstream()
+    status, report, _ = test(place, up, "--to", "you@elsewhere.example", "--check-only")
+    assert status == 0 and states(report)["rcpt"] == "ok" and states(report)["data"] == "not reached"
+    assert not up.messages and b"DATA" not in bytes(up.peers[0].octets)
+
+
+# what the upstream does, the step that fails, its class, a word of the advice
+FAULTS = [
+    ({"greeting": "554 5.7.1 not you"}, "greeting", "greeting", "address"), ({"greeting": close}, "greeting", "lost", "closed"),
+    ({"ehlo": "550 no"}, "ehlo", "config", "does not offer"), ({"starttls": "454 4.7.0 no"}, "tls", "tls", "TLS mode"),
+    ({"auth": "535 5.7.8 wrong"}, "auth", "auth", "password"), ({"auth": "535 5.7.8 Too many connections"}, "auth", "rate", "too often"),
+    ({"mail": "550 5.7.1 not this sender"}, "mail", "sender", "Verify"), ({"mail": "550 5.4.5 daily sending quota exceeded"}, "mail", "quota", "quota"),
+    ({"rcpt": "550 5.1.1 nobody"}, "rcpt", "rcpt", "--to"), ({"data": "554 5.7.1 no"}, "data", "content", "refuses"),
+    ({"dot": "554 5.7.1 spam"}, "accepted", "content", "refuses"), ({"dot": close}, "accepted", "unknown", "closed")]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[f"{f[1]}-{f[2]}" for f in FAULTS])
+def test_R8_the_failing_step(place, upstream, fault):
+    on, step, class_, advice = fault
+    status, report, said = test(place, upstream(on), "--to", "you@elsewhere.example")
+    assert status == 69 and not report["ok"]
+    assert (report["failed"], report["class"]) == (step, class_), report
+    assert states(report)[step] == "failed" and advice in report["action"]
+    assert all(s["state"] in ("ok", "skipped") for s in report["steps"][:STEPS.index(step)])
+    words = list(on.values())[0]
+    if isinstance(words, str):
+        assert words in report["steps"][STEPS.index(step)]["said"]
+    assert "upstream-secret" not in said
+
+
+def test_R8_the_certificate(place, upstream, tmp_path):
+    other = stage.certificate(tmp_path, "other.test", names=("other.test",), addresses=("127.0.0.9",))
+    up = upstream()
+    up.pair = other
+    status, report, _ = test(place, up)
+    assert status == 69 and (report["failed"], report["class"]) == ("tls", "tls")
+
+
+def test_R5_the_guard_is_asked(place, upstream):
+    up = upstream(tls=None, users=None)
+    for host in ("10.255.255.1", "169.254.169.254"):
+        status, report, _ = test(place, up, host=host)
+        assert status == 69 and (report["failed"], report["class"]) == ("allowed", "denied")
+        assert report["steps"][1]["said"] == "host not allowed"
+
+
+def test_R8_no_such_host(place, upstream):
+    status, report, _ = test(place, upstream(), host="host.that.is.not.invalid")
+    assert status == 69 and report["failed"] == "resolve" and report["class"] in ("dns_none", "dns_temp")
+
+
+def test_R8_never_longer_than_twenty_seconds(place, upstream):
+    status, report, _ = test(place, upstream({"ehlo": silent}))
+    assert status == 69 and report["failed"] == "ehlo" and 15e6 < report["us"] < 25e6
+    assert "no answer in time" in report["steps"][4]["said"]
+
+
+def test_R8_a_stored_profile(place, upstream):
+    up = upstream()
+    place.cli("profile", "add", "acme/mine", "--host", "localhost", "--port", str(up.port), "--ca", str(up.pair[0]),
+              "--username", "me@acme.example", "--password-stdin", stdin="upstream-secret\n")
+    assert place.cli("profile", "test", "acme/mine", json_out=True)["ok"]
+    assert "The profile works" in place.cli("profile", "test", "acme/mine", "--to", "you@elsewhere.example")
+    assert len(up.messages) == 1
+    # Its password was given for another port.
+    done = place.cli("profile", "test", "acme/mine", "--port", str(stage.free_port()), check=False, stdin="")
+    assert done.returncode == 64 and "password" in done.stderr
+
+
+def test_R8_advice_knows_the_provider(place, upstream):
+    up = upstream({"auth": "535 5.7.8 Username and Password not accepted"})
+    _, report, _ = test(place, up, "--provider", "gmail")
+    assert report["class"] == "auth" and "App passwords" in report["action"]
+
+
+def test_presets(place):
+    place.cli("profile", "add", "acme/mg", "--provider", "mailgun", "--region", "eu", "--username", "postmaster@mg.acme.example",
+              "--password-stdin", stdin="secret\n")
+    got = place.cli("profile", "show", "acme/mg", json_out=True)
+    assert (got["host"], got["port"], got["tls"], got["region"]) == ("smtp.eu.mailgun.org", 587, "starttls", "eu")
+    place.cli("profile", "add", "acme/sg", "--provider", "sendgrid", "--password-stdin", stdin="secret\n")
+    assert place.cli("profile", "show", "acme/sg", json_out=True)["username"] == "apikey"
+    done = place.cli("profile", "add", "acme/ses", "--provider", "ses", "--username", "x", "--password-stdin", stdin="s\n", check=False)
+    assert done.returncode == 64 and "region" in done.stderr
+    assert "mailgun" in place.cli("provider", "list") and "SMTP credentials" in place.cli("provider", "show", "ses")
