@@ -21,7 +21,15 @@
 
 enum limit { LIMIT_MONTH, LIMIT_MAILBOX_DAY, LIMIT_ACCOUNT_DAY, LIMIT_HOUR, LIMIT_RATE, LIMITS };
 
-enum { DAY_S = 86400, MINUTE_S = 60, RATE_S = 5, RATE_SPAN = 13, HOUR_SPAN = 60, FREE_MAX = 256 };
+enum {
+	DAY_S = 86400,
+	MINUTE_S = 60,
+	RATE_S = 5,
+	RATE_SPAN = 13,
+	HOUR_SPAN = 60,
+	MONTH_DAYS = 32,
+	FREE_MAX = 256
+};
 
 static const char *const limit_words[LIMITS] = {
 	[LIMIT_MONTH] = "account_month",
@@ -128,6 +136,7 @@ add_account(struct quota_ticket *t, const struct account *a)
 	        .id = a->id,
 	        .grain_s = DAY_S,
 	        .span = (uint32_t)(today - begins + 1),
+	        .keep = MONTH_DAYS,
 	        .cap = a->plan.monthly });
 }
 
@@ -153,6 +162,7 @@ add_account_day_and_hour(struct quota_ticket *t, const struct account *a)
 	        .id = a->id,
 	        .grain_s = DAY_S,
 	        .span = 1,
+	        .keep = MONTH_DAYS,
 	        .adds = true,
 	        .cap = a->plan.account_day });
 	add_line(t, LIMIT_HOUR,

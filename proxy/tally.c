@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/tally.h"
 
-#include "proxy/tally_shared.h"
+#include "proxy/tally_memcached.h"
 
 #include <stdlib.h>
 #include <time.h>
 
 struct tally {
 	struct tally_shared *shared;
+	struct tally_remote *remote; /* NULL: shared memory alone */
+	bool open;                   /* what cannot be counted passes */
 };
 
 #ifdef BYWAY_TEST_CLOCK
@@ -56,32 +58,45 @@ tally_open(struct loop *l, const struct conf *c, struct tally_shared *shared, st
 {
 	struct tally *t = calloc(1, sizeof(*t));
 
-	(void)l;
-	(void)c;
-	(void)why;
-	if (t)
-		t->shared = shared;
-	return t;
+	if (!t)
+		return NULL;
+	t->shared = shared;
+	t->open = c->counters.loss == COUNTER_LOSS_OPEN;
+	if (c->counters.servers_n == 0)
+		return t;
+	t->remote = tally_remote_open(l, c, shared, why);
+	if (t->remote)
+		return t;
+	free(t);
+	return NULL;
 }
 
 void
 tally_close(struct tally *t)
 {
+	if (!t)
+		return;
+	tally_remote_close(t->remote);
 	free(t);
 }
 
 void
 tally_reconf(struct tally *t, const struct conf *c)
 {
-	(void)t;
-	(void)c;
+	t->open = c->counters.loss == COUNTER_LOSS_OPEN;
+	if (t->remote)
+		tally_remote_reconf(t->remote, c);
 }
 
 static enum tally_when
 ask(struct tally *t, struct tally_order *o, enum tally_verb verb)
 {
 	o->verb = verb;
-	tally_shared_do(t->shared, o, tally_wall_ms());
+	if (t->remote)
+		return tally_remote_ask(t->remote, o);
+	o->server = 0;
+	if (tally_shared_do(t->shared, o, tally_wall_ms()) == TALLY_LOST && t->open)
+		o->verdict = TALLY_FITS;
 	return TALLY_NOW;
 }
 
@@ -112,7 +127,10 @@ tally_reset(struct tally *t, struct tally_order *o)
 void
 tally_refund(struct tally *t, const struct tally_order *o, uint32_t n)
 {
-	tally_shared_refund(t->shared, o, n, tally_wall_ms());
+	if (t->remote)
+		tally_remote_refund(t->remote, o, n);
+	else
+		tally_shared_refund(t->shared, o, n, tally_wall_ms());
 }
 
 bool
@@ -125,6 +143,10 @@ tally_tell(struct tally *t, const struct tally_line *line, unsigned slot, uint64
 void
 tally_status(const struct tally *t, struct text *out)
 {
-	(void)t;
-	text_put(out, SLICE("\"backend\":\"shared memory\""));
+	text_fmt(out, "\"backend\":\"%s\",\"full\":%llu", t->remote ? "memcached" : "shared memory",
+	    (unsigned long long)atomic_load(&tally_common(t->shared)->full));
+	if (!t->remote)
+		return;
+	text_char(out, ',');
+	tally_remote_status(t->remote, out);
 }

@@ -31,7 +31,7 @@ enum { TALLY_LINES = 6, TALLY_RING = 64, TALLY_SKEW_MS = 200 };
 
 enum tally_when { TALLY_NOW, TALLY_LATER };
 enum tally_verdict { TALLY_FITS, TALLY_OVER, TALLY_LOST };
-enum tally_verb { TALLY_RESERVE, TALLY_LOOK, TALLY_READ, TALLY_RESET };
+enum tally_verb { TALLY_RESERVE, TALLY_LOOK, TALLY_READ, TALLY_RESET, TALLY_SYNC };
 
 struct tally_line {
 	char kind;
@@ -40,6 +40,7 @@ struct tally_line {
 	uint64_t id;
 	uint32_t grain_s;
 	uint32_t span; /* periods that count, at most TALLY_RING - 4 */
+	uint32_t keep; /* periods that any line of the series may ask for, if more than SPAN */
 	uint64_t cap;  /* 0: none */
 	/* the answer */
 	uint32_t at;     /* the period that is now */
@@ -58,13 +59,16 @@ struct tally_order {
 	unsigned over;
 	/* the backend's */
 	enum tally_verb verb;
+	unsigned server;
 	struct tally_order *next;
-	uint64_t due_ms;
+	uint64_t due_ms; /* monotonic: not before */
 	unsigned tries;
-	bool local; /* decided without the server */
+	bool exact;   /* trusts no sum that it has not read */
+	bool trusted; /* did so */
+	bool again;
 };
 
-/* In each worker. NODE: which node this is, among those that share the servers. */
+/* In each worker. */
 struct tally *tally_open(struct loop *l, const struct conf *c, struct tally_shared *shared,
     struct text *why) MUST_CHECK;
 /* No done() any more. */

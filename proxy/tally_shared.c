@@ -116,7 +116,7 @@ is_stale(const struct tally_record *r, uint64_t now_ms)
 }
 
 static struct tally_record *
-record_at(struct tally_shared *s, size_t p, unsigned i)
+record_at(struct tally_shared *s, size_t p, size_t i)
 {
 	return &s->records[p * RECORDS + i];
 }
@@ -220,8 +220,11 @@ tally_hold(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms,
 			tally_release(h);
 			return false;
 		}
-		if (h->record[i]->keep < line->span)
-			h->record[i]->keep = line->span;
+		h->record[i]->server = (uint8_t)o->server;
+		uint32_t keep = line->keep > line->span ? line->keep : line->span;
+
+		if (h->record[i]->keep < keep)
+			h->record[i]->keep = keep;
 	}
 	return true;
 }
@@ -334,11 +337,11 @@ judge(struct tally_line *line, struct tally_record *r, uint32_t n, uint64_t now_
 
 		line->used += c ? c->seen : 0;
 	}
-	if (line->cap == 0 || line->used + n <= line->cap)
-		return true;
-	if (line->slides)
-		line->free_s = free_at(line, r, first, last, line->used + n - line->cap);
-	return false;
+	bool fits = line->cap == 0 || line->used + n <= line->cap;
+
+	if (line->slides && (!fits || line->used > 0))
+		line->free_s = free_at(line, r, first, last, fits ? 1 : line->used + n - line->cap);
+	return fits;
 }
 
 void
@@ -423,6 +426,20 @@ tally_shared_do(struct tally_shared *s, struct tally_order *o, uint64_t now_ms)
 	return o->verdict;
 }
 
+enum tally_verdict
+tally_shared_add(struct tally_shared *s, struct tally_order *o, uint64_t now_ms)
+{
+	struct tally_hold h;
+
+	if (!tally_hold(s, o, now_ms, &h))
+		return o->verdict = TALLY_LOST;
+	tally_judge(o, &h, now_ms);
+	if (o->verb == TALLY_RESERVE)
+		tally_admit(o, &h);
+	tally_release(&h);
+	return o->verdict = TALLY_FITS;
+}
+
 void
 tally_shared_refund(struct tally_shared *s, const struct tally_order *o, uint32_t n, uint64_t now_ms)
 {
@@ -458,23 +475,22 @@ tally_shared_tell(struct tally_shared *s, const struct tally_line *line, unsigne
 	return news;
 }
 
-void
-tally_each(struct tally_shared *s, tally_each_fn *fn, void *ctx)
+bool
+tally_each(struct tally_shared *s, size_t *at, tally_each_fn *fn, void *ctx)
 {
-	bool more = true;
+	while (*at / RECORDS <= s->mask) {
+		struct partition *part = &s->partition[*at / RECORDS];
+		bool more = true;
 
-	for (size_t p = 0; more && p <= s->mask; p++) {
-		struct partition *part = &s->partition[p];
-
-		for (unsigned i = 0; more; i++) {
-			lock(&part->lock);
-			bool there = i < part->used;
-
-			if (there)
-				more = fn(ctx, record_at(s, p, i));
-			pthread_mutex_unlock(&part->lock);
-			if (!there)
-				break;
-		}
+		lock(&part->lock);
+		if (*at % RECORDS < part->used)
+			more = fn(ctx, record_at(s, *at / RECORDS, *at % RECORDS));
+		else
+			*at += RECORDS - *at % RECORDS - 1; /* the next partition */
+		pthread_mutex_unlock(&part->lock);
+		if (!more)
+			return false;
+		++*at;
 	}
+	return true;
 }

@@ -22,6 +22,8 @@
 
 #include "proxy/tally.h"
 
+enum { TALLY_SERVERS = 64 };
+
 struct tally_cell {
 	uint32_t seen;
 	uint32_t own;
@@ -33,6 +35,7 @@ struct tally_record {
 	uint64_t group;
 	char kind;
 	bool dirty; /* since the last checkpoint */
+	uint8_t server;
 	uint8_t told[2];
 	uint32_t told_in[2];
 	uint32_t grain_s;
@@ -70,16 +73,17 @@ void tally_judge(struct tally_order *o, struct tally_hold *h, uint64_t now_ms);
 void tally_admit(struct tally_order *o, struct tally_hold *h);
 void tally_take_back(const struct tally_order *o, struct tally_hold *h, uint32_t n);
 
-/* The whole of an order on this machine's memory alone. */
+/* The whole of an order on this machine's memory alone. _add: whatever the caps say. */
 enum tally_verdict tally_shared_do(struct tally_shared *s, struct tally_order *o, uint64_t now_ms);
+enum tally_verdict tally_shared_add(struct tally_shared *s, struct tally_order *o, uint64_t now_ms);
 void tally_shared_refund(struct tally_shared *s, const struct tally_order *o, uint32_t n,
     uint64_t now_ms);
 bool tally_shared_tell(struct tally_shared *s, const struct tally_line *line, unsigned slot,
     uint32_t period, unsigned level, uint64_t now_ms);
 
-/* Calls FN with each series in turn, under its lock; FN must not call back. False stops. */
+/* Calls FN with each series from *AT (0: the first) on, under its lock; FN must not call back. False of FN stops before the series is done with: false then, and the next call begins with it. */
 typedef bool tally_each_fn(void *ctx, struct tally_record *r);
-void tally_each(struct tally_shared *s, tally_each_fn *fn, void *ctx);
+bool tally_each(struct tally_shared *s, size_t *at, tally_each_fn *fn, void *ctx);
 
 /* What the workers of a node agree on beside the numbers. */
 struct tally_common {
@@ -87,7 +91,10 @@ struct tally_common {
 	bool restored;
 	_Atomic uint64_t checkpoint_ms; /* when the last one was begun */
 	_Atomic uint64_t full;          /* series that found no room */
-	_Atomic uint64_t cleared; /* grows with what makes closed sums worthless, one for each server */
+	struct {
+		_Atomic uint64_t epoch;    /* the latest that a worker has met; 0: none yet */
+		_Atomic uint64_t since_ms; /* when that was */
+	} server[TALLY_SERVERS];
 };
 struct tally_common *tally_common(struct tally_shared *s);
 

@@ -216,6 +216,8 @@ answer_status(struct running *r, uint32_t serial)
 	relay_status(r->w.relay, &relay);
 	if (!relay.overflow)
 		text_put(&out, text_slice(&relay));
+	text_put(&out, SLICE("},\"counters\":{"));
+	tally_status(r->w.tally, &out);
 	text_char(&out, '}');
 	(void)!channel_say(&r->master, CHANNEL_DONE, serial, text_slice(&out));
 }
@@ -335,8 +337,8 @@ close_all(struct running *r)
 	lanes_stop(r->lanes);
 	sessions_close(w->sessions);
 	relay_free(w->relay);
-	quota_close(w->quota);
 	tally_close(w->tally);
+	quota_close(w->quota);
 	directory_close(w->directory);
 	lanes_close(r->lanes);
 	on_retire(NULL, &r->retire, 0);
