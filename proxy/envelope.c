@@ -349,6 +349,7 @@ log_rcpt(struct session *s, const struct rcpt *r, const struct relay_verdict *v)
 	remember_verdict(s, v, r->address);
 	if (!log_begin(&l, LOG_INFO, "recipient", id_slice(&s->txn.id), slice_str(session_doing(s))))
 		return;
+	log_str(&l, "session", id_slice(&s->id));
 	log_str(&l, "to", r->address);
 	log_u64(&l, "code", (uint64_t)v->code);
 	log_str(&l, "class", slice_str(verdict_word(v->class)));
@@ -400,6 +401,7 @@ envelope_on_rcpt(struct session *s, const struct relay_verdict *v)
 		t->accepted++;
 	} else {
 		t->refused++;
+		t->denied += v->code >= 500;
 		log_rcpt(s, r, v);
 	}
 	bool now = t->said == t->answered && stream_room(&s->stream) >= 2 * REPLY_ROOM;
@@ -480,6 +482,13 @@ refuse_data(struct session *s)
 	return s->state == STATE_GONE ? CLOSED : DONE;
 }
 
+/* All recipients were refused; what is temporary stays so. */
+static enum reply_id
+nobody_left(const struct txn *t)
+{
+	return t->denied > 0 ? SAY_NO_VALID_RCPT : SAY_NO_RCPT_NOW;
+}
+
 /* What stands against content now. SAY_NONE: nothing, or only the verdicts that are still out can tell. SAY_OK: wait for them. */
 static enum reply_id
 check_envelope(const struct txn *t)
@@ -493,7 +502,7 @@ check_envelope(const struct txn *t)
 	if (t->first == NULL)
 		return SAY_NEED_RCPT;
 	if (!unsaid && t->accepted == 0)
-		return SAY_NO_VALID_RCPT;
+		return nobody_left(t);
 	return SAY_NONE;
 }
 
@@ -632,6 +641,20 @@ go_ahead_chunk(struct session *s)
 	session_resume(s);
 }
 
+/* Nobody is left of the recipients, but some may be later. */
+static void
+soften(struct session *s)
+{
+	struct txn *t = &s->txn;
+	const struct reply_row *row = reply_row(SAY_NO_RCPT_NOW);
+
+	if (t->early.class != VERDICT_NO_VALID_RCPT || t->denied > 0)
+		return;
+	t->early.code = row->code;
+	t->early.enhanced = row->enhanced;
+	t->early.text = slice_str(row->text);
+}
+
 void
 envelope_on_go(struct session *s, const struct relay_verdict *v)
 {
@@ -640,6 +663,7 @@ envelope_on_go(struct session *s, const struct relay_verdict *v)
 	if (v->code != 354) {
 		txn_detach(s);
 		txn_keep_early(s, v);
+		soften(s);
 	}
 	if (s->txn.chunked) {
 		go_ahead_chunk(s);

@@ -62,6 +62,7 @@ struct txn {
 	unsigned asked_n;      /* in the list */
 	unsigned accepted;
 	unsigned refused;
+	unsigned denied;       /* of the refused, those for good (5xx) */
 	bool too_many; /* a recipient over the plan's cap: nobody gets the message (Q6) */
 	bool asked;    /* relay_data() was called */
 	bool chunked;  /* by BDAT */
