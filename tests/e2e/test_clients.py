@@ -98,7 +98,7 @@ def by_curl(byway, mode, name, password, sender, recipients, letter):
 NODEMAILER = """
 const [port, secure, ca, user, pass, from, to, raw] = process.argv.slice(1);
 const fs = require('fs');
-const t = require('nodemailer').createTransport({ host: 'localhost', port: +port, secure: secure === 'tls', requireTLS: true,
+const t = require('nodemailer').createTransport({ host: '127.0.0.1', port: +port, secure: secure === 'tls', requireTLS: true,
     auth: { user, pass }, tls: { ca: fs.readFileSync(ca), servername: 'localhost' } });
 t.sendMail({ envelope: { from, to: to.split(',') }, raw: fs.readFileSync(raw) }).then(
     i => { console.log(i.response); t.close(); },
