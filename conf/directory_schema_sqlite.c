@@ -200,10 +200,25 @@ static const char schema_6[] =
     "ALTER TABLE profile ADD COLUMN token_endpoint TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE profile ADD COLUMN refresh_token TEXT NOT NULL DEFAULT ''"
     " CHECK (refresh_token = '' OR refresh_token LIKE 'v1.%');";
+/* What nodes have counted, so that a start does not begin at nothing: the series of struct checkpoint_row. No triggers: nobody's snapshot changes with it. */
+static const char schema_7[] =
+    "CREATE TABLE tally ("
+    "node TEXT NOT NULL,"
+    "kind INTEGER NOT NULL,"
+    "id INTEGER NOT NULL,"
+    "account INTEGER NOT NULL,"
+    "grain INTEGER NOT NULL CHECK (grain > 0),"
+    "keep INTEGER NOT NULL,"
+    "latest INTEGER NOT NULL,"
+    "epoch INTEGER NOT NULL,"
+    "own BLOB NOT NULL,"
+    "pushed BLOB NOT NULL,"
+    "PRIMARY KEY (node, kind, id)"
+    ") STRICT, WITHOUT ROWID;";
 /* clang-format on */
 
 static const char *const migrations[] = { schema_1, schema_2, schema_3, schema_4, schema_5,
-	schema_6 };
+	schema_6, schema_7 };
 
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 

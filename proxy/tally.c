@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/tally.h"
 
-#include "proxy/tally_memcached.h"
+#include "proxy/tally_checkpoint.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -9,7 +9,8 @@
 struct tally {
 	struct tally_shared *shared;
 	struct tally_remote *remote; /* NULL: shared memory alone */
-	bool open;                   /* what cannot be counted passes */
+	struct checkpointer *checkpoints;
+	bool open; /* what cannot be counted passes */
 };
 
 #ifdef BYWAY_TEST_CLOCK
@@ -54,7 +55,8 @@ tally_wall_ms(void)
 }
 
 struct tally *
-tally_open(struct loop *l, const struct conf *c, struct tally_shared *shared, struct text *why)
+tally_open(struct loop *l, struct work *w, const struct conf *c, struct tally_shared *shared,
+    struct text *why)
 {
 	struct tally *t = calloc(1, sizeof(*t));
 
@@ -62,12 +64,17 @@ tally_open(struct loop *l, const struct conf *c, struct tally_shared *shared, st
 		return NULL;
 	t->shared = shared;
 	t->open = c->counters.loss == COUNTER_LOSS_OPEN;
-	if (c->counters.servers_n == 0)
+	bool ok = (t->checkpoints = checkpointer_open(l, w, c, shared)) != NULL;
+
+	if (ok && c->counters.servers_n > 0)
+		ok = (t->remote = tally_remote_open(l, c, shared, why)) != NULL;
+	if (ok)
+		checkpointer_restore(t->checkpoints, t->remote);
+	if (ok && t->remote)
+		ok = tally_remote_start(t->remote, checkpointer_node(t->checkpoints));
+	if (ok)
 		return t;
-	t->remote = tally_remote_open(l, c, shared, why);
-	if (t->remote)
-		return t;
-	free(t);
+	tally_close(t);
 	return NULL;
 }
 
@@ -77,6 +84,7 @@ tally_close(struct tally *t)
 	if (!t)
 		return;
 	tally_remote_close(t->remote);
+	checkpointer_close(t->checkpoints);
 	free(t);
 }
 
@@ -84,6 +92,7 @@ void
 tally_reconf(struct tally *t, const struct conf *c)
 {
 	t->open = c->counters.loss == COUNTER_LOSS_OPEN;
+	checkpointer_reconf(t->checkpoints, c);
 	if (t->remote)
 		tally_remote_reconf(t->remote, c);
 }

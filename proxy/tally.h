@@ -22,6 +22,7 @@
  */
 #include "conf/conf.h"
 #include "wire/loop.h"
+#include "wire/work.h"
 #include "wire/text.h"
 
 struct tally;
@@ -68,10 +69,10 @@ struct tally_order {
 	bool again;
 };
 
-/* In each worker. */
-struct tally *tally_open(struct loop *l, const struct conf *c, struct tally_shared *shared,
-    struct text *why) MUST_CHECK;
-/* No done() any more. */
+/* In each worker; the first one restores what the last checkpoint held. WORK writes the checkpoints. */
+struct tally *tally_open(struct loop *l, struct work *w, const struct conf *c,
+    struct tally_shared *shared, struct text *why) MUST_CHECK;
+/* Tells all that waits, and writes a checkpoint. WORK has been closed before. */
 void tally_close(struct tally *t);
 void tally_reconf(struct tally *t, const struct conf *c);
 

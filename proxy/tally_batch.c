@@ -68,8 +68,12 @@ enter_epoch(struct tally_batch *b, struct tally_record *r)
 		b->stale = true;
 		return false;
 	}
+	bool there = r->restored && atomic_load(&tally_common(b->shared)->server[b->server].refilled);
+
 	for (size_t i = 0; i < TALLY_RING; i++)
-		r->cell[i].pushed = 0;
+		r->cell[i].pushed = there ? r->cell[i].own : 0;
+	r->restored = false;
+	r->dirty = true;
 	r->final = 0;
 	r->asked_ms = 0;
 	r->epoch = b->epoch;

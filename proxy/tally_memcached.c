@@ -38,7 +38,7 @@ struct server {
 	struct counter_server at;
 	struct orders gathered; /* the loop's */
 	pthread_t thread;
-	bool started;
+	bool opened, started;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct orders queue; /* under the lock */
@@ -61,6 +61,7 @@ struct tally_remote {
 	struct tally_shared *shared;
 	memcached_st *ring; /* for its hash alone, on the loop */
 	_Atomic enum counter_loss loss;
+	char claim[32]; /* this node's word in each epoch */
 	struct task flush;
 	ev_async answered;
 	pthread_mutex_t lock;
@@ -172,13 +173,20 @@ dispose(struct server *s, struct tally_order *o)
 
 /* ---- the thread: the server comes and goes ---- */
 
-static void
+/* From now on EPOCH is the server's. Once in it this node may put back what a checkpoint held. */
+static enum exchange
 adopt(struct server *s, uint64_t epoch)
 {
 	struct tally_common *c = tally_common(s->remote->shared);
 	uint64_t known = atomic_load(&c->server[s->index].epoch);
 
 	while (epoch > known) {
+		bool first = true;
+		enum exchange e = link_claim(s->link, epoch, s->remote->claim, c->life, &first);
+
+		if (e != EXCHANGE_OK)
+			return e;
+		atomic_store(&c->server[s->index].refilled, !first);
 		if (!atomic_compare_exchange_weak(&c->server[s->index].epoch, &known, epoch))
 			continue;
 		if (known != 0) {
@@ -189,6 +197,7 @@ adopt(struct server *s, uint64_t epoch)
 	}
 	s->scans = true;
 	s->scan_at = 0;
+	return EXCHANGE_OK;
 }
 
 static void
@@ -240,9 +249,7 @@ look_up_epoch(struct server *s, bool bump)
 		next = known + 1;
 	enum exchange e = link_epoch(s->link, old, next, &epoch);
 
-	if (e == EXCHANGE_OK && epoch > known)
-		adopt(s, epoch);
-	return e;
+	return e == EXCHANGE_OK && epoch > known ? adopt(s, epoch) : e;
 }
 
 static void
@@ -274,7 +281,8 @@ exchange(struct server *s)
 
 	atomic_fetch_add_explicit(&s->batches, 1, memory_order_relaxed);
 	if (e == EXCHANGE_EPOCH && epoch > b->epoch) {
-		adopt(s, epoch);
+		e = adopt(s, epoch);
+		e = e == EXCHANGE_OK ? EXCHANGE_EPOCH : e;
 	} else if (e == EXCHANGE_EPOCH) {
 		e = look_up_epoch(s, false);
 		e = e == EXCHANGE_OK ? EXCHANGE_EPOCH : e;
@@ -613,8 +621,27 @@ open_server(struct tally_remote *r, unsigned index, const struct counter_server 
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->wake, &a);
 	pthread_condattr_destroy(&a);
-	s->started = pthread_create(&s->thread, NULL, serve, s) == 0;
-	return s->started;
+	s->opened = true;
+	return true;
+}
+
+bool
+tally_remote_start(struct tally_remote *r, const char *node)
+{
+	struct text claim = text_over(r->claim, sizeof(r->claim));
+	uint64_t h = 0xcbf29ce484222325U;
+
+	for (const char *p = node; *p; p++)
+		h = (h ^ (unsigned char)*p) * 0x100000001b3U;
+	text_fmt(&claim, "refill.%llx", (unsigned long long)h);
+	for (size_t i = 0; i < r->servers_n; i++) {
+		struct server *s = &r->server[i];
+
+		s->started = pthread_create(&s->thread, NULL, serve, s) == 0;
+		if (!s->started)
+			return false;
+	}
+	return true;
 }
 
 struct tally_remote *
@@ -676,9 +703,9 @@ tally_remote_close(struct tally_remote *r)
 	for (size_t i = 0; i < r->servers_n; i++) {
 		struct server *s = &r->server[i];
 
-		if (!s->started)
+		if (!s->opened)
 			continue;
-		while (s->gathered.first) /* what the last answers gave back */
+		while (s->started && s->gathered.first) /* what the last answers gave back */
 			run(s, &s->gathered);
 		link_close(s->link);
 		pthread_cond_destroy(&s->wake);

@@ -21,6 +21,8 @@ struct tally_remote;
 
 struct tally_remote *tally_remote_open(struct loop *l, const struct conf *c,
     struct tally_shared *shared, struct text *why) MUST_CHECK;
+/* NODE: which this is among those that share the servers. False: no threads. */
+bool tally_remote_start(struct tally_remote *r, const char *node) MUST_CHECK;
 /* Sends what is owed, then tells all that waits. */
 void tally_remote_close(struct tally_remote *r);
 void tally_remote_reconf(struct tally_remote *r, const struct conf *c);

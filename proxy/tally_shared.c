@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 enum { RECORDS = 256, INDEX = 512, EMPTY = 0 };
 
@@ -77,10 +78,12 @@ tally_shared_open(unsigned series)
 
 	for (size_t i = 0; ok && i < partitions; i++)
 		ok = lock_init(&s->partition[i].lock);
-	if (!ok) {
+	if (!ok ||
+	    getrandom(&s->common.life, sizeof(s->common.life), 0) != (ssize_t)sizeof(s->common.life)) {
 		munmap(s, size);
 		return NULL;
 	}
+	s->common.life |= 1;
 	return s;
 }
 

@@ -34,7 +34,8 @@ struct tally_record {
 	uint64_t id;
 	uint64_t group;
 	char kind;
-	bool dirty; /* since the last checkpoint */
+	bool dirty;    /* since the last checkpoint */
+	bool restored; /* OWN comes from a checkpoint, of another life of this node */
 	uint8_t server;
 	uint8_t told[2];
 	uint32_t told_in[2];
@@ -89,11 +90,14 @@ bool tally_each(struct tally_shared *s, size_t *at, tally_each_fn *fn, void *ctx
 struct tally_common {
 	pthread_mutex_t restoring; /* robust */
 	bool restored;
+	uint64_t life;                  /* of this start */
+	_Atomic bool save_all;          /* a checkpoint could not be written */
 	_Atomic uint64_t checkpoint_ms; /* when the last one was begun */
 	_Atomic uint64_t full;          /* series that found no room */
 	struct {
 		_Atomic uint64_t epoch;    /* the latest that a worker has met; 0: none yet */
 		_Atomic uint64_t since_ms; /* when that was */
+		_Atomic bool refilled; /* an earlier life of this node has put its numbers into that epoch */
 	} server[TALLY_SERVERS];
 };
 struct tally_common *tally_common(struct tally_shared *s);

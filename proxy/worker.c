@@ -311,7 +311,7 @@ open_all(struct running *r, struct text *why)
 	if (w->relay)
 		relay_on_token(w->relay, on_token);
 	if (!w->relay || !(w->dns = dns_open(w->loop, w->conf, w)) ||
-	    !(w->tally = tally_open(w->loop, w->conf, o->tally, why)) ||
+	    !(w->tally = tally_open(w->loop, w->work, w->conf, o->tally, why)) ||
 	    !(w->quota = quota_open(w->loop, w->tally, session_on_quota, w)) ||
 	    !(w->sessions = sessions_open(w)) || !(w->desk = desk_open(w, on_desk, r)))
 		return false;

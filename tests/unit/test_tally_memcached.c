@@ -122,7 +122,7 @@ rig_open(struct tally_shared *shared, const struct memcached *m, size_t n, enum 
 	r.conf.counters.timeout_ms = 50;
 	r.conf.counters.loss = loss;
 	r.remote = tally_remote_open(r.loop, &r.conf, shared, &why);
-	if (!r.remote)
+	if (!r.remote || !tally_remote_start(r.remote, "node"))
 		fail_msg("%s", mem);
 	return r;
 }
