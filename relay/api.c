@@ -8,7 +8,8 @@
 
 enum { ROOM = 64 * 1024 };
 
-static const struct api_kind *const api_kinds[] = { &api_mailgun, &api_ses, &api_sparkpost };
+static const struct api_kind *const api_kinds[] = { &api_mailgun, &api_ses, &api_sparkpost,
+	&api_sendgrid };
 
 const struct api_kind *
 api_kind_of(const struct profile *p)
@@ -104,6 +105,8 @@ release(struct api *a)
 
 	if (a->request)
 		http_cancel(a->request);
+	if (a->conversion)
+		a->kind->forget(a);
 	loop_cancel(u->r->loop, &a->task);
 	spool_fini(&a->body);
 	crypto_hash_close(a->hash, NULL);
@@ -252,6 +255,17 @@ finish(struct api *a)
 {
 	if (a->fault == VERDICT_OK && !a->kind->end(a))
 		api_refuse(a, VERDICT_NO_MEMORY, "");
+	if (a->fault == VERDICT_OK && a->kind->convert) {
+		if (a->kind->convert(a))
+			return;
+		api_refuse(a, VERDICT_NO_MEMORY, "");
+	}
+	api_converted(a);
+}
+
+void
+api_converted(struct api *a)
+{
 	if (a->fault != VERDICT_OK)
 		done_here(a, a->fault, a->why);
 	else
@@ -290,7 +304,7 @@ api_pump(struct api *a)
 	struct relay_txn *t = a->txn;
 	enum verdict_class fit = fit_mail(a);
 
-	if (a->request || a->waiting)
+	if (a->request || a->conversion)
 		return;
 	if (a->going) {
 		if (t->finish)

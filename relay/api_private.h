@@ -29,11 +29,14 @@ struct api_kind {
 	bool (*end)(struct api *a);
 	/* The path and the headers of the request. False: the profile cannot be used so; api_refuse() says why. */
 	bool (*head)(struct api *a, const struct secret *key, struct api_head *h);
-	/* The body is made from the content by a thread, between end() and head(). NULL: it is made already. */
+	/* The body is made from the content by a thread, between end() and head(): convert() begins that, api_converted() ends it, forget() is told when A goes meanwhile. NULL: it is made already. */
 	bool (*convert)(struct api *a);
+	void (*forget)(struct api *a);
 	/* In a good answer: the provider's id of the message, and words beside it. Paths of json.h; NULL: none. */
 	const char *id, *words;
 };
+
+struct convert;
 
 struct api {
 	struct link link; /* of the upstream's calls */
@@ -44,8 +47,8 @@ struct api {
 	uint64_t octets; /* of content */
 	struct http_request *request;
 	struct task task;
-	bool going;   /* content may come */
-	bool waiting; /* for the conversion */
+	bool going;                 /* content may come */
+	struct convert *conversion; /* under way */
 	char why[API_WHY_MAX];
 	enum verdict_class fault; /* found on the way: what the end of the content is answered with; VERDICT_OK: none */
 	/* Of the body as it grows. */
@@ -64,6 +67,9 @@ struct slice api_address(const struct rcpt *rcpt);
 const struct rcpt *api_rcpt(const struct api *a, const struct rcpt *after);
 /* Notes why the message, or the profile, cannot go; the first reason counts. */
 void api_refuse(struct api *a, enum verdict_class class, const char *why);
+
+/* The body is ready, or a->fault says why not. */
+void api_converted(struct api *a);
 
 /* api_body.c */
 bool api_put(struct api *a, struct slice octets) MUST_CHECK;

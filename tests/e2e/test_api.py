@@ -64,7 +64,8 @@ def byway(folder, stage_byway, api, pair):
         profile(b, "mg", api, pair),
         profile(b, "ses", api, pair, "ses", "AKIDEXAMPLE", SECRET),
         profile(b, "sp", api, pair, "sparkpost", None),
-    ], {"one.example": "mg", "ses.example": "ses", "sp.example": "sp"}))
+        profile(b, "sg", api, pair, "sendgrid", None),
+    ], {"one.example": "mg", "ses.example": "ses", "sp.example": "sp", "sg.example": "sg"}))
 
 
 @pytest.fixture
@@ -205,6 +206,22 @@ ROWS = [  # provider, status, error (and headers), code, enhanced code, words
     ("sparkpost", 420, {"errors": [{"message": "Exceed Sending Limit (daily)", "code": "2102"}]}, 451, "4.7.0", "Exceed Sending Limit"),
     ("sparkpost", 403, {"errors": [{"message": "Forbidden", "code": "1100"}]}, 554, "5.3.5", None),
     ("sparkpost", 422, {"errors": [{"message": "Invalid data format/type", "code": "1300"}]}, 554, "5.6.0", "Invalid data format"),
+    ("sendgrid", 401, {"errors": [{"message": "The provided authorization grant is invalid, expired, or revoked", "field": None}]}, 554, "5.3.5", None),
+    ("sendgrid", 401, {"errors": [{"message": "authorization required"}]}, 554, "5.3.5", None),
+    ("sendgrid", 401, {"errors": [{"message": "Authenticated user is not authorized to send mail"}]}, 554, "5.3.5", None),
+    ("sendgrid", 401, {"errors": [{"message": "Maximum credits exceeded"}]}, 451, "4.7.0", "Maximum credits exceeded"),
+    ("sendgrid", 403, {"errors": [{"message": "The from address does not match a verified Sender Identity. Mail cannot be sent"}]}, 550, "5.7.1", "verified Sender"),
+    ("sendgrid", 403, {"errors": [{"message": "access forbidden"}]}, 554, "5.3.5", None),
+    ("sendgrid", 403, {"errors": [{"message": "You are temporarily blocked from sending emails due to repeated bad requests."}]}, 451, "4.4.5", None),
+    ("sendgrid", 400, {"errors": [{"message": "There is a limit of 1000 total recipients (to + cc + bcc) per request."}]}, 554, "5.5.3", "1000 total"),
+    ("sendgrid", 400, {"errors": [{"message": "Each email address in the personalization block should be unique between to, cc, and bcc."}]}, 451, "4.3.0", None),
+    ("sendgrid", 400, {"errors": [{"message": "Each unique email address in the personalizations array should only be included once."}]}, 451, "4.3.0", None),
+    ("sendgrid", 400, {"errors": [{"message": "Header cannot be one of the reserved keys."}]}, 451, "4.3.0", None),
+    ("sendgrid", 400, {"errors": [{"message": "The to array must at least have an email parameter with a valid email address"}]}, 550, "5.1.3", "valid email address"),
+    ("sendgrid", 415, {"errors": [{"message": "Invalid UTF8 in request"}]}, 451, "4.3.0", None),
+    ("sendgrid", 413, "", 552, "5.2.3", None),
+    ("sendgrid", 429, {"errors": [{"message": "too many requests"}]}, 451, "4.4.5", None),
+    ("sendgrid", 451, "", 451, "4.3.5", None),
 ]
 DOMAINS = {"mailgun": "one.example", "ses": "ses.example", "sparkpost": "sp.example", "sendgrid": "sg.example"}
 
@@ -225,3 +242,104 @@ def test_what_an_answer_means(byway, api, row):
         assert words is None or words in text
         assert "arn:" not in text and KEY not in text and SECRET not in text
     assert len(api.take()) == 1  # no second try, no redirect followed
+
+
+# ---- SendGrid: a message taken apart ----
+
+HEAD = b"From: =?utf-8?q?J=C3=B6rg?= <box@one.example>\r\nTo: Ann <a@x.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+MIME = b"MIME-Version: 1.0\r\nContent-Type: "
+PNG = base64.b64encode(bytes(range(256)) * 40)
+FULL = HEAD + (
+    b"Cc: Bob <b@X.example>\r\nReply-To: r@one.example\r\nMessage-ID: <77@one.example>\r\nX-Own: a\r\n folded value\r\n" + MIME +
+    b"multipart/mixed; boundary=m\r\n\r\n--m\r\nContent-Type: multipart/related; boundary=r\r\n\r\n--r\r\n"
+    b"Content-Type: multipart/alternative; boundary=a\r\n\r\n"
+    b"--a\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nGr=FC=DFe\r\n"
+    b"--a\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>\xe2\x82\xac \"x\"</p>\r\n--a--\r\n"
+    b"--r\r\nContent-Type: image/png; name=i.png\r\nContent-ID: <pic@one>\r\nContent-Transfer-Encoding: base64\r\n\r\n" + PNG +
+    b"\r\n--r--\r\n--m\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename=\"a b.pdf\"\r\n"
+    b"Content-Transfer-Encoding: base64\r\n\r\nJVBERi0=\r\n--m--\r\n")
+
+
+def sendgrid(byway, content, *to):
+    with Client(byway, "sg.example") as c:
+        return c.deliver(*(to or ("a@x.example",)), content=content)
+
+
+def test_sendgrid_gets_the_message_as_json(byway, api):
+    api.take()
+    api.say(202, "", headers={"X-Message-Id": "sg-id-1"})
+    code, text = sendgrid(byway, FULL, "a@x.example", "b@x.example", "secret@x.example")
+    assert code == 250 and text.endswith("(upstream: 202 sg-id-1)"), text
+    [request] = api.take()
+    assert request.path == "/v3/mail/send" and request.headers["authorization"] == f"Bearer {KEY}"
+    got = request.json()
+    assert got["personalizations"] == [{"to": [{"email": "a@x.example", "name": "Ann"}], "cc": [{"email": "b@X.example", "name": "Bob"}],
+                                        "bcc": [{"email": "secret@x.example"}], "subject": "Grüße"}]
+    assert got["from"] == {"email": "box@one.example", "name": "Jörg"} and got["reply_to"] == {"email": "r@one.example"}
+    assert got["content"] == [{"type": "text/plain", "value": "Grüße"}, {"type": "text/html", "value": "<p>€ \"x\"</p>"}]
+    assert got["headers"]["Message-ID"] == "<77@one.example>" and got["headers"]["X-Own"] == "a folded value"
+    assert not {"received", "to", "cc", "bcc", "from", "subject", "content-type"} & {k.lower() for k in got["headers"]}
+    inline, attached = got["attachments"]
+    assert (inline["type"], inline["filename"], inline["disposition"], inline["content_id"]) == ("image/png", "i.png", "inline", "pic@one")
+    assert base64.b64decode(inline["content"]) == bytes(range(256)) * 40
+    assert (attached["type"], attached["filename"], attached["disposition"]) == ("application/pdf", "a b.pdf", "attachment")
+    assert base64.b64decode(attached["content"]) == b"%PDF-"
+    assert got["tracking_settings"]["open_tracking"] == {"enable": False}
+
+
+def mime(kind, body=b"\r\nx\r\n"):
+    return HEAD + MIME + kind + b"\r\n" + body
+
+
+def two(kind, first, second):
+    return mime(b"multipart/" + kind + b"; boundary=m", b"\r\n--m\r\n" + first + b"\r\n--m\r\n" + second + b"\r\n--m--\r\n")
+
+
+PLAIN = b"Content-Type: text/plain\r\n\r\nhello"
+
+
+@pytest.mark.parametrize("content, to", [
+    (two(b"signed", PLAIN, b"Content-Type: application/pgp-signature\r\n\r\nx"), ()),
+    (two(b"encrypted", PLAIN, PLAIN), ()),
+    (two(b"digest", PLAIN, PLAIN), ()),
+    (two(b"mixed", PLAIN, b"Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nx"), ()),
+    (two(b"alternative", PLAIN, b"Content-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR"), ()),
+    (two(b"mixed", PLAIN, PLAIN), ()),
+    (two(b"mixed", PLAIN, b"Content-Type: text/x; name=empty\r\n\r\n"), ()),
+    (two(b"mixed", PLAIN, b"Content-Type: image/png; name=\"a;b.png\"\r\n\r\nx"), ()),
+    (two(b"related", PLAIN, b"Content-Type: image/png\r\n\r\nx"), ()),
+    (mime(b"application/pkcs7-mime; smime-type=enveloped-data"), ()),
+    (mime(b"text/plain; charset=utf-8", b"\r\n\xff\xfe\r\n"), ()),
+    (mime(b"text/plain; charset=x-nobody"), ()),
+    (mime(b"text/plain; charset=us-ascii", b"\r\n\xc3\xa4\r\n"), ()),
+    (mime(b"text/plain; format=flowed; delsp=yes"), ()),
+    (b"Sender: <s@one.example>\r\n" + mime(b"text/plain"), ()),
+    (b"DKIM-Signature: v=1\r\n" + mime(b"text/plain"), ()),
+    (b"Resent-From: <s@one.example>\r\n" + mime(b"text/plain"), ()),
+    (b"X-A: 1\r\nX-A: 2\r\n" + mime(b"text/plain"), ()),
+    (b"X-A: \xc3\xa4\r\n" + mime(b"text/plain"), ()),
+    (b"Cc: other@x.example\r\n" + mime(b"text/plain"), ()),
+    (HEAD.replace(b"<a@x.example>", b"\"A, B\" <a@x.example>") + b"\r\nx\r\n", ()),
+    (HEAD.replace(b"Ann <a@x.example>", b"undisclosed-recipients:;") + b"\r\nx\r\n", ()),
+    (HEAD.replace(b"To: Ann <a@x.example>\r\n", b"") + b"\r\nx\r\n", ()),
+    (HEAD.replace(b"Subject:", b"X-Subject:") + b"\r\nx\r\n", ()),
+    (HEAD.replace(b"From: ", b"From: z@one.example, ") + b"\r\nx\r\n", ()),
+], ids=["signed", "encrypted", "digest", "message", "invitation", "bodies", "empty", "name", "no-cid", "smime", "not-utf8", "charset", "ascii",
+        "delsp", "sender", "dkim", "resent", "twice", "8bit-field", "not-rcpt", "comma", "group", "no-to", "no-subject", "two-from"])
+def test_what_json_cannot_carry_is_refused_with_the_reason(byway, api, content, to):
+    api.take()
+    code, text = sendgrid(byway, content, *to)
+    assert (code, text.split()[0]) == (554, "5.6.3") and "Not possible through this provider's API: " in text, text
+    assert not api.take()
+
+
+def test_sendgrid_large_and_plain(byway, api):
+    api.take()
+    api.say(202, "", headers={"X-Message-Id": "sg-id-2"})
+    big = two(b"mixed", PLAIN, b"Content-Type: application/x; name=big\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b"\r\n".join([PNG[:76]] * 60000))
+    assert sendgrid(byway, big)[0] == 250
+    [request] = api.take()
+    assert len(base64.b64decode(request.json()["attachments"][0]["content"])) == 57 * 60000
+    code, text = sendgrid(byway, HEAD + b"\r\n")
+    assert code == 250, text
+    assert api.take()[0].json()["content"] == [{"type": "text/plain", "value": "\n"}]

@@ -59,7 +59,7 @@ BIG = RAW + b"0123456789abcdef" * 4 * 1024 * 40 + b"\r\n"  # 2.5 MiB: a memfd, a
 
 @pytest.mark.parametrize("how, content, enhanced, outcome", [
     (dict(cut="accept"), RAW, "4.7.5", None),
-    (dict(cut="accept", reset=True), RAW, "4.7.5", None),
+    (dict(cut="accept", reset=True), RAW, ("4.7.5", "4.4.1"), None),
     (dict(cut="body", reset=True), BIG * 6, "4.4.2", "lost"),
     (dict(cut="answer"), RAW, "4.4.2", "unknown"),
     (dict(cut="answer", reset=True), BIG, "4.4.2", "unknown"),
@@ -82,7 +82,7 @@ def test_a_fault_in_each_phase(byway, api, how, content, enhanced, outcome):
         if enhanced is None:
             assert code == 250
         else:
-            assert (code, text.split()[0]) == (451, enhanced), text
+            assert code == 451 and text.split()[0] in enhanced, text
         if outcome:
             unknown = [e for e in stage.wait_until(lambda: byway.events("message")[count:]) if e.get("outcome") == "unknown"]
             assert bool(unknown) == (outcome == "unknown")
