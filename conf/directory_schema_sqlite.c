@@ -10,6 +10,9 @@
 #include "conf/directory_db_sqlite.h"
 
 #include <assert.h>
+#include <time.h>
+
+enum { LOCK_S = 5, LOCK_PAUSE_MS = 5 };
 
 /* "Bywy" */
 #define APPLICATION_ID 0x42797779
@@ -266,6 +269,26 @@ migrate_one(struct db *db, int which)
 	return db_exec(db, migrations[which]) && db_exec(db, sql);
 }
 
+/* Takes the lock for writing. While others do the same SQLite may say BUSY at once, without the patience of the busy handler: two that change a file to WAL would wait for each other. */
+static bool
+lock(struct db *db)
+{
+	struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	for (time_t until = t.tv_sec + LOCK_S; t.tv_sec <= until;) {
+		/* WAL is a property of the file: set when it is made. */
+		if (db_exec(db, "PRAGMA journal_mode = WAL") && db_exec(db, "BEGIN IMMEDIATE"))
+			return true;
+		if (!db_is_busy(db))
+			return false;
+		(void)nanosleep(&pause, NULL);
+		(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	}
+	return false;
+}
+
 bool
 db_migrate(struct db *db, int until, struct text *why)
 {
@@ -277,15 +300,13 @@ db_migrate(struct db *db, int until, struct text *why)
 		return false;
 	if (version >= last)
 		return true;
-	/* WAL is a property of the file: set when it is made. Another process may be migrating too: only the lock's holder
-	 * knows where the file stands. */
-	bool ok = db_exec(db, "PRAGMA journal_mode = WAL") && db_exec(db, "BEGIN IMMEDIATE");
-
-	if (!ok) {
+	/* Another process may be migrating too: only the lock's holder knows where the file stands. */
+	if (!lock(db)) {
 		text_fmt(why, "%s", db_error(db));
 		return false;
 	}
-	ok = look(db, &version, why);
+	bool ok = look(db, &version, why);
+
 	for (int i = (int)version; ok && i < last; i++) {
 		ok = migrate_one(db, i);
 		if (!ok)

@@ -860,6 +860,52 @@ test_walk(void **state)
 	assert_int_equal(admin_domain_each(f->a, "nobody", tell_domain, &t), ADMIN_MISSING);
 }
 
+/* Eight processes find a file that nobody has opened yet; with impatient busy handlers, as workers have. */
+static void
+test_all_at_once(void **state)
+{
+	enum { PROCESSES = 8, ROUNDS = 10 };
+	struct fixture *f = *state;
+	char path[160];
+
+	for (int round = 0; round < ROUNDS; round++) {
+		pid_t children[PROCESSES];
+		int go[2];
+
+		snprintf(path, sizeof(path), "%s/fresh.db", f->folder);
+		assert_int_equal(pipe(go), 0);
+		for (size_t i = 0; i < PROCESSES; i++) {
+			children[i] = fork();
+			if (children[i] == 0) {
+				struct text t = why(f);
+				struct db db;
+				char c;
+
+				close(go[1]);
+				if (read(go[0], &c, 1) != 0 || !db_open(&db, path, true, 500, &t)) {
+					fprintf(stderr, "%s\n", f->why);
+					_exit(1);
+				}
+				db_close(&db);
+				_exit(0);
+			}
+		}
+		close(go[0]);
+		close(go[1]);
+		for (size_t i = 0; i < PROCESSES; i++) {
+			int status = -1;
+
+			assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+			assert_int_equal(status, 0);
+		}
+		unlink(path);
+		snprintf(path, sizeof(path), "%s/fresh.db-wal", f->folder);
+		unlink(path);
+		snprintf(path, sizeof(path), "%s/fresh.db-shm", f->folder);
+		unlink(path);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int
@@ -879,6 +925,7 @@ main(void)
 		TEST(reseal),
 		TEST(transactions),
 		TEST(locked),
+		TEST(all_at_once),
 		TEST(walk),
 	};
 
