@@ -112,7 +112,7 @@ help:
 	@echo 'make check      style: floors, banned functions, sizes, layout, cppcheck ...'
 	@echo 'make lint       clang-tidy, and a build with clang'
 	@echo 'make format     lay the sources out as .clang-format says'
-	@echo 'make docs       write docs/CONFIG.md and the tables of docs/SMTP.md anew'
+	@echo 'make docs       write docs/CONFIG.md and the tables of the other pages anew'
 	@echo 'make install    prefix=$(prefix) DESTDIR=$(DESTDIR); uninstall takes it back'
 	@echo 'make dist       build/byway-$(VERSION).tar.gz from the last commit'
 	@echo 'make clean      remove build/ (.deps/ stays)'
@@ -164,6 +164,7 @@ docs: $(BUILD)/byway
 	$(Q)$(BUILD)/byway config docs > build/CONFIG.md
 	$(Q)mv build/CONFIG.md docs/CONFIG.md
 	$(Q)dist/smtp-tables
+	$(Q)dist/provider-tables
 
 clean:
 	rm -rf build

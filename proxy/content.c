@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "conf/provider.h"
 #include "proxy/dialogue.h"
 #include "proxy/policy.h"
 #include "proxy/sender_rules.h"
@@ -35,21 +36,14 @@ keeps(const struct profile *p, struct slice name)
 static bool
 choose_drops(struct session *s, struct header_options *o)
 {
-	static const struct slice orders[] = {
-		{ "X-SMTPAPI", 9 },
-		{ "X-Mailgun-*", 11 },
-		{ "X-MSYS-*", 8 },
-		{ "X-MJ-*", 6 },
-		{ "X-SES-*", 7 },
-		{ "X-PM-*", 6 },
-	};
-	enum { ORDERS = sizeof(orders) / sizeof(orders[0]) };
-	struct slice *drop = arena_alloc(&s->arena, (ORDERS + 1) * sizeof(*drop));
+	struct slice orders[PROVIDER_HEADERS_MAX];
+	size_t orders_n = provider_headers(orders);
+	struct slice *drop = arena_alloc(&s->arena, (orders_n + 1) * sizeof(*drop));
 
 	if (drop == NULL)
 		return false;
 	drop[o->drop_n++] = SLICE("Bcc");
-	for (size_t i = 0; i < ORDERS; i++)
+	for (size_t i = 0; i < orders_n; i++)
 		if (!keeps(s->txn.profile, orders[i]))
 			drop[o->drop_n++] = orders[i];
 	o->drop = drop;

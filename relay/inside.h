@@ -45,8 +45,8 @@ struct relay {
 	struct spool_budget spools;
 	const struct watch *watch; /* the probe's; NULL in a worker */
 	struct shape *shape;
-	bool own_shape; /* it is not shared */
-	unsigned worker; /* its column there */
+	bool own_shape;                             /* it is not shared */
+	unsigned worker;                            /* its column there */
 	struct upstream *buckets[UPSTREAM_BUCKETS]; /* of profiles, by id */
 	struct list upstreams;                      /* all of them, MTAs too */
 	ev_timer sweep;

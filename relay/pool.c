@@ -145,7 +145,9 @@ pool_purge(struct upstream *u)
 static struct smtp *
 open_connection(struct upstream *u, bool check)
 {
-	bool counted = shape_enter(shaping_of(u), limit_of(u), loop_now(u->r->loop));
+	/* Who has one leaves the next to a worker that has none and could get none. */
+	bool mine = connections(u) == 0 || !shape_others_want(shaping_of(u));
+	bool counted = mine && shape_enter(shaping_of(u), limit_of(u), loop_now(u->r->loop));
 	struct smtp *c = counted || check ? smtp_open(u, check) : NULL;
 
 	if (!c && counted)

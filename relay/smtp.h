@@ -69,18 +69,18 @@ struct smtp {
 	char challenge_mem[1024];
 
 	bool counted; /* among the upstream's connections over all workers */
-	bool check; /* only looks whether the upstream is there */
+	bool check;   /* only looks whether the upstream is there */
 	bool secured, authed;
 	bool awaits_token; /* of OAuth, to say AUTH */
 	bool token_again;  /* the second one */
-	bool ready;      /* hello is done */
-	bool reused;     /* it was idle, so it may be dead */
-	bool introduced; /* XCLIENT went out for this transaction */
+	bool ready;        /* hello is done */
+	bool reused;       /* it was idle, so it may be dead */
+	bool introduced;   /* XCLIENT went out for this transaction */
 	bool pumping, quitting, gone;
-	bool begun;   /* MAIL went out, and nothing has ended it */
-	bool content; /* content is being sent */
-	bool chunked; /* by BDAT */
-	bool ended;   /* the end of the content is out */
+	bool begun;      /* MAIL went out, and nothing has ended it */
+	bool content;    /* content is being sent */
+	bool chunked;    /* by BDAT */
+	bool ended;      /* the end of the content is out */
 	uint64_t octets; /* of content */
 	struct dots_encoder dots;
 	struct buf gather; /* the chunk that is being filled */

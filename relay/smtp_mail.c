@@ -13,7 +13,10 @@ verdict_of(const struct smtp *c, enum phase phase, const struct reply *r, struct
 {
 	enum verdict_class class = verdict_class_of(c->up->kin, phase, r);
 
-	if (phase == PHASE_DOT || class != VERDICT_OK)
+	/* X.2.X is about the recipient's mailbox, also where it is a rate. */
+	bool theirs = phase == PHASE_RCPT && r->enhanced.subject == 2;
+
+	if ((phase == PHASE_DOT || class != VERDICT_OK) && !theirs)
 		pool_heard(c->up, class, r, "", false);
 	return smtp_verdict(c, class, r, mem);
 }

@@ -18,8 +18,8 @@ typedef enum step send_fn(struct smtp *c);
 typedef enum step got_fn(struct smtp *c, const struct reply *r);
 
 send_fn send_ehlo, send_helo, send_starttls, send_tls, send_auth, send_user, send_password,
-    send_cram, send_bearer, send_ready, send_xclient, send_mail, send_rcpt, send_data, send_body, send_rset,
-    send_quit;
+    send_cram, send_bearer, send_ready, send_xclient, send_mail, send_rcpt, send_data, send_body,
+    send_rset, send_quit;
 got_fn got_greeting, got_ehlo, got_helo, got_starttls, got_auth, got_xclient, got_mail, got_rcpt,
     got_data, got_bdat, got_dot, got_rset;
 

@@ -117,6 +117,77 @@ test_rows(void **state)
 }
 
 /* Whatever an upstream says in whatever phase: nothing that a client would misread. */
+/* Where a provider's words mean something else than its code. */
+static const struct {
+	const char *provider;
+	enum phase phase;
+	const char *said;
+	enum verdict_class class;
+} theirs[] = {
+	{ "mailgun", PHASE_DATA, "421 Domain x is not allowed to send: Account disabled\r\n",
+	    VERDICT_ACCOUNT },
+	{ "mailgun", PHASE_DATA,
+	    "421 Domain x is not allowed to send: The domain is unverified and so on\r\n",
+	    VERDICT_SENDER },
+	{ "mailgun", PHASE_DATA,
+	    "421 Domain x is not allowed to send: request limit exceeded, try again after a day\r\n",
+	    VERDICT_RATE },
+	{ "sendgrid", PHASE_AUTH, "451 Authentication failed: Maximum credits exceeded\r\n",
+	    VERDICT_QUOTA },
+	{ "sendgrid", PHASE_DOT, "403 You are not authorized to send from that email address\r\n",
+	    VERDICT_SENDER },
+	{ "ses", PHASE_MAIL, "421 Maximum message count per session reached.\r\n", VERDICT_RECONNECT },
+	{ "ses", PHASE_AUTH, "535 Account not subscribed to SES\r\n", VERDICT_ACCOUNT },
+	{ "ses", PHASE_DOT, "454 Throttling failure: Daily message quota exceeded\r\n",
+	    VERDICT_QUOTA },
+	{ "smtp2go", PHASE_RCPT, "550 Unrouteable address\r\n", VERDICT_RCPT },
+	{ "smtp2go", PHASE_MAIL, "550 Unrouteable address\r\n", VERDICT_SENDER },
+	{ "mailtrap", PHASE_AUTH, "535 5.7.8 Too many connections per account\r\n", VERDICT_RATE },
+	{ "gmail", PHASE_DOT, "550 5.4.5 Daily user sending limit exceeded.\r\n", VERDICT_QUOTA },
+	{ "microsoft", PHASE_AUTH,
+	    "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled\r\n",
+	    VERDICT_CONFIG },
+	{ "microsoft", PHASE_AUTH, "535 5.7.3 Authentication unsuccessful\r\n", VERDICT_AUTH },
+	{ "microsoft", PHASE_MAIL, "530 5.7.57 Client not authenticated\r\n", VERDICT_CONFIG },
+	{ "microsoft", PHASE_DOT, "432 4.3.2 Concurrent connections limit exceeded\r\n",
+	    VERDICT_RATE },
+	/* Another's words are nobody's. */
+	{ "gmail", PHASE_DATA, "421 Domain x is not allowed to send: Free accounts\r\n",
+	    VERDICT_SENDER },
+	{ "", PHASE_MAIL, "421 Maximum message count per session reached.\r\n", VERDICT_DEFERRED },
+};
+
+static void
+test_providers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+		struct reply r = reply_of(theirs[i].said);
+		enum verdict_class class = verdict_class_of(theirs[i].provider, theirs[i].phase, &r);
+
+		if (class != theirs[i].class)
+			print_error("%s: %s: %s\n", theirs[i].provider, theirs[i].said,
+			    verdict_word(class));
+		assert_int_equal(class, theirs[i].class);
+	}
+}
+
+static void
+test_quota(void **state)
+{
+	struct reply r = reply_of("550 5.4.5 Daily user sending limit exceeded.\r\n");
+	char mem[VERDICT_TEXT_MAX];
+	struct text words = text_over(mem, sizeof(mem));
+	struct relay_verdict v = verdict_make(VERDICT_QUOTA, &r, SLICE(""), &words);
+
+	(void)state;
+	assert_int_equal(v.code, 451);
+	v = verdict_refuse_quota(v);
+	assert_int_equal(v.code, 554);
+	assert_int_equal(v.enhanced.cls * 100 + v.enhanced.subject * 10 + v.enhanced.detail, 570);
+	assert_int_equal(verdict_at_rcpt(v).code, 550);
+}
+
 static void
 test_never(void **state)
 {
@@ -212,6 +283,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_providers),
+		cmocka_unit_test(test_quota),
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_places),
