@@ -450,6 +450,7 @@ set_rules(struct http_request *q)
 	    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, total_ms > 0 ? total_ms : 1L) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)c->upstream.idle_s) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, (long)c->upstream.max_age_s) == CURLE_OK &&
+	    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, c->upstream.idle_s == 0 ? 1L : 0L) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, q->why) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_PRIVATE, (char *)q) == CURLE_OK;
 }
