@@ -113,10 +113,10 @@ struct admin_profile {
 	const char *oauth_scope;
 	const char *token_endpoint;
 	bool has_refresh_token; /* out only */
-	bool has_password;    /* out only */
-	int64_t password_set; /* out only: unix seconds; 0: none */
-	uint64_t version;     /* out only */
-	uint64_t id;          /* out only */
+	bool has_password;      /* out only */
+	int64_t password_set;   /* out only: unix seconds; 0: none */
+	uint64_t version;       /* out only */
+	uint64_t id;            /* out only */
 };
 
 /* The lists behind restrict_senders and require_verified_sender. */

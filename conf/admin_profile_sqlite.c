@@ -486,8 +486,7 @@ admin_profile_set_refresh_token(struct admin *a, const char *account, const char
 }
 
 enum admin_result
-admin_profile_unseal(struct admin *a, const char *account, const char *name,
-    struct secret *password_r)
+admin_profile_unseal(struct admin *a, const char *account, const char *name, struct secret *password_r)
 {
 	struct stored p = { 0 };
 	enum admin_result r = find_stored(a, account, name, &p);

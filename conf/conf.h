@@ -171,7 +171,7 @@ struct conf {
 		unsigned idle_s;
 		unsigned max_age_s;
 		unsigned wait_s;      /* for a lease, at most */
-		uint64_t api_memory; /* octets, a worker */
+		uint64_t api_memory;  /* octets, a worker */
 		unsigned hold_wait_s; /* for a profile that is held, inside the dialogue */
 		unsigned hold_max_s;  /* that a provider can have us hold a profile */
 		enum quota_answer on_quota;

@@ -91,7 +91,7 @@ struct profile {
 	const char *oauth_client;
 	const char *oauth_scope;
 	const char *token_endpoint; /* https URL */
-	const char *refresh_token; /* sealed blob; empty: the client's own credentials */
+	const char *refresh_token;  /* sealed blob; empty: the client's own credentials */
 	const char *place; /* where PASSWORD goes: what it is sealed for beside port and TLS mode */
 };
 
@@ -105,7 +105,7 @@ struct account {
 	uint64_t id;
 	const char *name;
 	enum account_state state;
-	int64_t registered; /* unix seconds */
+	int64_t registered;  /* unix seconds */
 	bool owner_verified; /* confirmed, or signed up by Google (S2) */
 	struct plan plan;
 	struct route route; /* the account's default */

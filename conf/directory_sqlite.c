@@ -42,8 +42,7 @@ static const char domains_sql[] =
 static const char profiles_sql[] =
     "SELECT id, account, name, provider, host, port, tls, username, password, version, ca_pem, pin,"
     " keep_headers, max_connections, messages_per_connection, per_minute, on_quota, transport,"
-    " auth, oauth_client, oauth_scope, token_endpoint, refresh_token," PROFILE_PLACE
-    " FROM profile"
+    " auth, oauth_client, oauth_scope, token_endpoint, refresh_token," PROFILE_PLACE " FROM profile"
     " WHERE account = ?1 ORDER BY id";
 static const char allowed_sql[] =
     "SELECT lower(name) FROM allowed_sender WHERE account = ?1 ORDER BY lower(name) COLLATE BINARY";
