@@ -32,6 +32,12 @@ place(char kind, uint64_t id, uint32_t period)
 	return (size_t)(h >> 40) % BATCH_INDEX;
 }
 
+static bool
+is_set(uint64_t bits, uint32_t period)
+{
+	return bits >> period % TALLY_RING & 1;
+}
+
 static struct tally_op *
 find_op(struct tally_batch *b, const struct tally_record *r, uint32_t period, bool make)
 {
@@ -53,6 +59,7 @@ find_op(struct tally_batch *b, const struct tally_record *r, uint32_t period, bo
 		.id = r->id,
 		.period = period,
 		.ttl_s = (r->keep + 2) * r->grain_s + HOUR_S,
+		.create = !is_set(r->made, period),
 	};
 	b->index[at] = (uint16_t)b->ops_n;
 	return op;
@@ -74,7 +81,7 @@ enter_epoch(struct tally_batch *b, struct tally_record *r)
 		r->cell[i].pushed = there ? r->cell[i].own : 0;
 	r->restored = false;
 	r->dirty = true;
-	r->final = 0;
+	r->final = r->made = 0;
 	r->asked_ms = 0;
 	r->epoch = b->epoch;
 	return true;
@@ -94,7 +101,6 @@ batch_sync(struct tally_batch *b, struct tally_record *r)
 		if (c->own == c->pushed)
 			continue;
 		op = find_op(b, r, r->latest - i, true);
-		op->create = op->create || c->pushed == 0;
 		op->synced += (int64_t)c->own - (int64_t)c->pushed;
 		op->by += (int64_t)c->own - (int64_t)c->pushed;
 		c->pushed = c->own;
@@ -106,7 +112,7 @@ batch_sync(struct tally_batch *b, struct tally_record *r)
 static bool
 is_final(const struct tally_record *r, uint32_t period)
 {
-	return r->latest - period < TALLY_RING && (r->final >> period % TALLY_RING & 1);
+	return r->latest - period < TALLY_RING && is_set(r->final, period);
 }
 
 /* What LINE must read, and what it adds. */
@@ -133,10 +139,8 @@ add_line(struct tally_batch *b, struct tally_order *o, unsigned i, struct tally_
 	if (o->verb != TALLY_RESERVE || !line->adds)
 		return;
 	struct tally_op *op = find_op(b, r, line->at, true);
-	const struct tally_cell *c = tally_cell(r, line->at, false);
 
 	op->read = true;
-	op->create = op->create || !c || c->pushed == 0;
 	op->by += o->n;
 	op->mine += o->n;
 }
@@ -188,8 +192,8 @@ base_of(struct tally_batch *b, struct tally_record *r, struct tally_op *op)
 		return op->base;
 	if (b->floors && op->base < c->seen)
 		op->base = c->seen;
-	/* What this node put there itself must be there. */
-	if (!op->zero && r->epoch == b->epoch && op->value < c->pushed) {
+	/* A number that was there and has gone: the server forgets. Else numbers only fall, to 0. */
+	if (!op->create && !op->found && !op->zero) {
 		b->lost = true;
 		if (op->base < c->seen)
 			op->base = c->seen;
@@ -212,6 +216,8 @@ learn(struct tally_batch *b, struct tally_record *r, uint32_t first, uint32_t la
 		if (!op || !c)
 			continue;
 		c->seen = (uint32_t)base_of(b, r, op);
+		if (op->found)
+			r->made |= UINT64_C(1) << p % TALLY_RING;
 		if (!b->floors && ((uint64_t)p + 1) * grain_ms + SETTLE_MS < b->now_ms)
 			r->final |= UINT64_C(1) << p % TALLY_RING;
 	}
@@ -249,13 +255,35 @@ turn_away(struct tally_batch *b, struct tally_order *o, struct tally_hold *h)
 	}
 }
 
+/* What O was to be added to could not be made: the server has no memory left. */
+static bool
+is_full(struct tally_batch *b, const struct tally_order *o, const struct tally_hold *h)
+{
+	if (o->verb != TALLY_RESERVE)
+		return false;
+	for (unsigned i = 0; i < o->lines_n; i++) {
+		const struct tally_op *op = find_op(b, h->record[i], o->line[i].at, false);
+
+		if (!o->line[i].adds || !op || op->found)
+			continue;
+		b->lost = b->lost || !op->create; /* or it was there, and has gone */
+		return true;
+	}
+	return false;
+}
+
 static void
-settle(struct tally_batch *b, struct tally_order *o)
+settle(struct tally_batch *b, struct tally_order *o, enum counter_loss loss)
 {
 	struct tally_hold h;
 
 	if (!tally_hold(b->shared, o, b->now_ms, &h)) {
 		o->verdict = TALLY_LOST;
+		return;
+	}
+	if (is_full(b, o, &h)) {
+		tally_release(&h);
+		batch_decide_here(b->shared, o, loss, b->now_ms);
 		return;
 	}
 	for (unsigned i = 0; i < o->lines_n; i++) {
@@ -277,11 +305,11 @@ settle(struct tally_batch *b, struct tally_order *o)
 }
 
 void
-batch_settle(struct tally_batch *b)
+batch_settle(struct tally_batch *b, enum counter_loss loss)
 {
 	for (unsigned i = 0; i < b->orders_n; i++)
 		if (b->order[i]->verb != TALLY_SYNC)
-			settle(b, b->order[i]);
+			settle(b, b->order[i], loss);
 }
 
 /* ---- without the server ---- */

@@ -25,7 +25,7 @@ enum { BATCH_OPS = 512, BATCH_INDEX = 1024, BATCH_ORDERS = 128, SETTLE_MS = 2000
 
 struct tally_op {
 	char kind;
-	bool create; /* this node has not touched it in this epoch */
+	bool create; /* this node has not seen it in this epoch */
 	bool zero;   /* is set to 0 */
 	bool read;   /* somebody wants to know it */
 	uint64_t id;
@@ -64,7 +64,7 @@ bool batch_add(struct tally_batch *b, struct tally_order *o) MUST_CHECK;
 /* What this node's cells of R owe the server, or the server them. True: something. */
 bool batch_sync(struct tally_batch *b, struct tally_record *r);
 /* All ops were sent and all numbers read: every order gets its verdict, or again. */
-void batch_settle(struct tally_batch *b);
+void batch_settle(struct tally_batch *b, enum counter_loss loss);
 /* Nothing was sent: what was to be pushed is owed again. */
 void batch_undo(struct tally_batch *b);
 /* Nothing was read. SENT: it may have arrived, and is taken as if it had. Orders are decided as LOSS says. */

@@ -344,7 +344,7 @@ run(struct server *s, struct orders *todo)
 	enum exchange e = send_batch(s, todo);
 
 	if (e == EXCHANGE_OK) {
-		batch_settle(b);
+		batch_settle(b, atomic_load(&s->remote->loss));
 		note_good(s);
 	} else {
 		batch_fail(b, e == EXCHANGE_SILENT, atomic_load(&s->remote->loss));

@@ -246,6 +246,7 @@ clear_cell(struct tally_record *r, uint32_t period)
 {
 	r->cell[period % TALLY_RING] = (struct tally_cell){ 0 };
 	r->final &= ~(UINT64_C(1) << period % TALLY_RING);
+	r->made &= ~(UINT64_C(1) << period % TALLY_RING);
 }
 
 static void
@@ -272,7 +273,7 @@ go_back(struct tally_record *r, uint32_t period)
 		c->pushed = 0;
 	}
 	r->latest = period;
-	r->final = 0;
+	r->final = r->made = 0;
 }
 
 struct tally_cell *

@@ -43,6 +43,7 @@ struct tally_record {
 	uint32_t keep;     /* periods that somebody asks for */
 	uint32_t latest;   /* the newest period in the ring */
 	uint64_t final;    /* a bit a cell: its period is over and SEEN is what it came to */
+	uint64_t made;     /* a bit a cell: its number has been seen on the server, in this epoch */
 	uint64_t epoch;    /* of the server, that FINAL and PUSHED are about */
 	uint64_t asked_ms; /* when the open period was last seen on the server */
 	struct tally_cell cell[TALLY_RING];
