@@ -45,6 +45,18 @@ http_open(struct relay *r, const char *ca_pem, const char *pin, unsigned connect
 	return NULL;
 }
 
+static void
+free_http(struct grave *g)
+{
+	struct http *h = (struct http *)(void *)g;
+
+	trust_unref(h->own);
+	free(h->ca_pem);
+	free(h->pin);
+	free(h);
+}
+
+/* The end of a request may be the end of its upstream, inside reap(): the memory stays until the end of the turn. */
 void
 http_close(struct http *h)
 {
@@ -54,10 +66,11 @@ http_close(struct http *h)
 	while (h->requests.n)
 		http_cancel(LINKED(list_first(&h->requests), struct http_request, link));
 	http_loop_close(h);
-	trust_unref(h->own);
-	free(h->ca_pem);
-	free(h->pin);
-	free(h);
+	h->grave.free_fn = free_http;
+	if (h->r->closing)
+		free_http(&h->grave);
+	else
+		loop_bury(h->r->loop, &h->grave);
 }
 
 void

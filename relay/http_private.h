@@ -11,6 +11,7 @@
 #include "wire/log.h"
 
 struct http {
+	struct grave grave; /* first: the loop frees by it */
 	struct relay *r;
 	CURLM *multi; /* NULL: unused for a while */
 	ev_timer timer;

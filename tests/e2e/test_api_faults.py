@@ -175,3 +175,29 @@ def test_rate_and_credentials_of_an_api(byway, api):
         code, text = c.rcpt("a@x.example")
         assert (code, text.split()[0]) == (550, b"5.3.5")
     assert not api.take()
+
+
+def test_L6_a_key_changes_while_a_request_is_out(byway, api):
+    """The old upstream ends with its last request, inside libcurl's own callback."""
+    import threading
+
+    got = []
+
+    def slow():
+        with Client(byway, "mg.example") as c:
+            got.append(c.deliver("a@x.example", content=RAW)[0])
+
+    api.once(200, {"id": "<slow@x>", "message": "Queued."}, delay=1.5 * stage.SLOW)
+    thread = threading.Thread(target=slow)
+    thread.start()
+    assert stage.wait_until(lambda: api.requests)
+    byway.cli("profile", "passwd", "one/mg", "--password-stdin", stdin="another-key\n")
+
+    def sent_with_the_new_key():
+        with Client(byway, "mg.example") as c:
+            assert c.deliver("a@x.example", content=RAW)[0] == 250
+        return api.requests[-1].headers["authorization"] != api.requests[0].headers["authorization"]
+
+    assert stage.wait_until(sent_with_the_new_key, 5, 0.2)
+    thread.join()
+    assert got == [250]
