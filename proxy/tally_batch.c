@@ -190,14 +190,11 @@ base_of(struct tally_batch *b, struct tally_record *r, struct tally_op *op)
 	op->base = op->value > op->mine ? op->value - op->mine : 0;
 	if (!c)
 		return op->base;
-	if (b->floors && op->base < c->seen)
-		op->base = c->seen;
 	/* A number that was there and has gone: the server forgets. Else numbers only fall, to 0. */
-	if (!op->create && !op->found && !op->zero) {
-		b->lost = true;
-		if (op->base < c->seen)
-			op->base = c->seen;
-	}
+	b->lost = b->lost || (!op->create && !op->found && !op->zero);
+	/* What is not there may not have been put back yet, or have found no memory: what was known counts. */
+	if ((b->floors || !op->found) && !op->zero && op->base < c->seen)
+		op->base = c->seen;
 	return op->base;
 }
 
