@@ -64,6 +64,7 @@ struct admin_account {
 	bool restrict_senders;
 	bool require_verified_sender;
 	bool check_sender_domain;
+	bool check_sender_callout;
 	struct admin_route route; /* a fresh account has no profiles yet: ROUTE_INHERIT or ROUTE_NATIVE at _add */
 };
 

@@ -22,7 +22,7 @@ static const char plan_set_sql[] =
 #define ACCOUNT_ROW                                                                                    \
 	"SELECT a.name, p.name, a.state, a.registered, a.owner_email, a.owner_signup,"                 \
 	" a.owner_verified, a.renewal_day, a.restrict_senders, a.require_verified_sender,"             \
-	" a.check_sender_domain,"                                                                      \
+	" a.check_sender_domain, a.check_sender_callout,"                                              \
 	" a.route, coalesce(rp.name, ''), a.fallback, coalesce(fp.name, '')"                           \
 	" FROM account a JOIN plan p ON p.id = a.plan LEFT JOIN profile rp ON rp.id = a.route_profile" \
 	" LEFT JOIN profile fp ON fp.id = a.fallback_profile"
@@ -32,13 +32,13 @@ static const char account_each_sql[] = ACCOUNT_ROW " ORDER BY a.name";
 static const char account_add_sql[] =
     "INSERT INTO account (name, plan, state, registered, owner_email, owner_signup, owner_verified,"
     " renewal_day, restrict_senders, require_verified_sender, route, route_profile, fallback,"
-    " fallback_profile, check_sender_domain) VALUES"
-    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    " fallback_profile, check_sender_domain, check_sender_callout) VALUES"
+    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 static const char account_set_sql[] =
     "UPDATE account SET plan = ?2, state = ?3, registered = ?4, owner_email = ?5,"
     " owner_signup = ?6, owner_verified = ?7, renewal_day = ?8, restrict_senders = ?9,"
     " require_verified_sender = ?10, route = ?11, route_profile = ?12, fallback = ?13,"
-    " fallback_profile = ?14, check_sender_domain = ?15 WHERE name = ?1";
+    " fallback_profile = ?14, check_sender_domain = ?15, check_sender_callout = ?16 WHERE name = ?1";
 
 static const char *const signups[] = {
 	[SIGNUP_EMAIL] = "email",
@@ -219,6 +219,7 @@ take_account(struct take *t)
 	row.restrict_senders = take_bool(t);
 	row.require_verified_sender = take_bool(t);
 	row.check_sender_domain = take_bool(t);
+	row.check_sender_callout = take_bool(t);
 	row.route = take_route_names(t);
 	return row;
 }
@@ -266,6 +267,7 @@ write_account(struct admin *a, const char *sql, uint64_t id, const struct admin_
 	put_i64(&in, row->require_verified_sender);
 	put_route(&in, &route);
 	put_i64(&in, row->check_sender_domain);
+	put_i64(&in, row->check_sender_callout);
 	return run(a, &in, row->name);
 }
 

@@ -187,6 +187,7 @@ struct conf {
 	const struct reply_row *replies; /* SAY_COUNT rows: the catalogue with the profile over it */
 	struct {
 		enum unverified_owner unverified_owner;
+		unsigned callout_port;
 	} senders;
 	struct {
 		struct conf_address *resolvers; /* none: those of resolv.conf */

@@ -112,7 +112,8 @@ struct account {
 	bool restrict_senders;
 	bool require_verified_sender;
 	bool check_sender_domain;
-	unsigned renewal_day; /* of the monthly allowance: 1..31 */
+	bool check_sender_callout; /* that too, then its server is asked */
+	unsigned renewal_day;      /* of the monthly allowance: 1..31 */
 	struct domain *domains;
 	size_t domains_n;
 	struct profile *profiles; /* in order of id */

@@ -218,10 +218,14 @@ static const char schema_7[] =
     "pushed BLOB NOT NULL,"
     "PRIMARY KEY (node, kind, id)"
     ") STRICT, WITHOUT ROWID;";
+/* BEHAVIOUR S5: the envelope sender's own server is asked */
+static const char schema_8[] =
+    "ALTER TABLE account ADD COLUMN check_sender_callout INTEGER NOT NULL DEFAULT 0"
+    " CHECK (check_sender_callout IN (0, 1));";
 /* clang-format on */
 
 static const char *const migrations[] = { schema_1, schema_2, schema_3, schema_4, schema_5,
-	schema_6, schema_7 };
+	schema_6, schema_7, schema_8 };
 
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 

@@ -20,7 +20,7 @@ struct backend {
 #define ACCOUNT_COLUMNS                                                                      \
 	" a.id, a.name, a.state, a.registered,"                                              \
 	" a.owner_verified OR a.owner_signup = 'google', a.renewal_day, a.restrict_senders," \
-	" a.require_verified_sender, a.check_sender_domain,"                                 \
+	" a.require_verified_sender, a.check_sender_domain, a.check_sender_callout,"         \
 	" a.route, a.route_profile, a.fallback, a.fallback_profile,"                         \
 	" p.name, p.can_send, p.count_unit, p.mailbox_day, p.account_day, p.account_hour,"   \
 	" p.recipients, p.size_max, p.monthly"
@@ -139,6 +139,7 @@ take_account(struct arena *mem, struct take *t, struct account *a)
 	a->restrict_senders = take_bool(t);
 	a->require_verified_sender = take_bool(t);
 	a->check_sender_domain = take_bool(t);
+	a->check_sender_callout = take_bool(t);
 	a->route = take_route(t);
 	a->plan.name = keep(mem, t, &ok);
 	a->plan.can_send = take_bool(t);

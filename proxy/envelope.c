@@ -221,6 +221,22 @@ check_size(const struct session *s, const struct mail_args *mail)
 	return mail->has_size && max > 0 && mail->size > max ? SAY_TOO_LARGE : SAY_NONE;
 }
 
+static void
+say_refusal(struct session *s, enum reply_id no, const struct path *from)
+{
+	char mem[512];
+	struct text t = text_over(mem, sizeof(mem));
+
+	if (no != SAY_SENDER_REFUSED) {
+		session_reply(s, no);
+		return;
+	}
+	text_char(&t, '<');
+	path_write(&t, from);
+	text_char(&t, '>');
+	session_reply_more(s, no, text_slice(&t));
+}
+
 enum verdict
 do_mail(struct session *s, struct slice args)
 {
@@ -256,7 +272,7 @@ do_mail(struct session *s, struct slice args)
 	s->look = NULL;
 	if (no != SAY_NONE) {
 		log_refusal(s, no, &mail.path);
-		session_reply(s, no);
+		say_refusal(s, no, &mail.path);
 		return DONE;
 	}
 	if (!begin(s, &mail, &route)) {

@@ -4,6 +4,7 @@
  */
 #include "proxy/dialogue.h"
 #include "proxy/sender_rules.h"
+#include "relay/callout.h"
 
 /* The MAIL in hand comes again, and finds what was said; whether the sender is still as it was is asked anew. */
 static void
@@ -19,10 +20,26 @@ heard(struct worker *w, uint64_t owner, enum reply_id said)
 	session_resume(s);
 }
 
+/* Whether a callout follows is seen when MAIL comes again: SAY_OK, which is no refusal. */
 static void
 on_domain(void *ctx, uint64_t owner, enum dns_mail verdict)
 {
-	heard(ctx, owner, sender_rules_domain(verdict));
+	enum reply_id no = sender_rules_domain(verdict);
+
+	heard(ctx, owner, no == SAY_NONE ? SAY_OK : no);
+}
+
+static const enum reply_id called_out[] = {
+	[CALLOUT_GOOD] = SAY_NONE,
+	[CALLOUT_REFUSED] = SAY_SENDER_REFUSED,
+	[CALLOUT_UNABLE] = SAY_SENDER_UNVERIFIABLE,
+	[CALLOUT_LATER] = SAY_SENDER_DNS_FAILED,
+};
+
+void
+sender_on_callout(void *ctx, uint64_t owner, enum callout_said said)
+{
+	heard(ctx, owner, called_out[said]);
 }
 
 static void
@@ -56,6 +73,19 @@ look_for_mailbox(struct session *s, const struct path *from)
 	return SAY_OK;
 }
 
+/* What the domain's own server says, once the domain is known to take mail. */
+static enum reply_id
+call_out(struct session *s, const struct path *from)
+{
+	enum callout_said said;
+
+	if (!s->sender->account.check_sender_callout || from->utf8)
+		return SAY_NONE;
+	if (!callout(s->worker->callouts, from, s->number, &said))
+		return SAY_OK;
+	return called_out[said];
+}
+
 enum reply_id
 sender_check(struct session *s, const struct path *from)
 {
@@ -63,10 +93,10 @@ sender_check(struct session *s, const struct path *from)
 	enum reply_id no = sender_rules_envelope(s->sender, from);
 	enum dns_mail verdict;
 
-	if (no != SAY_NONE || !a->check_sender_domain || from->null)
+	if (no != SAY_NONE || !(a->check_sender_domain || a->check_sender_callout) || from->null)
 		return no;
 	if (s->sender_looked)
-		return s->sender_said;
+		return s->sender_said == SAY_OK ? call_out(s, from) : s->sender_said;
 	if (slice_starts(from->domain, SLICE("[")))
 		return SAY_UNROUTEABLE_ADDRESS;
 	if (sender_rules_is_own(a, from->domain))
@@ -76,5 +106,6 @@ sender_check(struct session *s, const struct path *from)
 		return SAY_NONE;
 	if (!dns_mail(s->worker->dns, from->domain, s->number, on_domain, &verdict))
 		return SAY_OK;
-	return sender_rules_domain(verdict);
+	no = sender_rules_domain(verdict);
+	return no == SAY_NONE ? call_out(s, from) : no;
 }

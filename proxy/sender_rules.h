@@ -5,7 +5,7 @@
 /*
  * sender_rules - whose name a sender may use, in the envelope and in From: (BEHAVIOUR S5)
  *
- * Pure: a snapshot of the sender and addresses go in, a row of the reply catalogue comes out. An account without restrict_senders, require_verified_sender and check_sender_domain has no rules here.
+ * Pure: a snapshot of the sender and addresses go in, a row of the reply catalogue comes out. An account without restrict_senders, require_verified_sender, check_sender_domain and check_sender_callout has no rules here.
  * A domain counts as itself: a name below it is another one. ASCII case does not count, in local parts neither. What is not ASCII must be spelled as it stands in the directory.
  *
  * The null sender <> is nobody's name: no rule of the envelope is about it; From: is looked at all the same.

@@ -13,6 +13,7 @@
 
 #include "proxy/quota.h"
 #include "proxy/worker.h"
+#include "relay/callout.h"
 
 /* The worker's sessions: found by id, shed oldest first. */
 struct sessions *sessions_open(struct worker *w) MUST_CHECK;
@@ -28,6 +29,8 @@ void session_open(struct lane *lane, int fd, const struct sockaddr *peer, sockle
 
 /* What the limits call; ctx is the worker. */
 quota_fn session_on_quota;
+/* What callouts call (sender_check.c); ctx is the worker. */
+callout_fn sender_on_callout;
 /* What the relay calls; ctx is the worker. */
 extern const struct relay_events session_relay_events;
 

@@ -151,6 +151,7 @@ put_in_place(struct running *r, struct conf *conf, struct vault *vault)
 	directory_reconf(r->w.directory, conf, vault);
 	relay_reconf(r->w.relay, conf, vault);
 	dns_reconf(r->w.dns, conf);
+	callouts_reconf(r->w.callouts, conf);
 	tally_reconf(r->w.tally, conf);
 	conf_unref(r->w.conf);
 	r->w.conf = conf;
@@ -311,6 +312,7 @@ open_all(struct running *r, struct text *why)
 	if (w->relay)
 		relay_on_token(w->relay, on_token);
 	if (!w->relay || !(w->dns = dns_open(w->loop, w->conf, w)) ||
+	    !(w->callouts = callouts_open(w->loop, w->conf, sender_on_callout, w)) ||
 	    !(w->tally = tally_open(w->loop, w->work, w->conf, o->tally, why)) ||
 	    !(w->quota = quota_open(w->loop, w->tally, session_on_quota, w)) ||
 	    !(w->sessions = sessions_open(w)) || !(w->desk = desk_open(w, on_desk, r)))
@@ -331,6 +333,7 @@ close_all(struct running *r)
 	if (r->dns)
 		work_close(r->dns);
 	dns_close(w->dns);
+	callouts_close(w->callouts);
 	channel_close(&r->master);
 	desk_close(w->desk);
 	w->desk = NULL;

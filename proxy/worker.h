@@ -20,6 +20,7 @@
 #include "wire/tls.h"
 #include "wire/work.h"
 
+struct callouts;
 struct quota;
 struct desk;
 struct sessions;
@@ -35,6 +36,7 @@ struct worker {
 	struct directory *directory;
 	struct relay *relay;
 	struct dns *dns;
+	struct callouts *callouts;
 	struct tally *tally;
 	struct quota *quota;
 	struct scoreboard *board;

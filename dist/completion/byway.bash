@@ -11,10 +11,10 @@ _byway() {
 	done
 	case $words in
 	'init'*) words='--json --help --config --dir --state --name --listen --listen-tls --control --user' ;;
-	'account add'*) words='--json --help --config --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --check-sender-domain --allowed-senders --verified-senders --route --fallback' ;;
+	'account add'*) words='--json --help --config --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --check-sender-domain --check-sender-callout --allowed-senders --verified-senders --route --fallback' ;;
 	'account list'*) words='--json --help --config' ;;
 	'account show'*) words='--json --help --config' ;;
-	'account set'*) words='--json --help --config --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --check-sender-domain --allowed-senders --verified-senders --route --fallback' ;;
+	'account set'*) words='--json --help --config --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --check-sender-domain --check-sender-callout --allowed-senders --verified-senders --route --fallback' ;;
 	'account remove'*) words='--json --help --config --whole --yes' ;;
 	'account suspend'*) words='--json --help --config --reason' ;;
 	'account resume'*) words='--json --help --config' ;;

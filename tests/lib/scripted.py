@@ -189,13 +189,13 @@ class Scripted:
     """
 
     def __init__(self, on=None, offers=OFFERS, users=None, tls=None, pair=None, host="127.0.0.1", name="upstream.example",
-                 mechanisms="PLAIN LOGIN"):
+                 mechanisms="PLAIN LOGIN", port=0):
         self.on, self.offers, self.users, self.tls, self.pair = dict(on or {}), list(offers), users, tls, pair
         self.host, self.name, self.mechanisms = host, name, mechanisms
         self.peers, self.count, self.lock = [], {}, threading.Lock()
         self.listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listening.bind((host, 0))
+        self.listening.bind((host, port))
         self.port = self.listening.getsockname()[1]
         self.thread, self.closing = None, False
 

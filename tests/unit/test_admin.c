@@ -284,6 +284,7 @@ test_accounts(void **state)
 		.restrict_senders = true,
 		.require_verified_sender = true,
 		.check_sender_domain = true,
+		.check_sender_callout = true,
 		.route = { .kind = ROUTE_NATIVE } };
 	struct admin_account got;
 
@@ -299,6 +300,7 @@ test_accounts(void **state)
 	assert_int_equal(got.owner_signup, SIGNUP_GOOGLE);
 	assert_true(got.owner_verified && got.restrict_senders && got.require_verified_sender);
 	assert_true(got.check_sender_domain);
+	assert_true(got.check_sender_callout);
 	assert_int_equal(got.renewal_day, 31);
 	assert_int_equal(got.route.kind, ROUTE_NATIVE);
 

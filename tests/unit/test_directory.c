@@ -677,7 +677,8 @@ test_snapshot(void **state)
 	            .registered = 1771459200,
 	            .restrict_senders = true,
 	            .require_verified_sender = true,
-	            .check_sender_domain = true }));
+	            .check_sender_domain = true,
+	            .check_sender_callout = true }));
 	catch_up(f);
 	assert_int_equal(login(f, "alice@acme.example", "alice"), LOGIN_OK);
 	struct sender *got = keep(f);
@@ -695,6 +696,7 @@ test_snapshot(void **state)
 	assert_false(a->plan.can_send);
 	assert_false(a->owner_verified);
 	assert_true(a->check_sender_domain);
+	assert_true(a->check_sender_callout);
 	assert_int_equal(a->registered, 1771459200);
 	assert_int_equal(a->domains_n, 41);
 	for (size_t i = 1; i < a->domains_n; i++)
