@@ -103,6 +103,10 @@ ask(struct tally *t, struct tally_order *o, enum tally_verb verb)
 	o->verb = verb;
 	if (t->remote)
 		return tally_remote_ask(t->remote, o);
+	if (verb >= TALLY_BARE_ADD) {
+		o->verdict = TALLY_LOST;
+		return TALLY_NOW;
+	}
 	o->server = 0;
 	if (tally_shared_do(t->shared, o, tally_wall_ms()) == TALLY_LOST && t->open)
 		o->verdict = TALLY_FITS;
@@ -131,6 +135,30 @@ enum tally_when
 tally_reset(struct tally *t, struct tally_order *o)
 {
 	return ask(t, o, TALLY_RESET);
+}
+
+bool
+tally_has_servers(const struct tally *t)
+{
+	return t->remote != NULL;
+}
+
+enum tally_when
+tally_bare_add(struct tally *t, struct tally_order *o)
+{
+	return ask(t, o, TALLY_BARE_ADD);
+}
+
+enum tally_when
+tally_bare_read(struct tally *t, struct tally_order *o)
+{
+	return ask(t, o, TALLY_BARE_READ);
+}
+
+enum tally_when
+tally_bare_reset(struct tally *t, struct tally_order *o)
+{
+	return ask(t, o, TALLY_BARE_RESET);
 }
 
 void

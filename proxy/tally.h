@@ -32,7 +32,16 @@ enum { TALLY_LINES = 6, TALLY_RING = 64, TALLY_SKEW_MS = 200 };
 
 enum tally_when { TALLY_NOW, TALLY_LATER };
 enum tally_verdict { TALLY_FITS, TALLY_OVER, TALLY_LOST };
-enum tally_verb { TALLY_RESERVE, TALLY_LOOK, TALLY_READ, TALLY_RESET, TALLY_SYNC };
+enum tally_verb {
+	TALLY_RESERVE,
+	TALLY_LOOK,
+	TALLY_READ,
+	TALLY_RESET,
+	TALLY_SYNC,
+	TALLY_BARE_ADD,
+	TALLY_BARE_READ,
+	TALLY_BARE_RESET,
+};
 
 struct tally_line {
 	char kind;
@@ -86,6 +95,13 @@ enum tally_when tally_read(struct tally *t, struct tally_order *o);
 enum tally_when tally_reset(struct tally *t, struct tally_order *o);
 /* N of what O had reserved goes back, from where it was added. O is not kept. */
 void tally_refund(struct tally *t, const struct tally_order *o, uint32_t n);
+/* Numbers all nodes share: there are servers. */
+bool tally_has_servers(const struct tally *t);
+/* Bare numbers are on the servers alone: no node keeps or restores them, so that those whose names strangers choose take no place from others. Caps do not matter; LOST where there is no server or
+ * it cannot be asked. Their letters are capitals. */
+enum tally_when tally_bare_add(struct tally *t, struct tally_order *o);
+enum tally_when tally_bare_read(struct tally *t, struct tally_order *o);
+enum tally_when tally_bare_reset(struct tally *t, struct tally_order *o);
 /* True once for LEVEL of the slot (0 or 1) of the line's series in PERIOD, and for those below it. */
 bool tally_tell(struct tally *t, const struct tally_line *line, unsigned slot, uint64_t period,
     unsigned level);

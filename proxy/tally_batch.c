@@ -39,14 +39,14 @@ is_set(uint64_t bits, uint32_t period)
 }
 
 static struct tally_op *
-find_op(struct tally_batch *b, const struct tally_record *r, uint32_t period, bool make)
+find_named(struct tally_batch *b, char kind, uint64_t id, uint32_t period, bool make)
 {
-	size_t at = place(r->kind, r->id, period);
+	size_t at = place(kind, id, period);
 
 	for (; b->index[at]; at = (at + 1) % BATCH_INDEX) {
 		struct tally_op *op = &b->op[b->index[at] - 1];
 
-		if (op->id == r->id && op->period == period && op->kind == r->kind)
+		if (op->id == id && op->period == period && op->kind == kind)
 			return op;
 	}
 	if (!make)
@@ -55,13 +55,23 @@ find_op(struct tally_batch *b, const struct tally_record *r, uint32_t period, bo
 	struct tally_op *op = &b->op[b->ops_n++];
 
 	*op = (struct tally_op){
-		.kind = r->kind,
-		.id = r->id,
+		.kind = kind,
+		.id = id,
 		.period = period,
-		.ttl_s = (r->keep + 2) * r->grain_s + HOUR_S,
-		.create = !is_set(r->made, period),
 	};
 	b->index[at] = (uint16_t)b->ops_n;
+	return op;
+}
+
+static struct tally_op *
+find_op(struct tally_batch *b, const struct tally_record *r, uint32_t period, bool make)
+{
+	struct tally_op *op = find_named(b, r->kind, r->id, period, make);
+
+	if (op && make) {
+		op->ttl_s = (r->keep + 2) * r->grain_s + HOUR_S;
+		op->create = !is_set(r->made, period);
+	}
 	return op;
 }
 
@@ -145,6 +155,50 @@ add_line(struct tally_batch *b, struct tally_order *o, unsigned i, struct tally_
 	op->mine += o->n;
 }
 
+static bool
+is_bare(const struct tally_order *o)
+{
+	return o->verb >= TALLY_BARE_ADD;
+}
+
+static void
+add_bare(struct tally_batch *b, struct tally_order *o)
+{
+	for (unsigned i = 0; i < o->lines_n; i++) {
+		struct tally_line *line = &o->line[i];
+
+		line->at = (uint32_t)(b->now_ms / 1000 / line->grain_s);
+		for (uint32_t k = o->verb == TALLY_BARE_ADD ? 1 : line->span; k-- > 0;) {
+			struct tally_op *op = find_named(b, line->kind, line->id, line->at - k, true);
+
+			op->ttl_s = (line->span + 1) * line->grain_s;
+			op->read = op->read || o->verb == TALLY_BARE_READ;
+			op->zero = op->zero || o->verb == TALLY_BARE_RESET;
+			if (o->verb != TALLY_BARE_ADD)
+				continue;
+			op->create = true;
+			op->by += o->n;
+		}
+	}
+}
+
+static void
+settle_bare(struct tally_batch *b, struct tally_order *o)
+{
+	o->verdict = TALLY_FITS;
+	for (unsigned i = 0; i < o->lines_n; i++) {
+		struct tally_line *line = &o->line[i];
+
+		line->used = 0;
+		for (uint32_t k = 0; k < line->span; k++) {
+			const struct tally_op *op =
+			    find_named(b, line->kind, line->id, line->at - k, false);
+
+			line->used += op ? op->value : 0;
+		}
+	}
+}
+
 static void
 forget(struct tally_record *r)
 {
@@ -163,6 +217,10 @@ batch_add(struct tally_batch *b, struct tally_order *o)
 		return false;
 	b->order[b->orders_n++] = o;
 	o->trusted = o->again = false;
+	if (is_bare(o)) {
+		add_bare(b, o);
+		return true;
+	}
 	if (!tally_hold(b->shared, o, b->now_ms, &h))
 		return true; /* settle finds no place for it either */
 	for (unsigned i = 0; i < o->lines_n && !b->stale; i++) {
@@ -304,9 +362,12 @@ settle(struct tally_batch *b, struct tally_order *o, enum counter_loss loss)
 void
 batch_settle(struct tally_batch *b, enum counter_loss loss)
 {
-	for (unsigned i = 0; i < b->orders_n; i++)
-		if (b->order[i]->verb != TALLY_SYNC)
+	for (unsigned i = 0; i < b->orders_n; i++) {
+		if (is_bare(b->order[i]))
+			settle_bare(b, b->order[i]);
+		else if (b->order[i]->verb != TALLY_SYNC)
 			settle(b, b->order[i], loss);
+	}
 }
 
 /* ---- without the server ---- */
@@ -316,6 +377,10 @@ batch_decide_here(struct tally_shared *s, struct tally_order *o, enum counter_lo
     uint64_t now_ms)
 {
 	o->again = false;
+	if (is_bare(o)) {
+		o->verdict = TALLY_LOST;
+		return;
+	}
 	switch (loss) {
 	case COUNTER_LOSS_LOCAL:
 		(void)tally_shared_do(s, o, now_ms);
@@ -378,7 +443,7 @@ batch_fail(struct tally_batch *b, bool sent, enum counter_loss loss)
 
 		if (o->verb != TALLY_SYNC)
 			batch_decide_here(b->shared, o, loss, b->now_ms);
-		if (!sent || !tally_hold(b->shared, o, b->now_ms, &h))
+		if (!sent || is_bare(o) || !tally_hold(b->shared, o, b->now_ms, &h))
 			continue;
 		take_as_sent(b, o, &h);
 		tally_release(&h);

@@ -597,6 +597,79 @@ test_look(void **state)
 	stop(m);
 }
 
+static enum tally_verdict
+bare(struct rig *r, enum tally_verb verb, uint32_t n, uint64_t id, uint64_t used_r[2])
+{
+	struct ask a = { .rig = r,
+		.order = { .group = id,
+		    .n = n,
+		    .verb = verb,
+		    .lines_n = 2,
+		    .line = { { .kind = 'N', .id = id, .grain_s = DAY, .span = 2 },
+		        { .kind = 'P', .id = id, .grain_s = 40 * DAY, .span = 2 } },
+		    .done = on_done } };
+
+	ask(&a);
+	if (!a.done)
+		run_for(r, 5);
+	assert_true(a.done);
+	for (size_t i = 0; used_r && i < 2; i++)
+		used_r[i] = a.order.line[i].used;
+	return a.order.verdict;
+}
+
+static bool
+is_bare_record(void *ctx, struct tally_record *r)
+{
+	(void)ctx;
+	assert_true(r->kind != 'N' && r->kind != 'P');
+	return true;
+}
+
+/* Bare numbers are the servers' alone: all nodes see them, no node keeps a record, nobody answers for a server that is away, and other numbers of the batch are as they were. */
+static void
+test_bare(void **state)
+{
+	struct memcached m[1] = { 0 };
+	struct tally_shared *node[NODES];
+	struct rig r[NODES];
+	uint64_t sum[2];
+	size_t at;
+
+	(void)state;
+	if (there_is_none())
+		skip();
+	start(m);
+	for (int n = 0; n < NODES; n++) {
+		node[n] = tally_shared_open(1024);
+		r[n] = rig_open(node[n], m, 1, COUNTER_LOSS_OPEN);
+		assert_int_equal(bare(&r[n], TALLY_BARE_ADD, 2, UINT64_MAX, NULL), TALLY_FITS);
+		reserve(&r[n], 1, 5);
+	}
+	for (int n = 0; n < NODES; n++) {
+		assert_int_equal(bare(&r[n], TALLY_BARE_READ, 1, UINT64_MAX, sum), TALLY_FITS);
+		assert_int_equal(sum[0], 4);
+		assert_int_equal(sum[1], 4);
+		assert_int_equal(bare(&r[n], TALLY_BARE_READ, 1, 8, sum), TALLY_FITS);
+		assert_int_equal(sum[0], 0);
+		assert_int_equal(used(&r[n], 1), 10);
+	}
+	assert_int_equal(bare(&r[0], TALLY_BARE_RESET, 1, UINT64_MAX, NULL), TALLY_FITS);
+	assert_int_equal(bare(&r[1], TALLY_BARE_READ, 1, UINT64_MAX, sum), TALLY_FITS);
+	assert_int_equal(sum[0] + sum[1], 0);
+	kill(m->pid, SIGSTOP);
+	assert_int_equal(bare(&r[0], TALLY_BARE_READ, 1, UINT64_MAX, NULL), TALLY_LOST);
+	assert_int_equal(bare(&r[0], TALLY_BARE_ADD, 1, UINT64_MAX, NULL), TALLY_LOST);
+	kill(m->pid, SIGCONT);
+	for (int n = 0; n < NODES; n++) {
+		at = 0;
+		assert_true(tally_each(node[n], &at, is_bare_record, NULL));
+		rig_close(&r[n]);
+		tally_shared_close(node[n]);
+	}
+	stop(m);
+}
+
 int
 main(void)
 {
@@ -609,6 +682,7 @@ main(void)
 		cmocka_unit_test(test_evicted),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_look),
+		cmocka_unit_test(test_bare),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
