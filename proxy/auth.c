@@ -2,10 +2,11 @@
 /*
  * auth - AUTH PLAIN and LOGIN (RFC 4954, RFC 4616, draft-murchison-sasl-login), BEHAVIOUR A1 to A4
  */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "proxy/dialogue.h"
-#include "proxy/guess.h"
+#include "proxy/guess_nodes.h"
 #include "proxy/policy.h"
 #include "wire/base64.h"
 #include "wire/crypto.h"
@@ -23,6 +24,17 @@ auth_is_offered(const struct session *s)
 	    (s->secure || l->plaintext_auth);
 }
 
+static void
+forget_password(struct session *s)
+{
+	if (s->auth_password == NULL)
+		return;
+	crypto_wipe(s->auth_password, s->auth_password_n);
+	free(s->auth_password);
+	s->auth_password = NULL;
+	s->auth_password_n = 0;
+}
+
 void
 auth_forget(struct session *s)
 {
@@ -33,6 +45,9 @@ auth_forget(struct session *s)
 	s->auth_user = NULL;
 	s->auth_user_n = 0;
 	s->auth_step = AUTH_NONE;
+	forget_password(s);
+	guess_drop(s->inquiry);
+	s->inquiry = NULL;
 	ev_timer_stop(loop_ev(s->worker->loop), &s->answer);
 	sender_unref(s->held);
 	s->held = NULL;
@@ -157,23 +172,6 @@ welcome(struct session *s, struct sender *sender)
 	}
 }
 
-static struct guess_rules
-rules_of(const struct session *s)
-{
-	const struct conf *c = s->lane->conf;
-
-	return (struct guess_rules){
-		.window_s = c->guessing.window_s,
-		.name_failures = c->guessing.name_failures,
-		.address_failures = c->guessing.address_failures,
-		.name_free = c->guessing.name_free,
-		.address_free = c->guessing.address_free,
-		.per_user = c->guessing.per_user,
-		.delay_max_s = c->guessing.delay_s,
-		.remember_s = c->guessing.remember_s,
-	};
-}
-
 /* The answer is known and due. */
 static void
 answer(struct session *s)
@@ -243,17 +241,20 @@ on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sen
 		return;
 	}
 	struct guess *g = scoreboard_guess(w->board);
-	struct guess_rules rules = rules_of(s);
+	struct guess_rules rules = guess_rules_of(s->lane->conf);
 
 	switch (result) {
 	case LOGIN_OK:
 		guess_right(g, &rules, &s->attempt, loop_now(w->loop));
+		guess_tell_right(w->tally, &rules, &s->mark);
 		s->held = sender;
 		turn_away_late_owner(s);
 		answer_when_due(s);
 		break;
 	case LOGIN_REFUSED:
 		guess_wrong(g, &rules, &s->attempt, loop_now(w->loop));
+		if (!s->attempt.known)
+			guess_tell_wrong(w->tally, &rules, &s->mark);
 		note_failure(s, why);
 		answer_when_due(s);
 		break;
@@ -266,15 +267,15 @@ on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sen
 	}
 }
 
-/* False: USER is not even heard. */
+/* False: the name is not even heard. */
 static bool
-may_try(struct session *s, struct slice user)
+may_try(struct session *s)
 {
 	struct worker *w = s->worker;
-	struct guess_rules rules = rules_of(s);
+	struct guess_rules rules = guess_rules_of(s->lane->conf);
 	double now = loop_now(w->loop);
-	struct guess_verdict v = guess_begin(scoreboard_guess(w->board), &rules,
-	    (const struct sockaddr *)&s->peer, user, now, &s->attempt);
+	struct guess_verdict v =
+	    guess_decide(scoreboard_guess(w->board), &rules, &s->attempt, &s->mark.common, now);
 
 	s->attempt_last = v.last;
 	s->answer_due = now + v.delay_s;
@@ -283,23 +284,69 @@ may_try(struct session *s, struct slice user)
 	return !v.refuse;
 }
 
+/* What is known of the name and the address is known. */
+static enum verdict
+try(struct session *s, struct slice password)
+{
+	if (!may_try(s)) {
+		note_failure(s, "too many failed logins of that name");
+		return turn_away(s);
+	}
+	session_enter(s, STATE_AUTH);
+	directory_login(s->worker->directory, slice_of(s->auth_user, s->auth_user_n), password,
+	    s->number, on_login);
+	return WAIT;
+}
+
+/* All nodes have been asked, or cannot be. */
+static void
+on_nodes(void *ctx, uint64_t owner)
+{
+	struct worker *w = ctx;
+	struct session *s = session_find(w->sessions, owner);
+
+	assert(s != NULL && s->inquiry != NULL && s->state == STATE_AUTH);
+	s->inquiry = NULL;
+	enum verdict v = try(s, slice_of(s->auth_password, s->auth_password_n));
+
+	forget_password(s);
+	if (v != WAIT && s->state != STATE_GONE)
+		session_resume(s);
+}
+
+/* The password waits until all nodes have said what they know of the name and the address. */
+static enum verdict
+wait_for_nodes(struct session *s, struct slice password)
+{
+	s->auth_password = malloc(password.n + 1);
+	if (s->auth_password == NULL)
+		return refuse(s, SAY_AUTH_UNAVAILABLE);
+	memcpy(s->auth_password, password.p, password.n);
+	s->auth_password_n = password.n;
+	session_enter(s, STATE_AUTH);
+	return WAIT;
+}
+
 /* Names and passwords are text; a name with control characters is nobody's. */
 static enum verdict
 ask(struct session *s, struct slice user, struct slice password)
 {
+	struct worker *w = s->worker;
+	struct guess_rules rules = guess_rules_of(s->lane->conf);
+	const struct sockaddr *from = (const struct sockaddr *)&s->peer;
+
 	if (user.n == 0 || !slice_is_text(user) || memchr(password.p, '\0', password.n) != NULL) {
 		fail(s, "malformed name or password");
 		return s->state == STATE_GONE ? CLOSED : DONE;
 	}
-	if (!may_try(s, user)) {
-		note_failure(s, "too many failed logins of that name");
-		return turn_away(s);
-	}
 	if (!keep_name(s, user))
 		return refuse(s, SAY_AUTH_UNAVAILABLE);
-	session_enter(s, STATE_AUTH);
-	directory_login(s->worker->directory, user, password, s->number, on_login);
-	return WAIT;
+	s->mark = (struct guess_mark){ 0 };
+	guess_who(scoreboard_guess(w->board), &rules, from, user, loop_now(w->loop), &s->attempt);
+	if (!s->attempt.known)
+		s->inquiry = guess_ask(w->tally, w->vault, &rules, from, user, &s->mark, on_nodes,
+		    w, s->number);
+	return s->inquiry != NULL ? wait_for_nodes(s, password) : try(s, password);
 }
 
 /* authzid NUL authcid NUL password; authzid is empty or the same (Perl's Net::SMTP sends it). */

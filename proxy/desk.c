@@ -10,7 +10,7 @@
 
 #include "proxy/channel.h"
 #include "proxy/explain.h"
-#include "proxy/guess.h"
+#include "proxy/guess_nodes.h"
 #include "proxy/quota.h"
 #include "proxy/recent.h"
 #include "wire/log.h"
@@ -454,6 +454,15 @@ parse(struct question *q, struct slice words)
 	return words.n == 0 || (q->kind == EXPLAIN && take_word(&words, q->to) && words.n == 0);
 }
 
+static void
+forgive(struct worker *w, struct slice name)
+{
+	struct guess_rules rules = guess_rules_of(w->conf);
+
+	guess_forgive(scoreboard_guess(w->board), name);
+	guess_tell_forgiven(w->tally, w->vault, &rules, name);
+}
+
 void
 desk_ask(struct desk *d, uint32_t serial, struct slice words)
 {
@@ -472,7 +481,7 @@ desk_ask(struct desk *d, uint32_t serial, struct slice words)
 	if (!parse(q, words)) {
 		answer(q, SLICE("{\"ok\":false,\"error\":\"the question is not understood\"}"));
 	} else if (q->kind == FORGIVE) {
-		guess_forgive(scoreboard_guess(d->w->board), slice_str(q->name));
+		forgive(d->w, slice_str(q->name));
 		answer(q, SLICE("{\"ok\":true}"));
 	} else {
 		look_up(q);

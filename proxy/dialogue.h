@@ -8,7 +8,7 @@
  * The state is one enum; only session_enter() writes it, which also sets the state's deadline. Whatever waits for an answer from elsewhere parks the session: a command that parked is
  * dispatched again when the session is resumed, unless it was consumed.
  */
-#include "proxy/guess.h"
+#include "proxy/guess_nodes.h"
 #include "proxy/reply.h"
 #include "proxy/session.h"
 #include "proxy/txn.h"
@@ -84,6 +84,10 @@ struct session {
 	enum reply_id chunk_refused; /* SAY_NONE, or what to say when the chunk has been swallowed */
 	char *auth_user;             /* LOGIN: the name while the password is awaited; malloc'd */
 	size_t auth_user_n;
+	char *auth_password; /* while other nodes are asked; malloc'd */
+	size_t auth_password_n;
+	struct guess_inquiry *inquiry; /* what asks them */
+	struct guess_mark mark;
 	struct guess_attempt attempt;
 	bool attempt_last;    /* a wrong password ends the connection */
 	ev_tstamp answer_due; /* of the log-in */

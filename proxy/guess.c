@@ -150,6 +150,16 @@ move(struct table *t, uint64_t hash, int by, double rate, uint64_t now)
 
 /* ---- keys ---- */
 
+static void
+write_subject(struct text *t, char kind, struct slice a, struct slice b)
+{
+	text_char(t, kind);
+	text_u64(t, a.n);
+	text_char(t, ':');
+	text_put(t, a);
+	text_put(t, b);
+}
+
 static uint64_t
 hash(const struct guess *g, char kind, struct slice a, struct slice b)
 {
@@ -158,11 +168,7 @@ hash(const struct guess *g, char kind, struct slice a, struct slice b)
 	struct text t = text_over(mem, sizeof(mem));
 	uint64_t h = 0;
 
-	text_char(&t, kind);
-	text_u64(&t, a.n);
-	text_char(&t, ':');
-	text_put(&t, a);
-	text_put(&t, b);
+	write_subject(&t, kind, a, b);
 	/* Where the library fails, all are one: slower, not open. */
 	if (crypto_hmac_sha256(slice_of((const char *)g->key, sizeof(g->key)), text_slice(&t), out))
 		memcpy(&h, out, sizeof(h));
@@ -186,6 +192,20 @@ place(const struct sockaddr *from, struct net *net)
 	if (!net_of(from, net))
 		return SLICE("");
 	return slice_of((const char *)net->addr, net->family == 4 ? 4 : 8);
+}
+
+void
+guess_write(char kind, struct slice name, const struct sockaddr *from, struct text *out)
+{
+	char mem[LOGIN_MAX];
+	struct net net = { 0 };
+	struct slice who = lower(name, mem);
+	struct slice where = kind == 'n' ? SLICE("") : place(from, &net);
+
+	if (kind == 'a')
+		write_subject(out, kind, where, SLICE(""));
+	else
+		write_subject(out, kind, who, where);
 }
 
 /* ---- counting ---- */
@@ -273,17 +293,21 @@ begin_known(struct guess *g, const struct guess_rules *r, const struct guess_att
 
 static struct guess_verdict
 begin_unknown(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
-    uint64_t now)
+    const struct guess_common *c, uint64_t now)
 {
+	uint32_t users = users_at(g, r, a->address, now);
 	uint32_t name = move(&g->names, a->name, 0, name_rate(r), now) / UNIT;
 	int64_t address = move(&g->addresses, a->address, 0, address_rate(r), now) / UNIT;
 
+	name = name > c->name ? name : c->name;
+	address = address > c->address ? address : c->address;
+	users = users > c->users ? users : c->users;
 	name += put_pending(g, a, now);
 	if (r->name_failures > 0 && name >= r->name_failures) {
 		guess_void(g, r, a, (double)now / TICKS);
 		return (struct guess_verdict){ .refuse = true };
 	}
-	address -= (int64_t)r->per_user * users_at(g, r, a->address, now);
+	address -= (int64_t)r->per_user * users;
 	double by_name = r->name_failures > 0 ? delay_of(name, r->name_free, r) : 0;
 	double by_address = r->address_failures > 0 ? delay_of(address, r->address_free, r) : 0;
 
@@ -293,8 +317,16 @@ begin_unknown(struct guess *g, const struct guess_rules *r, const struct guess_a
 	};
 }
 
-struct guess_verdict
-guess_begin(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
+/* What is mistyped too often at home counts as everybody's. */
+static bool
+mistypes_little(struct guess *g, const struct guess_rules *r, uint64_t pair, uint64_t now)
+{
+	return r->name_failures == 0 ||
+	    move(&g->names, pair, 0, name_rate(r), now) / UNIT < r->name_failures;
+}
+
+void
+guess_who(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
     struct slice name, double now_s, struct guess_attempt *a_r)
 {
 	uint64_t now = ticks(now_s);
@@ -307,11 +339,27 @@ guess_begin(struct guess *g, const struct guess_rules *r, const struct sockaddr 
 		.address = hash(g, 'a', where, SLICE("")),
 		.pair = hash(g, 'p', who, where),
 	};
-	/* What is mistyped too often at home counts as everybody's. */
-	a_r->known = is_known(g, r, a_r->pair, now) &&
-	    (r->name_failures == 0 ||
-	        move(&g->names, a_r->pair, 0, name_rate(r), now) / UNIT < r->name_failures);
-	return a_r->known ? begin_known(g, r, a_r, now) : begin_unknown(g, r, a_r, now);
+	a_r->known = is_known(g, r, a_r->pair, now) && mistypes_little(g, r, a_r->pair, now);
+}
+
+struct guess_verdict
+guess_decide(struct guess *g, const struct guess_rules *r, struct guess_attempt *a,
+    const struct guess_common *c, double now_s)
+{
+	static const struct guess_common none = { 0 };
+	uint64_t now = ticks(now_s);
+
+	if (!a->known && c && c->known)
+		a->known = mistypes_little(g, r, a->pair, now);
+	return a->known ? begin_known(g, r, a, now) : begin_unknown(g, r, a, c ? c : &none, now);
+}
+
+struct guess_verdict
+guess_begin(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
+    struct slice name, double now_s, struct guess_attempt *a_r)
+{
+	guess_who(g, r, from, name, now_s, a_r);
+	return guess_decide(g, r, a_r, NULL, now_s);
 }
 
 void

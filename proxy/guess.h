@@ -16,12 +16,14 @@
  *
  * Before either limit the answer is delayed: 0, 1, 2, 4 ... seconds, from the count before the attempt, so that nobody can tell a right password from the delay.
  *
- * Owns:   the mapping, made before the fork. Tables are of a fixed size; what has leaked most makes room. Kept by node: nodes behind one balancer count apart.
+ * Owns:   the mapping, made before the fork. Tables are of a fixed size; what has leaked most makes room. Kept by node; what other nodes have counted comes
+ *         from guess_nodes.h, and the larger count decides.
  * Never:  keeps a name or an address: keyed hashes alone. Locks: a cell is one atomic word.
  */
 #include <sys/socket.h>
 
 #include "wire/slice.h"
+#include "wire/text.h"
 
 struct guess_rules {
 	double window_s;
@@ -44,6 +46,13 @@ struct guess_attempt {
 	bool known; /* the name has logged in from that address before */
 };
 
+/* What all nodes know of an attempt. */
+struct guess_common {
+	bool known;             /* the name has logged in from that address, at some node */
+	unsigned name, address; /* failures */
+	unsigned users;
+};
+
 struct guess_verdict {
 	bool refuse; /* without a look at the password */
 	bool last;   /* a wrong password ends the connection */
@@ -53,7 +62,13 @@ struct guess_verdict {
 struct guess *guess_open(void) MUST_CHECK;
 void guess_close(struct guess *g);
 
-/* NOW_S: monotonic, the same clock in all workers. */
+/* Who tries. NOW_S: monotonic, the same clock in all workers. */
+void guess_who(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
+    struct slice name, double now_s, struct guess_attempt *a_r);
+/* The attempt begins. C: NULL, or all zero, where other nodes are not asked. */
+struct guess_verdict guess_decide(struct guess *g, const struct guess_rules *r,
+    struct guess_attempt *a, const struct guess_common *c, double now_s);
+/* Both, for this node alone. */
 struct guess_verdict guess_begin(struct guess *g, const struct guess_rules *r,
     const struct sockaddr *from, struct slice name, double now_s, struct guess_attempt *a_r);
 /* The password was wrong. */
@@ -65,6 +80,8 @@ void guess_right(struct guess *g, const struct guess_rules *r, const struct gues
 /* It could not be checked: the attempt does not count. */
 void guess_void(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
     double now_s);
+/* What a count is of, in words that are the same at all nodes, for a keyed hash. KIND: n, a name; a, an address; p, a pair. */
+void guess_write(char kind, struct slice name, const struct sockaddr *from, struct text *out);
 /* NAME's failures are forgotten: somebody has looked into it. */
 void guess_forgive(struct guess *g, struct slice name);
 

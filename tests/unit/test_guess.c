@@ -312,6 +312,97 @@ test_no_limits(void **state)
 	}
 }
 
+/* ---- other nodes ---- */
+
+static struct guess_verdict
+decide(const char *address, const char *name, struct guess_common c, struct guess_attempt *a_r)
+{
+	guess_who(g, &rules, at(address), slice_str(name), now, a_r);
+	return guess_decide(g, &rules, a_r, &c, now);
+}
+
+static void
+test_the_larger_count_decides(void **state)
+{
+	static const struct {
+		unsigned here;
+		struct guess_common there;
+		bool refuse, last;
+		int delay;
+	} cases[] = {
+		{ 0, { 0 }, false, false, 0 },
+		{ 0, { .name = 2 }, false, false, 1 },
+		{ 0, { .name = 4 }, false, false, 4 },
+		{ 4, { .name = 3 }, false, false, 4 },
+		{ 3, { .name = 4 }, false, false, 4 },
+		{ 0, { .name = 19 }, false, false, 8 },
+		{ 0, { .name = 20 }, true, false, 0 },
+		{ 0, { .address = 9 }, false, false, 0 },
+		{ 0, { .address = 11 }, false, false, 2 },
+		{ 0, { .address = 49 }, false, false, 8 },
+		{ 0, { .address = 50 }, false, true, 8 },
+		{ 0, { .address = 50, .users = 8 }, false, false, 1 },
+		{ 0, { .name = 65535, .address = 65535, .known = true }, false, false, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char address[32];
+		struct guess_attempt a;
+
+		snprintf(address, sizeof(address), "192.0.2.%zu", i);
+		for (unsigned k = 0; k < cases[i].here; k++)
+			(void)wrong(address, other_name((unsigned)i));
+		struct guess_verdict v = decide(address, other_name((unsigned)i), cases[i].there, &a);
+
+		assert_int_equal(v.refuse, cases[i].refuse);
+		assert_int_equal(v.last, cases[i].last);
+		assert_int_equal(v.delay_s, cases[i].delay);
+	}
+}
+
+/* What is known elsewhere is no licence to guess here, and a right password makes it known here. */
+static void
+test_known_elsewhere(void **state)
+{
+	const struct guess_common there = { .known = true, .name = 65535 };
+	struct guess_attempt a;
+
+	(void)state;
+	for (unsigned i = 0; i < rules.name_failures; i++) {
+		assert_false(decide("192.0.2.1", "alice@example.org", there, &a).refuse);
+		assert_true(a.known);
+		guess_wrong(g, &rules, &a, now);
+	}
+	assert_true(decide("192.0.2.1", "alice@example.org", there, &a).refuse);
+	assert_false(a.known);
+	assert_false(decide("192.0.2.2", "alice@example.org", there, &a).refuse);
+	guess_right(g, &rules, &a, now);
+	guess_who(g, &rules, at("192.0.2.2"), SLICE("alice@example.org"), now, &a);
+	assert_true(a.known);
+}
+
+static void
+assert_written(char kind, const char *name, const char *address, struct slice want)
+{
+	char mem[1024];
+	struct text t = text_over(mem, sizeof(mem));
+
+	guess_write(kind, slice_str(name), address ? at(address) : NULL, &t);
+	assert_false(t.overflow);
+	assert_true(slice_eq(text_slice(&t), want));
+}
+
+static void
+test_subjects_are_the_same_everywhere(void **state)
+{
+	(void)state;
+	assert_written('n', "Alice@Example.org", NULL, SLICE("n17:alice@example.org"));
+	assert_written('a', "", "65.66.67.68", SLICE("a4:ABCD"));
+	assert_written('p', "bob", "65.66.67.68", SLICE("p3:bobABCD"));
+	assert_written('a', "", "4142:4344:4546:4748::1", SLICE("a8:ABCDEFGH"));
+}
+
 /* Names that nobody has fill the tables; who is counted for more stays. */
 static void
 test_flood_of_names(void **state)
@@ -344,6 +435,9 @@ main(void)
 		TEST(test_looking_often_does_not_stop_the_leak),
 		TEST(test_no_limits),
 		TEST(test_flood_of_names),
+		TEST(test_the_larger_count_decides),
+		TEST(test_known_elsewhere),
+		TEST(test_subjects_are_the_same_everywhere),
 	};
 
 	if (!crypto_init())
