@@ -249,7 +249,7 @@ def test_nothing_is_left_out():
         "need_mail", "need_rcpt", "nested_mail", "bad_sender_path", "bad_rcpt_path", "param_unknown", "need_smtputf8",
         "no_binarymime", "mixed_content", "tls_active", "tls_not_offered", "tls_glued", "not_smtp", "tls_on_plain",
         "improper_pipelining", "auth_needs_tls", "auth_not_offered", "auth_mechanism", "auth_base64", "auth_cancelled", "auth_again",
-        "no_valid_rcpt", "bare_line_end", "loop", "too_many_errors", "timeout", "too_slow", "shutting_down", "too_many_connections",
+        "no_valid_rcpt", "no_rcpt_now", "bare_line_end", "loop", "too_many_errors", "timeout", "too_slow", "shutting_down", "too_many_connections",
         # tests/e2e/test_guessing.py, test_senders.py, test_process.py and the counters' tests.
         "auth_too_many", "from_missing", "from_unreadable", "from_twice", "sender_dns_failed", "counters_down", "profile_missing",
         "auth_unavailable", "directory_down", "no_memory",
