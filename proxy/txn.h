@@ -62,12 +62,12 @@ struct txn {
 	unsigned asked_n;      /* in the list */
 	unsigned accepted;
 	unsigned refused;
-	unsigned denied;       /* of the refused, those for good (5xx) */
-	bool too_many; /* a recipient over the plan's cap: nobody gets the message (Q6) */
-	bool asked;    /* relay_data() was called */
-	bool chunked;  /* by BDAT */
+	unsigned denied; /* of the refused, those for good (5xx) */
+	bool too_many;   /* a recipient over the plan's cap: nobody gets the message (Q6) */
+	bool asked;      /* relay_data() was called */
+	bool chunked;    /* by BDAT */
 	bool smtputf8;
-	bool sandboxed; /* there is no relay's transaction */
+	bool sandboxed;              /* there is no relay's transaction */
 	struct quota_ticket *ticket; /* what is reserved for it, or asked for; NULL: nothing yet */
 	uint64_t size_max;
 	ev_tstamp began;
