@@ -209,6 +209,9 @@ enum admin_result admin_profile_set_refresh_token(struct admin *a, const char *a
 enum admin_result admin_profile_unseal(struct admin *a, const char *account, const char *name,
     struct secret *password_r) MUST_CHECK;
 /* ADMIN_IN_USE while a route or a fallback names it. */
+/* The same of its refresh token; empty where it has none. */
+enum admin_result admin_profile_unseal_refresh_token(struct admin *a, const char *account,
+    const char *name, struct secret *token_r) MUST_CHECK;
 enum admin_result admin_profile_remove(struct admin *a, const char *account, const char *name)
     MUST_CHECK;
 enum admin_result admin_profile_each(struct admin *a, const char *account, admin_profile_fn *fn,

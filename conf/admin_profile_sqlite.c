@@ -499,6 +499,35 @@ admin_profile_unseal(struct admin *a, const char *account, const char *name, str
 	return r;
 }
 
+static enum admin_result
+unseal_refresh_token(struct admin *a, const struct profile *p, struct secret *token_r)
+{
+	struct vault_place at = profile_refresh_place(p);
+
+	if (!*p->refresh_token)
+		return secret_init(token_r, SLICE("")) ? ADMIN_OK : say(a, ADMIN_FAILED, "no memory");
+	if (!a->vault)
+		return say(a, ADMIN_FAILED,
+		    "no key file is open: the refresh token cannot be opened");
+	if (vault_unseal(a->vault, &at, slice_str(p->refresh_token), token_r) != VAULT_OK)
+		return say(a, ADMIN_FAILED,
+		    "the refresh token cannot be opened: byway profile authorize gets a new one");
+	return ADMIN_OK;
+}
+
+enum admin_result
+admin_profile_unseal_refresh_token(struct admin *a, const char *account, const char *name,
+    struct secret *token_r)
+{
+	struct stored p = { 0 };
+	enum admin_result r = find_stored(a, account, name, &p);
+
+	if (r == ADMIN_OK)
+		r = unseal_refresh_token(a, &p.p, token_r);
+	free_stored(&p);
+	return r;
+}
+
 /* ---- get, list, remove ---- */
 
 struct keep_profile {

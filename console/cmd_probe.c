@@ -18,6 +18,12 @@
 
 enum { WRONG_MAX = 16 * 1024 };
 
+/* The secrets of what is tried. */
+struct trial {
+	struct credential cred;
+	struct secret refresh;
+};
+
 static struct object *
 said(struct cli *c)
 {
@@ -56,6 +62,18 @@ wrong_values(struct cli *c, const struct text *wrong)
 	return cli_usage(c, "%.*s", SLICE_FMT(slice_cut(&rest, '\n')));
 }
 
+/* Where else a stored secret would go: an OAuth2 profile's goes to the token endpoint. */
+static bool
+moves(const struct object *was, const struct object *now)
+{
+	static const char *const bound[] = { "auth", "token_endpoint" };
+
+	for (size_t i = 0; i < sizeof(bound) / sizeof(*bound); i++)
+		if (strcmp(object_text(was, bound[i]), object_text(now, bound[i])) != 0)
+			return true;
+	return object_moves(was, now);
+}
+
 /* The stored password, where what is tested is still the place that it was given for. */
 static int
 stored_password(struct store *s, const struct admin_profile *row, struct credential *cred)
@@ -66,9 +84,22 @@ stored_password(struct store *s, const struct admin_profile *row, struct credent
 	return r == ADMIN_OK ? EX_OK : store_fail(s, r);
 }
 
-static int
-read_profile(struct store *s, struct object *o, void *row, struct credential *cred)
+static enum admin_result
+stored_refresh_token(struct store *s, const struct admin_profile *row, struct secret *token_r)
 {
+	return admin_profile_unseal_refresh_token(s->admin, row->account, row->name, token_r);
+}
+
+static bool
+needs_password(const struct admin_profile *p)
+{
+	return p->auth == PROFILE_PASSWORD && (*p->username || p->transport == TRANSPORT_API);
+}
+
+static int
+read_profile(struct store *s, struct object *o, void *row, struct trial *t)
+{
+	struct credential *cred = &t->cred;
 	struct cli *c = s->cli;
 	const struct kind *k = o->kind;
 	struct text wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX);
@@ -76,13 +107,18 @@ read_profile(struct store *s, struct object *o, void *row, struct credential *cr
 	const struct admin_profile *p = row;
 	const char *why = NULL;
 	bool stored = false;
+	bool same = false;
 
 	if (r == ADMIN_OK) {
 		const struct object *was = object_of(c, k, row);
 
+		if (cli_has(c, "domain"))
+			return cli_usage(c,
+			    "--domain is for a profile that is not there yet: say --username");
 		if (!object_read(c, o, row, "--", &wrong))
 			return wrong_values(c, &wrong);
-		stored = object_has_password(was) && !object_moves(was, object_of(c, k, row));
+		same = !moves(was, object_of(c, k, row));
+		stored = object_has_password(was) && same;
 	} else if (r != ADMIN_MISSING ||
 	    (c->args_n && !cli_has(c, "host") && !cli_has(c, "provider"))) {
 		return store_fail(s, r);
@@ -93,9 +129,14 @@ read_profile(struct store *s, struct object *o, void *row, struct credential *cr
 		if (!object_fresh(c, o, row, "--", &wrong))
 			return wrong_values(c, &wrong);
 	}
+	if (p->has_refresh_token && !same)
+		return cli_usage(c,
+		    "the refresh token was given for the stored host, port, TLS mode and token endpoint: it is tried nowhere else");
+	if (p->has_refresh_token && (r = stored_refresh_token(s, p, &t->refresh)) != ADMIN_OK)
+		return store_fail(s, r);
 	if (stored && !ask_has_password(c))
 		return stored_password(s, p, cred);
-	return ask_password(c, *p->username != '\0', o->key, cred);
+	return ask_password(c, needs_password(p), o->key, cred);
 }
 
 static struct profile
@@ -115,6 +156,10 @@ profile_of(const struct admin_profile *row)
 		.pin = row->pin,
 		.keep_headers = row->keep_headers,
 		.transport = row->transport,
+		.auth = row->auth,
+		.oauth_client = row->oauth_client,
+		.oauth_scope = row->oauth_scope,
+		.token_endpoint = row->token_endpoint,
 	};
 }
 
@@ -129,14 +174,14 @@ print_certificate(const struct probe_report *r)
 }
 
 static void
-print_report(struct cli *c, const struct probe_report *r)
+print_report(struct cli *c, const struct profile *p, const struct probe_report *r)
 {
 	static const char colours[] = { 'b', 'b', 'g', 'r' };
 
 	for (enum probe_step i = 0; i < PROBE_STEPS; i++) {
 		const struct probe_row *row = &r->rows[i];
 
-		if (row->state == PROBE_NOT_REACHED)
+		if (row->state == PROBE_NOT_REACHED || !probe_has(p, i))
 			continue;
 		out_paint(c, colours[row->state]);
 		printf("%-9s %-7s", probe_word(i), probe_state_word(row->state));
@@ -148,17 +193,21 @@ print_report(struct cli *c, const struct probe_report *r)
 		printf("offers: %s\n", r->capabilities);
 	if (*r->transcript && cli_has(c, "transcript"))
 		printf("\n%s\n", r->transcript);
-	if (r->good)
+	if (r->good && r->rows[PROBE_REQUEST].state == PROBE_SKIPPED)
+		printf("The API is reached (%.0f ms); the key was not tried.\n", r->ms);
+	else if (r->good)
 		printf("The profile works (%.0f ms).\n", r->ms);
 	else
 		printf("It fails at %s. %s\n", probe_word(r->failed), r->action);
 }
 
 static void
-write_steps(struct json *j, const struct probe_report *r)
+write_steps(struct json *j, const struct profile *p, const struct probe_report *r)
 {
 	json_open(j, "steps", '[');
 	for (enum probe_step i = 0; i < PROBE_STEPS; i++) {
+		if (!probe_has(p, i))
+			continue;
 		json_open(j, NULL, '{');
 		json_str(j, "step", slice_str(probe_word(i)));
 		json_str(j, "state", slice_str(probe_state_word(r->rows[i].state)));
@@ -170,7 +219,7 @@ write_steps(struct json *j, const struct probe_report *r)
 }
 
 static void
-write_report(const struct probe_report *r)
+write_report(const struct profile *p, const struct probe_report *r)
 {
 	struct json j = json_begin();
 
@@ -178,7 +227,7 @@ write_report(const struct probe_report *r)
 	json_bool(&j, "ok", r->good);
 	json_u64(&j, "us", (uint64_t)(r->ms * 1e3));
 	json_str(&j, "peer", slice_str(r->peer));
-	write_steps(&j, r);
+	write_steps(&j, p, r);
 	json_str(&j, "certificate", slice_str(r->certificate));
 	json_bool(&j, "verified", r->verified);
 	json_str(&j, "capabilities", slice_str(r->capabilities));
@@ -204,16 +253,35 @@ sender(struct cli *c, const struct admin_profile *row)
 	return strchr(row->username, '@') ? row->username : cli_value(c, "to");
 }
 
+struct keeper {
+	struct store *s;
+	const struct admin_profile *row;
+};
+
+/* The one that is stored is dead from now on. */
+static bool
+keep_refresh_token(void *ctx, const struct secret *refresh)
+{
+	const struct keeper *k = ctx;
+
+	return admin_profile_set_refresh_token(k->s->admin, k->row->account, k->row->name,
+	           refresh) == ADMIN_OK;
+}
+
 static int
-probe(struct store *s, const struct admin_profile *row, const struct credential *cred)
+probe(struct store *s, const struct admin_profile *row, const struct trial *t)
 {
 	struct cli *c = s->cli;
 	struct profile p = profile_of(row);
+	struct keeper keeper = { s, row };
 	struct probe_report *r = cli_alloc(c, sizeof(*r));
 	const struct probe_order o = {
 		.conf = s->conf,
 		.profile = &p,
-		.password = &cred->plain,
+		.password = &t->cred.plain,
+		.refresh = &t->refresh,
+		.keep = keep_refresh_token,
+		.ctx = &keeper,
 		.from = sender(c, row),
 		.to = cli_value(c, "to"),
 		.check_only = cli_has(c, "check-only"),
@@ -222,12 +290,6 @@ probe(struct store *s, const struct admin_profile *row, const struct credential 
 	char mem[512];
 	struct text why = text_over(mem, sizeof(mem));
 
-	if (row->auth == PROFILE_OAUTH2)
-		return cli_fail(c, EX_UNAVAILABLE,
-		    "the test logs in with a password, and this profile with OAuth2: send a message, and see byway profile health");
-	if (row->transport == TRANSPORT_API && !o.to)
-		return cli_usage(c,
-		    "a profile that sends by the provider's API is tried with a message: say --to");
 	if (!crypto_init() || !tls_init(&why))
 		return cli_fail(c, EX_SOFTWARE, "the TLS library did not start: %s", mem);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
@@ -235,9 +297,9 @@ probe(struct store *s, const struct admin_profile *row, const struct credential 
 	if (!probe_run(&o, r))
 		return cli_fail(c, EX_USAGE, "the test cannot begin: are --from and --to addresses?");
 	if (c->json)
-		write_report(r);
+		write_report(&p, r);
 	else
-		print_report(c, r);
+		print_report(c, &p, r);
 	return r->good ? EX_OK : EX_UNAVAILABLE;
 }
 
@@ -245,7 +307,7 @@ int
 cmd_profile_test(struct cli *c)
 {
 	struct object *o = said(c);
-	struct credential cred = { 0 };
+	struct trial t = { 0 };
 	struct store s = { 0 };
 	void *row = cli_alloc(c, kind_profile.size);
 	int status = store_open(c, STORE_DIRECTORY | STORE_VAULT_MAYBE, &s);
@@ -257,10 +319,11 @@ cmd_profile_test(struct cli *c)
 	if (status == EX_OK)
 		status = read_files(c, o);
 	if (status == EX_OK)
-		status = read_profile(&s, o, row, &cred);
+		status = read_profile(&s, o, row, &t);
 	if (status == EX_OK)
-		status = probe(&s, row, &cred);
-	credential_fini(&cred);
+		status = probe(&s, row, &t);
+	credential_fini(&t.cred);
+	secret_fini(&t.refresh);
 	store_close(&s);
 	return status;
 }

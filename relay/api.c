@@ -2,6 +2,7 @@
 #include "relay/api_private.h"
 
 #include "relay/credential.h"
+#include "relay/watch.h"
 #include "wire/log.h"
 
 #include <stdlib.h>
@@ -135,6 +136,18 @@ done(struct api *a, const struct relay_verdict *v)
 	release(a);
 }
 
+/* Why it was not answered goes to the log, and to who watches; the client hears the class's words. */
+static void
+tell_failed(const struct relay *r, enum verdict_class class, const char *why)
+{
+	const struct watch_news news = {
+		.event = WATCH_FAILED, .class = class, .text = slice_str(why)
+	};
+
+	if (r->watch)
+		r->watch->fn(r->watch->ctx, &news);
+}
+
 static void
 done_here(struct api *a, enum verdict_class class, const char *why)
 {
@@ -142,8 +155,10 @@ done_here(struct api *a, enum verdict_class class, const char *why)
 
 	if (why && *why && class == VERDICT_NOT_EXPRESSIBLE)
 		v.text = slice_str(why);
-	if (why && *why)
+	if (why && *why) {
 		log_say(LOG_NOTICE, "upstream", "%s: %s: %s", a->up->route, verdict_word(class), why);
+		tell_failed(a->up->r, class, why);
+	}
 	done(a, &v);
 }
 
@@ -189,6 +204,8 @@ on_answer(void *ctx, const struct http_answer *answer)
 	struct relay_verdict v = api_verdict(a, answer, &words);
 
 	a->request = NULL;
+	if (answer->end != HTTP_ANSWERED)
+		tell_failed(a->up->r, v.class, answer->why);
 	pool_answered(a->up, &v, answer->retry_s);
 	if (v.class == VERDICT_OK)
 		a->up->r->messages++;
@@ -210,6 +227,7 @@ request(struct api *a, const struct secret *key)
 		.port = u->port,
 		.body = &a->body,
 		.total_s = u->r->conf->upstream.final_s,
+		.watch = u->r->watch,
 		.fn = on_answer,
 		.ctx = a,
 	};

@@ -50,5 +50,7 @@ credential_refresh_token(const struct upstream *u, const char *blob, struct secr
 {
 	struct vault_place at = credential_refresh_place(u);
 
+	if (u->refresh.n)
+		return secret_init(token_r, secret_peek(&u->refresh));
 	return unseal(u, &at, blob, token_r);
 }

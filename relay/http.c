@@ -4,6 +4,7 @@
  */
 #include "relay/http_private.h"
 
+#include "relay/watch.h"
 #include "wire/crypto.h"
 #include "wire/net.h"
 #include "wire/path.h"
@@ -265,6 +266,64 @@ on_guard(struct ev_loop *ev, ev_timer *w, int revents)
 	http_over(q, CURLE_OPERATION_TIMEDOUT);
 }
 
+/* ---- who watches -------------------------------------------------------------------------------- */
+
+static void
+tell(const struct http_request *q, struct watch_news news)
+{
+	if (q->watch)
+		q->watch->fn(q->watch->ctx, &news);
+}
+
+static void
+name_peer(struct http_request *q, const char *address, unsigned port)
+{
+	struct text t = text_over(q->peer, sizeof(q->peer));
+
+	text_put(&t, slice_head(slice_str(q->host), 255));
+	text_char(&t, '[');
+	text_put(&t, slice_str(address));
+	text_put(&t, SLICE("]:"));
+	text_u64(&t, port);
+}
+
+/* TLS begins now, so the connection is there. */
+static void
+tell_connected(struct http_request *q)
+{
+	const char *address = NULL;
+
+	if (!q->watch)
+		return;
+	if (curl_easy_getinfo(q->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address &&
+	    *address)
+		name_peer(q, address, q->port);
+	tell(q, (struct watch_news){ .event = WATCH_CONNECTED, .peer = q->peer });
+}
+
+static void
+tell_secured(struct http_request *q)
+{
+	struct curl_tlssessioninfo *info = NULL;
+	char mem[512];
+	struct text certificate = text_over(mem, sizeof(mem));
+	const char *version = "";
+
+	if (!q->watch)
+		return;
+	if (curl_easy_getinfo(q->easy, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK && info &&
+	    info->internals)
+		version = trust_peer_describe(info->internals, &certificate);
+	tell(q,
+	    (struct watch_news){
+	        .event = WATCH_SECURED,
+	        .text = slice_str(version),
+	        .peer = q->peer,
+	        .certificate = text_slice(&certificate),
+	        .verified = trust_needs_name(q->trust),
+	    });
+}
+
 /* ---- what libcurl asks -------------------------------------------------------------------------- */
 
 static void
@@ -294,6 +353,8 @@ give_body(char *to, size_t size, size_t n, void *ctx)
 	}
 	q->given += got;
 	watch(q);
+	if (got && q->given == q->body->n)
+		tell(q, (struct watch_news){ .event = WATCH_SENT, .text = slice_str(q->path) });
 	return got;
 }
 
@@ -315,7 +376,6 @@ static int
 on_ready(void *ctx, char *remote, char *local, int remote_port, int local_port)
 {
 	struct http_request *q = ctx;
-	struct text t = text_over(q->peer, sizeof(q->peer));
 
 	(void)local;
 	(void)local_port;
@@ -323,11 +383,10 @@ on_ready(void *ctx, char *remote, char *local, int remote_port, int local_port)
 		q->again = true;
 		return CURL_PREREQFUNC_ABORT;
 	}
-	text_put(&t, slice_head(slice_str(q->host), 255));
-	text_char(&t, '[');
-	text_put(&t, slice_str(remote));
-	text_put(&t, SLICE("]:"));
-	text_u64(&t, (uint64_t)remote_port);
+	name_peer(q, remote, (unsigned)remote_port);
+	tell_secured(q);
+	if (q->watch && q->watch->look_only)
+		return CURL_PREREQFUNC_ABORT;
 	q->begun++;
 	watch(q);
 	return CURL_PREREQFUNC_OK;
@@ -356,6 +415,7 @@ put_trust(CURL *easy, void *ssl_ctx, void *ctx)
 	struct http_request *q = ctx;
 
 	(void)easy;
+	tell_connected(q);
 	return trust_put_into(q->trust, ssl_ctx) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
 }
 
@@ -616,6 +676,7 @@ tell_addresses(struct http_request *q)
 	q->denied = n == 0;
 	if (n == 0 || line.overflow)
 		return false;
+	tell(q, (struct watch_news){ .event = WATCH_ALLOWED, .text = text_slice(&line) });
 	q->resolve = curl_slist_append(NULL, mem);
 	return q->resolve != NULL;
 }
@@ -625,6 +686,7 @@ resolved(struct http_request *q, enum resolve_got got)
 {
 	switch (got) {
 	case RESOLVE_OK:
+		tell(q, (struct watch_news){ .event = WATCH_RESOLVED });
 		if (tell_addresses(q))
 			find_trust(q);
 		else if (q->denied)
@@ -702,6 +764,7 @@ http_send(struct http *h, const struct http_order *o)
 	q->ctx = o->ctx;
 	q->port = o->port;
 	q->body = o->body;
+	q->watch = o->watch;
 	q->task.fn = on_known_end;
 	q->ask.fn = on_resolved;
 	ev_init(&q->guard, on_guard);

@@ -65,6 +65,8 @@ struct http_order {
 	const struct spool *body;
 	/* How long from now on. */
 	double total_s;
+	/* Told of each step; NULL: nobody is. */
+	const struct watch *watch;
 	http_fn *fn;
 	void *ctx;
 };

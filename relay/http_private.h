@@ -47,6 +47,7 @@ struct http_request {
 	struct trust *trust;
 	CURL *easy;
 	struct curl_slist *headers, *resolve;
+	const struct watch *watch;
 	const struct spool *body;
 	size_t given; /* octets of the body, to libcurl */
 	ev_timer guard;

@@ -37,6 +37,8 @@ struct relay {
 	const struct relay_events *events;
 	void *ctx;
 	relay_token_fn *keep_token;
+	/* A probe's, which has no vault: stores a new refresh token before it returns. */
+	bool (*keep_clear)(void *ctx, const struct secret *refresh);
 	struct resolve *resolve;
 	struct guard *guard;
 	struct tls_ctx *trust; /* of [upstream] ca_file; NULL until it is needed, or if it cannot be read */

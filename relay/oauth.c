@@ -13,7 +13,8 @@
 enum {
 	FORM_MAX = 16 * 1024,
 	TOKEN_MAX = 8 * 1024,
-	WHY_MAX = 160,
+	WHY_MAX = 240,
+	DESCRIPTION_MAX = 1024,
 	LIFE_S = 3600,   /* where the answer does not say */
 	AHEAD_S = 300,   /* a token is renewed so long before its end ... */
 	AT_LEAST_S = 30, /* ... and used while it has that long to go */
@@ -178,14 +179,38 @@ seal(struct oauth *o, const struct secret *refresh)
 	    !blob.overflow && copy(&o->next, text_slice(&blob));
 }
 
+/* Where the old one was given in the clear, so is the new one. Takes PLAIN. */
+static void
+keep_clear(struct oauth *o, struct secret *plain)
+{
+	struct upstream *u = o->u;
+	bool good = plain->n && copy(&o->next, SLICE("")) && u->r->keep_clear &&
+	    u->r->keep_clear(u->r->ctx, plain);
+
+	if (good) {
+		secret_fini(&u->refresh);
+		u->refresh = *plain;
+	} else {
+		secret_fini(plain);
+	}
+	o->storing = true;
+	oauth_kept(o, good);
+}
+
 /* A refresh token that is new: kept before anything else is done with what came beside it. */
 static void
 keep(struct oauth *o, struct slice refresh)
 {
 	struct relay *r = o->u->r;
 	struct secret plain = { 0 };
-	bool sealed = secret_init(&plain, refresh) && seal(o, &plain);
+	bool kept = secret_init(&plain, refresh);
+	bool sealed;
 
+	if (o->u->refresh.n) {
+		keep_clear(o, &plain);
+		return;
+	}
+	sealed = kept && seal(o, &plain);
 	secret_fini(&plain);
 	o->storing = true;
 	if (!sealed || !r->keep_token) {
@@ -229,12 +254,44 @@ take_token(struct oauth *o, struct slice body)
 	    ? (double)life
 	    : LIFE_S;
 	text_reset(&token);
-	if (*o->refresh && json_find(body, "refresh_token", &v) && json_to_text(&v, &token) &&
-	    token.n && !token.overflow && !is_the_same(o, text_slice(&token)))
+	if ((*o->refresh || o->u->refresh.n) && json_find(body, "refresh_token", &v) &&
+	    json_to_text(&v, &token) && token.n && !token.overflow &&
+	    !is_the_same(o, text_slice(&token)))
 		keep(o, text_slice(&token));
 	else
 		take_fresh(o);
 	crypto_wipe(mem, sizeof(mem));
+}
+
+/* An endpoint may repeat what it was told. */
+static bool
+tells_secret(struct oauth *o, struct slice words)
+{
+	struct secret secret = { 0 };
+	struct secret refresh = { 0 };
+	bool tells = !credential_password(o->u, &secret) ||
+	    !credential_refresh_token(o->u, o->refresh, &refresh) ||
+	    (secret.n && memmem(words.p, words.n, secret_peek(&secret).p, secret.n)) ||
+	    (refresh.n && memmem(words.p, words.n, secret_peek(&refresh).p, refresh.n));
+
+	secret_fini(&secret);
+	secret_fini(&refresh);
+	return tells;
+}
+
+/* What it says for people; fail() cleans it. */
+static void
+put_description(struct slice body, struct text *words)
+{
+	char mem[DESCRIPTION_MAX];
+	struct text more = text_over(mem, sizeof(mem));
+	struct json_value v;
+
+	if (!json_find(body, "error_description", &v) || !json_to_text(&v, &more) || !more.n ||
+	    more.overflow)
+		return;
+	text_put(words, SLICE(": "));
+	text_put(words, slice_head(text_slice(&more), WHY_MAX - words->n - 1));
 }
 
 /* RFC 6749, 5.2: "invalid_grant" and its like are for a human to mend. */
@@ -250,6 +307,12 @@ take_error(struct oauth *o, const struct http_answer *a)
 
 	if (!told)
 		text_fmt(&words, "HTTP status %d", a->status);
+	else if (!words.overflow && words.n < WHY_MAX / 2)
+		put_description(a->body, &words);
+	if (words.overflow || tells_secret(o, a->body) || tells_secret(o, text_slice(&words))) {
+		text_reset(&words);
+		text_fmt(&words, "HTTP status %d", a->status);
+	}
 	fail(o, temporary || a->status < 400 ? OAUTH_FAILED : OAUTH_REFUSED, mem);
 }
 

@@ -45,7 +45,8 @@ struct upstream {
 	uint64_t account, profile, version;
 	char *route; /* "profile:acme", "native:mx1" */
 	char *provider, *host, *place, *username, *sealed, *ca_pem, *ca_file, *pin;
-	struct secret password; /* an MTA's; a profile's is in SEALED */
+	struct secret password; /* an MTA's, or a probe's; a profile's is in SEALED */
+	struct secret refresh;  /* a probe's; a profile's is in OAUTH, sealed */
 	unsigned port;
 	enum upstream_tls tls;
 	bool xclient;

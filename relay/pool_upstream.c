@@ -52,6 +52,7 @@ destroy(struct upstream *u)
 	http_close(u->http);
 	oauth_close(u->oauth);
 	secret_fini(&u->password);
+	secret_fini(&u->refresh);
 	free(u->route);
 	free(u->provider);
 	free(u->host);

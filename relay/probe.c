@@ -32,7 +32,7 @@ struct probe {
 };
 
 static const char *const words[PROBE_STEPS] = { "resolve", "allowed", "connect", "greeting", "ehlo",
-	"tls", "auth", "mail", "rcpt", "data", "accepted" };
+	"tls", "token", "auth", "mail", "rcpt", "data", "request", "accepted" };
 
 const char *
 probe_word(enum probe_step step)
@@ -46,6 +46,39 @@ probe_state_word(enum probe_state state)
 	static const char *const states[] = { "not reached", "skipped", "ok", "failed" };
 
 	return states[state];
+}
+
+static bool
+is_api(const struct profile *p)
+{
+	return p->transport == TRANSPORT_API;
+}
+
+bool
+probe_has(const struct profile *p, enum probe_step step)
+{
+	switch (step) {
+	case PROBE_RESOLVE:
+	case PROBE_ALLOWED:
+	case PROBE_CONNECT:
+	case PROBE_TLS:
+	case PROBE_ACCEPTED:
+		return true;
+	case PROBE_TOKEN:
+		return p->auth == PROFILE_OAUTH2 && !is_api(p);
+	case PROBE_REQUEST:
+		return is_api(p);
+	case PROBE_GREETING:
+	case PROBE_EHLO:
+	case PROBE_AUTH:
+	case PROBE_MAIL:
+	case PROBE_RCPT:
+	case PROBE_DATA:
+		return !is_api(p);
+	case PROBE_STEPS:
+		break;
+	}
+	return false;
 }
 
 static struct slice
@@ -218,6 +251,7 @@ heard(struct probe *p, const struct smtp *c, const struct reply *r)
 		note_capabilities(p, r);
 		mark(p, PROBE_EHLO, PROBE_GOOD, text_slice(&said));
 		p->at = p->o->profile->tls == UPSTREAM_TLS_STARTTLS && !c->secured ? PROBE_TLS
+		    : probe_has(p->o->profile, PROBE_TOKEN)                        ? PROBE_TOKEN
 		                                                                   : PROBE_AUTH;
 	} else if ((step == STEP_AUTH || step == STEP_USER || step == STEP_PASSWORD ||
 	               step == STEP_CRAM) &&
@@ -245,6 +279,32 @@ ready(struct probe *p)
 		finish(p);
 }
 
+/* Where a request to an API fails: what is about the request, whatever of it went, is not the message's fault. */
+static enum probe_step
+at_of_api(const struct probe *p, enum verdict_class class)
+{
+	switch ((int)class) {
+	case VERDICT_DNS_NONE:
+	case VERDICT_DNS_TEMP:
+	case VERDICT_DENIED:
+	case VERDICT_CONNECT:
+	case VERDICT_TLS:
+		return p->at;
+	case VERDICT_AUTH:
+	case VERDICT_AUTH_TEMP:
+	case VERDICT_ACCOUNT:
+	case VERDICT_CONFIG:
+	case VERDICT_QUOTA:
+	case VERDICT_RATE:
+	case VERDICT_BUSY:
+	case VERDICT_LOST:
+	case VERDICT_VAULT:
+		return PROBE_REQUEST;
+	default:
+		return PROBE_ACCEPTED;
+	}
+}
+
 static void
 failed(struct probe *p, const struct watch_news *n)
 {
@@ -257,13 +317,100 @@ failed(struct probe *p, const struct watch_news *n)
 		fail(p, n->class, SLICE("host not allowed"));
 		return;
 	}
-	if (n->class == VERDICT_TLS && !n->c->secured)
+	if (n->class == VERDICT_TLS && (!n->c || !n->c->secured))
 		p->at = PROBE_TLS;
+	/* Before anybody was asked for a token. */
+	if (n->class == VERDICT_CONFIG && p->at == PROBE_TOKEN)
+		p->at = PROBE_AUTH;
+	if (!n->c)
+		p->at = at_of_api(p, n->class);
 	if (n->r)
 		note_said(n->r, &said);
 	else
 		text_put(&said, n->text);
 	fail(p, n->class, text_slice(&said));
+}
+
+static void
+put_peer(struct probe *p, const struct watch_news *n)
+{
+	struct text t = text_over(p->report->peer, sizeof(p->report->peer));
+
+	text_put(&t, slice_str(n->peer));
+	if (n->text.n) {
+		text_char(&t, ' ');
+		text_put(&t, n->text);
+	}
+}
+
+static bool
+looks_only(const struct probe_order *o)
+{
+	return !o->to || o->check_only;
+}
+
+static void
+api_secured(struct probe *p, const struct watch_news *n)
+{
+	struct text t = text_over(p->report->certificate, sizeof(p->report->certificate));
+
+	put_peer(p, n);
+	text_put(&t, n->certificate);
+	p->report->verified = n->verified;
+	mark(p, PROBE_TLS, PROBE_GOOD, n->text);
+	p->at = PROBE_REQUEST;
+	if (!looks_only(p->o))
+		return;
+	mark(p, PROBE_REQUEST, PROBE_SKIPPED,
+	    SLICE("nothing was sent: an API tells of its key only with a message, see --to"));
+	finish(p);
+}
+
+static void
+api_sent(struct probe *p, struct slice path)
+{
+	char mem[PROBE_SAID_MAX];
+	struct text t = text_over(mem, sizeof(mem));
+
+	text_put(&t, SLICE("POST "));
+	text_put(&t, slice_head(path, sizeof(mem) - 8));
+	put_line(p, "C: ", text_slice(&t));
+	mark(p, PROBE_REQUEST, PROBE_GOOD, text_slice(&t));
+	p->at = PROBE_ACCEPTED;
+}
+
+/* A request on its way. A connection that is had again has no steps. */
+static void
+on_way(struct probe *p, const struct watch_news *n)
+{
+	switch (n->event) {
+	case WATCH_RESOLVED:
+		mark(p, PROBE_RESOLVE, PROBE_GOOD, SLICE(""));
+		p->at = PROBE_ALLOWED;
+		break;
+	case WATCH_ALLOWED:
+		mark(p, PROBE_ALLOWED, PROBE_GOOD, n->text);
+		p->at = PROBE_CONNECT;
+		break;
+	case WATCH_CONNECTED:
+		put_peer(p, n);
+		mark(p, PROBE_CONNECT, PROBE_GOOD, slice_str(n->peer));
+		p->at = PROBE_TLS;
+		break;
+	case WATCH_SECURED:
+		api_secured(p, n);
+		break;
+	case WATCH_SENT:
+		api_sent(p, n->text);
+		break;
+	case WATCH_FAILED:
+		failed(p, n);
+		break;
+	case WATCH_TOKEN:
+	case WATCH_HEARD:
+	case WATCH_READY:
+		break;
+	}
 }
 
 static void
@@ -273,6 +420,10 @@ on_news(void *ctx, const struct watch_news *n)
 
 	if (p->over)
 		return;
+	if (!n->c) {
+		on_way(p, n);
+		return;
+	}
 	switch (n->event) {
 	case WATCH_RESOLVED:
 		mark(p, PROBE_RESOLVE, PROBE_GOOD, SLICE(""));
@@ -292,6 +443,10 @@ on_news(void *ctx, const struct watch_news *n)
 		note_certificate(p, n->c);
 		mark(p, PROBE_TLS, PROBE_GOOD, slice_str(tls_version(n->c->s.tls)));
 		p->at = p->o->profile->tls == UPSTREAM_TLS_IMPLICIT ? PROBE_GREETING : PROBE_EHLO;
+		break;
+	case WATCH_TOKEN:
+		mark(p, PROBE_TOKEN, PROBE_GOOD, SLICE(""));
+		p->at = PROBE_AUTH;
 		break;
 	case WATCH_SENT:
 		note_sent(p, n->c->sending, n->text);
@@ -326,7 +481,13 @@ on_rcpt(void *ctx, uint64_t owner, unsigned index, const struct relay_verdict *v
 	if (p->over)
 		return;
 	if (v->class != VERDICT_OK) {
+		if (is_api(p->o->profile))
+			p->at = PROBE_REQUEST;
 		fail(p, v->class, words_of(v));
+		return;
+	}
+	if (is_api(p->o->profile)) { /* we said so ourselves */
+		relay_data(p->txn);
 		return;
 	}
 	mark(p, PROBE_RCPT, PROBE_GOOD, words_of(v));
@@ -335,6 +496,15 @@ on_rcpt(void *ctx, uint64_t owner, unsigned index, const struct relay_verdict *v
 		finish(p);
 	else
 		relay_data(p->txn);
+}
+
+/* Whom a request to an API would go to that never goes. */
+static const char nobody[] = "nobody@probe.invalid";
+
+static const char *
+to_of(const struct probe *p)
+{
+	return p->o->to ? p->o->to : nobody;
 }
 
 static void
@@ -349,7 +519,7 @@ put_content(struct probe *p)
 	(void)gmtime_r(&now, &tm);
 	(void)strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S +0000", &tm);
 	text_fmt(&t, "From: <%s>\r\nTo: <%s>\r\nSubject: Test of a relay profile\r\nDate: %s\r\n",
-	    p->o->from, p->o->to, date);
+	    p->o->from && *p->o->from ? p->o->from : nobody, to_of(p), date);
 	text_fmt(&t, "Message-ID: <probe.%lld.%d@%s>\r\n%s", (long long)now, (int)getpid(),
 	    p->o->conf->server.name, content);
 	relay_content(p->txn, text_slice(&t));
@@ -366,7 +536,13 @@ on_go(void *ctx, uint64_t owner, const struct relay_verdict *v)
 		return;
 	if (v->code != 354) {
 		p->txn = NULL;
+		if (is_api(p->o->profile))
+			p->at = PROBE_REQUEST;
 		fail(p, v->class, words_of(v));
+		return;
+	}
+	if (is_api(p->o->profile)) {
+		put_content(p);
 		return;
 	}
 	/* With BDAT nobody is asked for a go-ahead. */
@@ -392,7 +568,11 @@ on_done(void *ctx, uint64_t owner, const struct relay_verdict *v)
 	p->txn = NULL;
 	if (p->over)
 		return;
+	if (is_api(p->o->profile) && v->upstream.n)
+		put_line(p, "S: ", v->upstream);
 	if (v->class != VERDICT_OK) {
+		if (is_api(p->o->profile))
+			p->at = at_of_api(p, v->class);
 		fail(p, v->class, words_of(v));
 		return;
 	}
@@ -418,13 +598,22 @@ on_bound(struct ev_loop *ev, ev_timer *w, int revents)
 }
 
 static bool
+keep_refresh(void *ctx, const struct secret *refresh)
+{
+	const struct probe_order *o = ((struct probe *)ctx)->o;
+
+	return o->keep && o->keep(o->ctx, refresh);
+}
+
+static bool
 begin(struct probe *p)
 {
 	struct relay_order order = { .owner = 1, .id = SLICE("probe"), .profile = p->o->profile };
 	struct rcpt_args rcpt = { 0 };
 	struct upstream *u = pool_profile(p->relay, p->o->profile);
 
-	if (!u || !secret_init(&u->password, secret_peek(p->o->password)))
+	if (!u || !secret_init(&u->password, secret_peek(p->o->password)) ||
+	    (p->o->refresh && !secret_init(&u->refresh, secret_peek(p->o->refresh))))
 		return false;
 	if (p->o->from && *p->o->from && !path_parse_bare(slice_str(p->o->from), &order.mail.path))
 		return false;
@@ -433,19 +622,21 @@ begin(struct probe *p)
 	p->txn = relay_open(p->relay, &order);
 	if (!p->txn)
 		return false;
-	return !p->o->to ||
-	    (path_parse_bare(slice_str(p->o->to), &rcpt.path) && relay_rcpt(p->txn, &rcpt));
+	if (!p->o->to && !is_api(p->o->profile))
+		return true;
+	return path_parse_bare(slice_str(to_of(p)), &rcpt.path) && relay_rcpt(p->txn, &rcpt);
 }
 
 static bool
 run(struct probe *p, struct work *w)
 {
-	struct watch watch = { on_news, p };
+	struct watch watch = { on_news, p, looks_only(p->o) };
 
 	p->relay = relay_new_without_mtas(p->loop, w, p->o->conf, &events, p);
 	if (!p->relay)
 		return false;
 	p->relay->watch = &watch;
+	p->relay->keep_clear = keep_refresh;
 	ev_timer_init(&p->bound, on_bound, PROBE_S, 0.);
 	p->bound.data = p;
 	ev_timer_start(loop_ev(p->loop), &p->bound);

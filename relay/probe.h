@@ -3,18 +3,18 @@
 #define RELAY_PROBE_H
 
 /*
- * probe - does a profile work: one dialogue with its upstream, step by step, through the relay's own code (BEHAVIOUR R8)
+ * probe - does a profile work: one dialogue with its upstream, or one request to its API, step by step, through the relay's own code (BEHAVIOUR R8)
  *
  * Runs a loop of its own until the last step or the end of its time, so it is for a process that serves nobody else. The profile need not be stored anywhere: its
- * password is given in the clear and lives as long as the call. Nothing is counted against a quota. The guard is asked as for any customer's host.
+ * password, and its refresh token, are given in the clear and live as long as the call. Nothing is counted against a quota. The guard is asked as for any customer's host.
  *
- * Never:  shows the password, or what AUTH said with it; goes on after PROBE_S.
+ * Never:  shows the password, a token, or what AUTH said with it; sends a request to an API without TO; goes on after PROBE_S.
  */
 #include "relay/relay.h"
 
 enum { PROBE_S = 20, PROBE_SAID_MAX = 512, PROBE_TRANSCRIPT_MAX = 16384 };
 
-/* In order. */
+/* In order; a profile has those that its transport and its login have (probe_has()). */
 enum probe_step {
 	PROBE_RESOLVE,
 	PROBE_ALLOWED,
@@ -22,10 +22,12 @@ enum probe_step {
 	PROBE_GREETING,
 	PROBE_EHLO,
 	PROBE_TLS,
+	PROBE_TOKEN, /* OAuth2: an access token */
 	PROBE_AUTH,
 	PROBE_MAIL,
 	PROBE_RCPT,
 	PROBE_DATA,
+	PROBE_REQUEST, /* to an API */
 	PROBE_ACCEPTED,
 	PROBE_STEPS,
 };
@@ -42,8 +44,12 @@ struct probe_order {
 	struct conf *conf;
 	const struct profile *profile;
 	const struct secret *password;
-	const char *from, *to; /* TO NULL: no message, and no more than AUTH */
-	bool check_only;       /* MAIL and RCPT are said, no content */
+	const struct secret *refresh; /* OAuth2; empty: the client's own credentials */
+	/* Stores the refresh token that the provider gave in place of REFRESH, which is dead then. */
+	bool (*keep)(void *ctx, const struct secret *refresh);
+	void *ctx;
+	const char *from, *to; /* TO NULL: no message, and no more than AUTH, or TLS with an API */
+	bool check_only;       /* MAIL and RCPT are said, no content; no request to an API */
 };
 
 struct probe_report {
@@ -60,6 +66,7 @@ struct probe_report {
 	double ms;
 };
 
+bool probe_has(const struct profile *p, enum probe_step step) MUST_CHECK;
 const char *probe_word(enum probe_step step);
 const char *probe_state_word(enum probe_state state);
 /* tls_init() must have been called. False: no memory or descriptors; REPORT_R is untouched. */

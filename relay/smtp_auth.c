@@ -7,6 +7,7 @@
 #include "relay/credential.h"
 #include "relay/oauth.h"
 #include "relay/sasl.h"
+#include "relay/watch.h"
 #include "wire/crypto.h"
 #include "wire/log.h"
 
@@ -104,6 +105,7 @@ send_token(struct smtp *c)
 		return smtp_fail(c, VERDICT_DENIED, NULL, "AUTH in clear");
 	switch (oauth_get(c->up->oauth, &token)) {
 	case OAUTH_OK:
+		watch_tell(c, WATCH_TOKEN, NULL, SLICE(""));
 		return say_token(c, token);
 	case OAUTH_LATER:
 		c->awaits_token = true;

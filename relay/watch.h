@@ -3,7 +3,7 @@
 #define RELAY_WATCH_H
 
 /*
- * watch - who looks over a dialogue's shoulder: the probe. A worker's relay has none
+ * watch - who looks over the shoulder of a dialogue, or of an API's request: the probe. A worker's relay has none
  *
  * Told from inside the dialogue's own steps: a watcher notes and returns; it calls nothing of relay/.
  */
@@ -14,6 +14,7 @@ enum watch_event {
 	WATCH_ALLOWED,  /* C->peer names the one that is tried */
 	WATCH_CONNECTED,
 	WATCH_SECURED,
+	WATCH_TOKEN,  /* an access token is at hand, and AUTH says it next */
 	WATCH_SENT,   /* TEXT, an answer to C->sending's step is out */
 	WATCH_HEARD,  /* R, the answer to C->answering's step */
 	WATCH_READY,  /* the hello is done */
@@ -22,10 +23,14 @@ enum watch_event {
 
 struct watch_news {
 	enum watch_event event;
-	const struct smtp *c;
+	const struct smtp *c; /* NULL: of a request by HTTPS */
 	const struct reply *r;
 	struct slice text;
 	enum verdict_class class;
+	/* Of HTTPS, where a dialogue says it in C. */
+	const char *peer;         /* CONNECTED, SECURED */
+	struct slice certificate; /* SECURED, where TEXT is the TLS version */
+	bool verified;
 };
 
 typedef void watch_fn(void *ctx, const struct watch_news *news);
@@ -33,6 +38,7 @@ typedef void watch_fn(void *ctx, const struct watch_news *news);
 struct watch {
 	watch_fn *fn;
 	void *ctx;
+	bool look_only; /* a request by HTTPS ends behind TLS: nothing is asked */
 };
 
 void watch_tell(const struct smtp *c, enum watch_event event, const struct reply *r,

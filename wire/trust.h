@@ -25,5 +25,7 @@ void trust_unref(struct trust *t);
 bool trust_needs_name(const struct trust *t) MUST_CHECK;
 /* SSL_CTX is what CURLOPT_SSL_CTX_FUNCTION is given. */
 bool trust_put_into(struct trust *t, void *ssl_ctx) MUST_CHECK;
+/* The certificate of whom SSL (CURLINFO_TLS_SSL_PTR) speaks with: "subject; issuer; until", as tls_peer_describe() has it. The version of TLS; static. */
+const char *trust_peer_describe(void *ssl, struct text *out);
 
 #endif

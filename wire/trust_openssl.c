@@ -8,7 +8,7 @@
 #include <openssl/x509_vfy.h>
 #include <stdlib.h>
 
-enum { PIN = 32 };
+enum { PIN = 32, NAME_MAX_SHOWN = 256 };
 
 struct trust {
 	unsigned refs;
@@ -135,4 +135,36 @@ trust_put_into(struct trust *t, void *ssl_ctx)
 	}
 	SSL_CTX_set1_cert_store(ctx, t->store);
 	return true;
+}
+
+static void
+put_name(struct text *out, const X509_NAME *name)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *mem = NULL;
+	long n = 0;
+
+	if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~XN_FLAG_SPC_EQ) >= 0)
+		n = BIO_get_mem_data(bio, &mem);
+	text_escaped(out, n > 0 ? slice_of(mem, (size_t)n) : SLICE("?"), NAME_MAX_SHOWN);
+	BIO_free(bio);
+}
+
+const char *
+trust_peer_describe(void *ssl, struct text *out)
+{
+	X509 *cert = SSL_get1_peer_certificate(ssl);
+	struct tm until;
+
+	if (!cert)
+		return SSL_get_version(ssl);
+	put_name(out, X509_get_subject_name(cert));
+	text_put(out, SLICE("; "));
+	put_name(out, X509_get_issuer_name(cert));
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &until) == 1)
+		text_fmt(out, "; %04d-%02d-%02d", until.tm_year + 1900, until.tm_mon + 1,
+		    until.tm_mday);
+	X509_free(cert);
+	ERR_clear_error();
+	return SSL_get_version(ssl);
 }
