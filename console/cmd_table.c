@@ -42,7 +42,19 @@ static const struct cli_option of_authorize[] = {
 	{ NULL, NULL, NULL },
 };
 
+#define MAILGUN_DOMAIN                                                                                                     \
+	{                                                                                                                  \
+		"domain", "DOMAIN",                                                                                        \
+		    "mailgun: the sending domain; the user name is postmaster@DOMAIN then, or DOMAIN with --transport api" \
+	}
+
+static const struct cli_option of_profile_add[] = {
+	MAILGUN_DOMAIN,
+	{ NULL, NULL, NULL },
+};
+
 static const struct cli_option of_test[] = {
+	MAILGUN_DOMAIN,
 	{ "to", "ADDRESS", "send a message there; without it the test ends after AUTH" },
 	{ "from", "ADDRESS", "as this sender (default: the user name, or the address of --to)" },
 	{ "check-only", NULL, "with --to: MAIL and RCPT, no content" },
@@ -222,12 +234,13 @@ const struct cli_command cli_commands[] = {
 	REMOVE(domain, "DOMAIN", of_remove_whole, "Removes a domain.",
 	    "byway domain remove acme.example --whole"),
 
-	NEW(profile, "ACCOUNT/PROFILE", "Adds an upstream of an account's own, with its credentials.",
+	{ "profile add", "ACCOUNT/PROFILE", 1, 1, cmd_add,
+	    "Adds an upstream of an account's own, with its credentials.",
 	    "The password is sealed and never shown again. It is bound to host, port and TLS mode: who changes those says it again.",
-	    "byway profile add acme/mg --provider mailgun --region eu --username postmaster@mg.acme.example\n"
+	    "byway profile add acme/mg --provider mailgun --region eu --domain mg.acme.example\n"
 	    "byway profile add acme/provider --host smtp.provider.example --username acme-relay\n"
 	    "byway profile add acme/provider --host smtp.provider.example --port 465 --username acme-relay --password-stdin < secret",
-	    true, false),
+	    of_profile_add, &kind_profile, true, true, true, false },
 	LIST(profile, of_account_list, "Lists the profiles.", "byway profile list --account acme"),
 	SHOW(profile, "ACCOUNT/PROFILE", "Shows a profile; of its password only when it was set.",
 	    "byway profile show acme/provider"),
@@ -247,11 +260,12 @@ const struct cli_command cli_commands[] = {
 	    "byway profile health acme/provider"),
 	{ "profile test", "[ACCOUNT/PROFILE]", 0, 1, cmd_profile_test,
 	    "Tries a profile step by step, and says what to do where it fails.",
-	    "Looks up the host, connects, says EHLO, TLS and AUTH as the daemon would; with --to it sends a message, with --to and --check-only it stops before the content. "
+	    "Looks up the host, connects, says EHLO, TLS and AUTH as the daemon would, an OAuth2 profile with a token that is had before; with --to it sends a message, with --to and --check-only it stops before the content. "
+	    "An API is asked nothing without a message: without --to, or with --check-only, the test ends after TLS. A refresh token that the provider replaces is stored. "
 	    "Values given here are tried instead of the stored ones, so that a profile can be tried before it is there; a password that was given for another host, port or TLS "
 	    "mode is asked for again. Nothing is counted. The exit status is 0 where all went well, 69 where it did not.",
 	    "byway profile test acme/provider --to me@acme.example\n"
-	    "byway profile test --provider mailgun --username postmaster@mg.acme.example --password-stdin < secret",
+	    "byway profile test --provider mailgun --domain mg.acme.example --password-stdin < secret",
 	    of_test, &kind_profile, true, true, true, false },
 	REMOVE(profile, "ACCOUNT/PROFILE", of_remove, "Removes a profile that no route names.",
 	    "byway profile remove acme/provider"),

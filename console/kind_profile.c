@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/provider.h"
 #include "console/kind.h"
+#include "wire/path.h"
 
 /* An account's own upstream goes by ACCOUNT/PROFILE. */
 
@@ -184,6 +185,29 @@ take_preset(struct cli *c, struct profile_row *row, const struct provider *prese
 	return NULL;
 }
 
+/* --domain, which is no field: where the user name is of a sending domain it names that, and nobody has to know how. */
+static const char *
+take_domain(struct cli *c, struct admin_profile *p, const struct provider *preset)
+{
+	const char *domain = cli_value(c, "domain");
+	const char *at = strchr(p->username, '@');
+
+	if (!domain)
+		return NULL;
+	if (preset->id != PROVIDER_MAILGUN)
+		return cli_print(c, "domain: %s takes none; it is for mailgun", preset->title);
+	if (!domain_is_valid(slice_str(domain), false))
+		return "domain: not a domain name";
+	if (at && strcasecmp(at + 1, domain) != 0)
+		return "domain: the user name is of another one";
+	if (*p->username && !at && strcasecmp(p->username, domain) != 0)
+		p->username = cli_print(c, "%s@%s", p->username, domain);
+	else if (!*p->username)
+		p->username =
+		    p->transport == TRANSPORT_API ? domain : cli_print(c, "postmaster@%s", domain);
+	return NULL;
+}
+
 /* Port and TLS mode follow each other where only one was said. */
 static const char *
 settle(struct cli *c, void *of, const char *const *said)
@@ -198,6 +222,8 @@ settle(struct cli *c, void *of, const char *const *said)
 	p->provider = preset->name;
 	why = p->transport == TRANSPORT_API ? take_api(c, row, preset, said)
 	                                    : take_preset(c, row, preset, said);
+	if (!why)
+		why = take_domain(c, p, preset);
 	if (why)
 		return why;
 	take_oauth(p, preset);

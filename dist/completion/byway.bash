@@ -35,14 +35,14 @@ _byway() {
 	'domain set'*) words='--json --help --config --verified --dkim-selector --route --fallback' ;;
 	'domain verify'*) words='--json --help --config' ;;
 	'domain remove'*) words='--json --help --config --whole --yes' ;;
-	'profile add'*) words='--json --help --config --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --password-stdin --password-file' ;;
+	'profile add'*) words='--json --help --config --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --domain --password-stdin --password-file' ;;
 	'profile list'*) words='--json --help --config --account' ;;
 	'profile show'*) words='--json --help --config' ;;
 	'profile set'*) words='--json --help --config --provider --transport --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --password-stdin --password-file' ;;
 	'profile passwd'*) words='--json --help --config --password-stdin --password-file' ;;
 	'profile authorize'*) words='--json --help --config --token-stdin --port --consent' ;;
 	'profile health'*) words='--json --help --config --socket' ;;
-	'profile test'*) words='--json --help --config --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --to --from --check-only --transcript --password-stdin --password-file' ;;
+	'profile test'*) words='--json --help --config --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --domain --to --from --check-only --transcript --password-stdin --password-file' ;;
 	'profile remove'*) words='--json --help --config --yes' ;;
 	'provider list'*) words='--json --help --config' ;;
 	'provider show'*) words='--json --help --config' ;;

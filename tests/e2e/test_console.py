@@ -427,6 +427,29 @@ def test_profile(full):
     assert "1 certificate" in full.ok("profile", "show", "acme/mg").out
 
 
+MAILGUN = ("--provider", "mailgun", "--domain", "mg.acme.example")
+
+
+@pytest.mark.parametrize("more, username, host", [
+    ([], "postmaster@mg.acme.example", "smtp.mailgun.org"), (["--username", "relay"], "relay@mg.acme.example", "smtp.mailgun.org"),
+    (["--username", "relay@MG.acme.example", "--region", "eu"], "relay@MG.acme.example", "smtp.eu.mailgun.org"),
+    (["--transport", "api"], "mg.acme.example", "api.mailgun.net"),
+    (["--transport", "api", "--username", "relay"], "relay@mg.acme.example", "api.mailgun.net")])
+def test_mailgun_domain(full, more, username, host):
+    full.ok("profile", "add", "acme/gun", *MAILGUN, *more, "--password-stdin", stdin=SECRET)
+    row = full.json("profile", "show", "acme/gun")
+    assert (row["username"], row["host"]) == (username, host) and "domain" not in row
+    full.ok("profile", "remove", "acme/gun")
+
+
+@pytest.mark.parametrize("args, says", [
+    (["--provider", "sendgrid", "--domain", "acme.example"], "takes none"), (["--host", "h.example", "--domain", "acme.example"], "takes none"),
+    ([*MAILGUN, "--username", "relay@other.example"], "of another one"), (["--provider", "mailgun", "--domain", "not a domain"], "not a domain name")])
+def test_domains_that_cannot_be(full, args, says):
+    full.refused(USAGE, "profile", "add", "acme/gun", *args, "--password-stdin", stdin=SECRET, says=says)
+    full.refused(USAGE, "profile", "set", "acme/mg", "--domain", "acme.example")
+
+
 def test_sealed_at_rest(full):
     for path in full.dir.iterdir():
         assert SECRET.encode() not in path.read_bytes(), path
