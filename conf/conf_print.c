@@ -45,10 +45,10 @@ print_option(const struct printer *p, const struct conf_option *opt, const void 
 		text_fmt(out, "%s\"%s\":", *first ? "" : ",", opt->key);
 		value_json(opt, base, out);
 	} else {
+		text_fmt(out, "%s =", opt->key);
+
 		size_t n = out->n;
 
-		text_fmt(out, "%s =", opt->key);
-		n = out->n;
 		text_char(out, ' ');
 		value_write(opt, base, out);
 		/* Nothing behind the sign: no blank either. */

@@ -344,7 +344,7 @@ address_parse(struct slice text, struct conf_address *a_r)
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&a_r->addr;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&a_r->addr;
 	char host[INET6_ADDRSTRLEN];
-	struct slice port = text;
+	struct slice port;
 	size_t colon = text.n;
 	uint64_t n;
 

@@ -170,6 +170,8 @@ find(struct tally_shared *s, size_t p, const struct tally_line *line, uint64_t g
 	bool fresh = part->used < RECORDS;
 	unsigned i = find_place(s, p, now_ms);
 
+	assert(line->grain_s > 0);
+
 	if (i == RECORDS) {
 		atomic_fetch_add_explicit(&s->common.full, 1, memory_order_relaxed);
 		return NULL;
