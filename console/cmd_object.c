@@ -5,43 +5,12 @@
 #include <stdio.h>
 
 #include "console/ask.h"
-#include "console/file.h"
 
 /*
  * byway KIND add, list, show, set, remove: the same five for all that a struct kind tells of
  */
 
 enum { WRONG_MAX = 16 * 1024 };
-
-/* The command's options as texts of an object named KEY. */
-static struct object *
-said(struct cli *c, const struct kind *k, const char *key)
-{
-	struct object *o = cli_alloc(c, sizeof(*o));
-
-	o->kind = k;
-	o->key = key;
-	for (size_t i = 0; k->fields[i].name; i++)
-		if (k->fields[i].option)
-			o->values[i] = cli_value(c, k->fields[i].option);
-	return o;
-}
-
-/* A certificate is named by its file on the command line. */
-static int
-read_files(struct cli *c, struct object *o)
-{
-	for (size_t i = 0; o->kind->fields[i].name; i++) {
-		const char *why = NULL;
-
-		if (o->kind->fields[i].type != FIELD_PEM || !o->values[i] || !*o->values[i])
-			continue;
-		o->values[i] = file_read(c, o->values[i], &why);
-		if (why)
-			return cli_fail(c, EX_NOINPUT, "--%s: %s", o->kind->fields[i].option, why);
-	}
-	return EX_OK;
-}
 
 static int
 wrong_values(struct cli *c, const struct text *wrong)
@@ -188,13 +157,13 @@ int
 cmd_add(struct cli *c)
 {
 	const struct kind *k = c->command->kind;
-	struct object *o = said(c, k, c->args[0]);
+	struct object *o = object_said(c, k, c->args[0]);
 	struct text wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX);
 	struct credential cred = { 0 };
 	struct store s = { 0 };
 	void *row = cli_alloc(c, k->size);
 	const char *why = k->set_key(c, row, o->key);
-	int status = read_files(c, o);
+	int status = object_read_files(c, o);
 
 	if (status != EX_OK)
 		return status;
@@ -259,10 +228,10 @@ int
 cmd_set(struct cli *c)
 {
 	const struct kind *k = c->command->kind;
-	struct object *o = said(c, k, c->args[0]);
+	struct object *o = object_said(c, k, c->args[0]);
 	struct credential cred = { 0 };
 	struct store s = { 0 };
-	int status = read_files(c, o);
+	int status = object_read_files(c, o);
 
 	if (status != EX_OK)
 		return status;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "console/ask.h"
-#include "console/file.h"
 #include "console/out.h"
 #include "relay/probe.h"
 #include "wire/crypto.h"
@@ -23,36 +22,6 @@ struct trial {
 	struct credential cred;
 	struct secret refresh;
 };
-
-static struct object *
-said(struct cli *c)
-{
-	const struct kind *k = &kind_profile;
-	struct object *o = cli_alloc(c, sizeof(*o));
-
-	o->kind = k;
-	o->key = c->args_n ? c->args[0] : "new/profile";
-	for (size_t i = 0; k->fields[i].name; i++)
-		if (k->fields[i].option)
-			o->values[i] = cli_value(c, k->fields[i].option);
-	return o;
-}
-
-/* A certificate is named by its file on the command line. */
-static int
-read_files(struct cli *c, struct object *o)
-{
-	for (size_t i = 0; o->kind->fields[i].name; i++) {
-		const char *why = NULL;
-
-		if (o->kind->fields[i].type != FIELD_PEM || !o->values[i] || !*o->values[i])
-			continue;
-		o->values[i] = file_read(c, o->values[i], &why);
-		if (why)
-			return cli_fail(c, EX_NOINPUT, "--%s: %s", o->kind->fields[i].option, why);
-	}
-	return EX_OK;
-}
 
 static int
 wrong_values(struct cli *c, const struct text *wrong)
@@ -306,7 +275,7 @@ probe(struct store *s, const struct admin_profile *row, const struct trial *t)
 int
 cmd_profile_test(struct cli *c)
 {
-	struct object *o = said(c);
+	struct object *o = object_said(c, &kind_profile, c->args_n ? c->args[0] : "new/profile");
 	struct trial t = { 0 };
 	struct store s = { 0 };
 	void *row = cli_alloc(c, kind_profile.size);
@@ -317,7 +286,7 @@ cmd_profile_test(struct cli *c)
 	if (!c->args_n && !cli_has(c, "host") && !cli_has(c, "provider"))
 		status = cli_usage(c, "name a profile, or say --host or --provider");
 	if (status == EX_OK)
-		status = read_files(c, o);
+		status = object_read_files(c, o);
 	if (status == EX_OK)
 		status = read_profile(&s, o, row, &t);
 	if (status == EX_OK)

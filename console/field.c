@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "conf/admin.h"
+#include "wire/pin.h"
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
@@ -110,22 +111,14 @@ read_date(struct cli *c, const char *text, int64_t *v_r)
 static const char *
 read_pin(struct cli *c, const char *text, const char **v_r)
 {
-	char *pin = cli_alloc(c, strlen(text) + 1);
-	size_t n = 0;
+	unsigned char pin[PIN_LEN];
+	struct text t = text_over(cli_alloc(c, 2 * PIN_LEN + 1), 2 * PIN_LEN + 1);
 
-	for (const char *p = text; *p; p++) {
-		if (*p == ':')
-			continue;
-		if (!isxdigit((unsigned char)*p))
-			n = 65;
-		if (n > 64)
-			break;
-		pin[n++] = (char)tolower((unsigned char)*p);
-	}
-	if (n != 0 && n != 64)
+	if (*text && !pin_parse(text, pin))
 		return "a pin is the SHA-256 of the certificate in 64 hex digits";
-	pin[n] = '\0';
-	*v_r = pin;
+	if (*text)
+		text_hex(&t, slice_of((const char *)pin, PIN_LEN));
+	*v_r = t.mem;
 	return NULL;
 }
 

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "console/file.h"
+
 /* Accounts before what is theirs, profiles before the domains that route to them. */
 const struct kind *const kinds[] = { &kind_plan, &kind_account, &kind_profile, &kind_domain,
 	&kind_mailbox, &kind_ip, NULL };
@@ -51,6 +53,34 @@ object_of(struct cli *c, const struct kind *k, const void *row)
 	for (size_t i = 0; k->fields[i].name; i++)
 		o->values[i] = field_write(c, &k->fields[i], row);
 	return o;
+}
+
+struct object *
+object_said(struct cli *c, const struct kind *k, const char *key)
+{
+	struct object *o = cli_alloc(c, sizeof(*o));
+
+	o->kind = k;
+	o->key = key;
+	for (size_t i = 0; k->fields[i].name; i++)
+		if (k->fields[i].option)
+			o->values[i] = cli_value(c, k->fields[i].option);
+	return o;
+}
+
+int
+object_read_files(struct cli *c, struct object *o)
+{
+	for (size_t i = 0; o->kind->fields[i].name; i++) {
+		const char *why = NULL;
+
+		if (o->kind->fields[i].type != FIELD_PEM || !o->values[i] || !*o->values[i])
+			continue;
+		o->values[i] = file_read(c, o->values[i], &why);
+		if (why)
+			return cli_fail(c, EX_NOINPUT, "--%s: %s", o->kind->fields[i].option, why);
+	}
+	return EX_OK;
 }
 
 const char *

@@ -72,6 +72,10 @@ size_t kind_options(const struct kind *k, bool adds, struct cli_option *options_
 size_t kind_fields(const struct kind *k);
 const struct kind *kind_find(struct slice name);
 struct object *object_of(struct cli *c, const struct kind *k, const void *row);
+/* The command's options as the texts of one named KEY. */
+struct object *object_said(struct cli *c, const struct kind *k, const char *key);
+/* A certificate is named by its file on the command line: the file's text in its place. EX_OK, or the exit status after having said why. */
+int object_read_files(struct cli *c, struct object *o) MUST_CHECK;
 /* The text of the field NAME; empty if the kind has none. */
 const char *object_text(const struct object *o, const char *name);
 bool object_has_password(const struct object *o);

@@ -23,25 +23,6 @@ static const struct http_rule rules[] = {
 #undef HTTP_RULE
 };
 
-/* The pieces of WORDS between its '*' stand in S in this order, case aside. */
-static bool
-has_words(struct slice s, const char *words)
-{
-	struct slice rest = slice_str(words);
-
-	while (rest.n) {
-		struct slice piece = slice_trim(slice_cut(&rest, '*'));
-		size_t at = 0;
-
-		while (at + piece.n <= s.n && strncasecmp(s.p + at, piece.p, piece.n) != 0)
-			at++;
-		if (at + piece.n > s.n)
-			return false;
-		s = slice_skip(s, at + piece.n);
-	}
-	return true;
-}
-
 enum verdict_class
 api_class_of(const char *provider, int status, struct slice said)
 {
@@ -52,7 +33,7 @@ api_class_of(const char *provider, int status, struct slice said)
 			continue;
 		if (r->status && r->status != status && r->status != status / 100)
 			continue;
-		if (!r->words || has_words(said, r->words))
+		if (!r->words || verdict_has_words(said, r->words))
 			return r->class;
 	}
 	return VERDICT_INTERNAL;

@@ -8,6 +8,7 @@
 #include "wire/crypto.h"
 #include "wire/net.h"
 #include "wire/path.h"
+#include "wire/pin.h"
 
 #include <stdlib.h>
 
@@ -568,37 +569,13 @@ start(struct http_request *q)
 	end(q, HTTP_NO_MEMORY, "no memory for a request");
 }
 
-static int
-digit_of(char c)
-{
-	return c >= '0' && c <= '9'                  ? c - '0'
-	    : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-	                                             : -1;
-}
-
-static bool
-parse_pin(const char *hex, unsigned char pin[32])
-{
-	unsigned n = 0;
-
-	for (; *hex; hex++) {
-		if (*hex == ':')
-			continue;
-		if (digit_of(*hex) < 0 || n == 64)
-			return false;
-		pin[n / 2] = (unsigned char)(pin[n / 2] << 4 | digit_of(*hex));
-		n++;
-	}
-	return n == 64;
-}
-
 /* A private CA, or a pin. */
 static struct trust *
 own_trust(struct http *h, struct text *why)
 {
-	unsigned char pin[32] = { 0 };
+	unsigned char pin[PIN_LEN] = { 0 };
 
-	if (*h->pin && !parse_pin(h->pin, pin)) {
+	if (*h->pin && !pin_parse(h->pin, pin)) {
 		text_put(why, SLICE("the pin is not 64 hex digits"));
 		return NULL;
 	}

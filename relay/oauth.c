@@ -337,24 +337,11 @@ on_answer(void *ctx, const struct http_answer *a)
 static void
 put_field(struct text *t, const char *name, struct slice value)
 {
-	static const char hex[] = "0123456789ABCDEF";
-
 	if (t->n)
 		text_char(t, '&');
 	text_put(t, slice_str(name));
 	text_char(t, '=');
-	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)value.p[i];
-
-		if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-		    (c && strchr("-._~", c))) {
-			text_char(t, (char)c);
-			continue;
-		}
-		text_char(t, '%');
-		text_char(t, hex[c >> 4]);
-		text_char(t, hex[c & 15]);
-	}
+	text_percent(t, value);
 }
 
 static bool

@@ -42,24 +42,11 @@ oauth_code_begin(struct oauth_code *o)
 static void
 put_field(struct text *t, char before, const char *name, struct slice value)
 {
-	static const char hex[] = "0123456789ABCDEF";
-
 	if (before)
 		text_char(t, before);
 	text_put(t, slice_str(name));
 	text_char(t, '=');
-	for (size_t i = 0; i < value.n; i++) {
-		unsigned char c = (unsigned char)value.p[i];
-
-		if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-		    (c && strchr("-._~", c))) {
-			text_char(t, (char)c);
-			continue;
-		}
-		text_char(t, '%');
-		text_char(t, hex[c >> 4]);
-		text_char(t, hex[c & 15]);
-	}
+	text_percent(t, value);
 }
 
 /* access_type and prompt: Google gives a refresh token only so; others pass over them. */
@@ -87,21 +74,13 @@ oauth_code_url(const struct oauth_code *o, struct text *url)
 	put_field(url, '&', "prompt", SLICE("consent"));
 }
 
-static int
-digit_of(char c)
-{
-	return c >= '0' && c <= '9'                  ? c - '0'
-	    : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-	                                             : -1;
-}
-
 static void
 put_decoded(struct text *t, struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '%' && i + 2 < s.n && digit_of(s.p[i + 1]) >= 0 &&
-		    digit_of(s.p[i + 2]) >= 0) {
-			text_char(t, (char)(digit_of(s.p[i + 1]) << 4 | digit_of(s.p[i + 2])));
+		if (s.p[i] == '%' && i + 2 < s.n && hex_digit(s.p[i + 1]) >= 0 &&
+		    hex_digit(s.p[i + 2]) >= 0) {
+			text_char(t, (char)(hex_digit(s.p[i + 1]) << 4 | hex_digit(s.p[i + 2])));
 			i += 2;
 		} else {
 			text_char(t, s.p[i] == '+' ? ' ' : s.p[i]);

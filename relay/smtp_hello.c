@@ -7,6 +7,7 @@
 #include "relay/sasl.h"
 #include "relay/watch.h"
 #include "wire/log.h"
+#include "wire/pin.h"
 
 /* ---- the connection ----------------------------------------------------------------------------- */
 
@@ -137,25 +138,6 @@ smtp_connected(struct smtp *c)
 
 /* ---- TLS ---------------------------------------------------------------------------------------- */
 
-static bool
-parse_pin(const char *hex, unsigned char pin[32])
-{
-	unsigned n = 0;
-
-	for (; *hex; hex++) {
-		const char *digits = "0123456789abcdef";
-		const char *at = strchr(digits, *hex | 0x20);
-
-		if (*hex == ':')
-			continue;
-		if (!at || n == 64)
-			return false;
-		pin[n / 2] = (unsigned char)(pin[n / 2] << 4 | (unsigned char)(at - digits));
-		n++;
-	}
-	return n == 64;
-}
-
 static struct tls_ctx *
 own_trust(struct upstream *u, struct text *why)
 {
@@ -169,7 +151,7 @@ own_trust(struct upstream *u, struct text *why)
 	u->conf_revision = u->r->conf->revision;
 	if (u->pin && *u->pin) {
 		o.pinned = true;
-		if (!parse_pin(u->pin, o.pin)) {
+		if (!pin_parse(u->pin, o.pin)) {
 			text_put(why, SLICE("the pin is not 64 hex digits"));
 			return NULL;
 		}

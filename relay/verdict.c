@@ -43,29 +43,18 @@ static const struct rule rules[] = {
 #undef PROVIDER_RULE
 };
 
-/* Where PIECE begins in S, case aside, or s.n. */
-static size_t
-find_nocase(struct slice s, struct slice piece)
-{
-	if (piece.n == 0)
-		return 0;
-	for (size_t i = 0; i + piece.n <= s.n; i++)
-		if (strncasecmp(s.p + i, piece.p, piece.n) == 0)
-			return i;
-	return s.n;
-}
-
-/* The pieces of WORDS between its '*' stand in S in this order. */
-static bool
-has_words(struct slice s, const char *words)
+bool
+verdict_has_words(struct slice s, const char *words)
 {
 	struct slice rest = slice_str(words);
 
 	while (rest.n) {
 		struct slice piece = slice_trim(slice_cut(&rest, '*'));
-		size_t at = find_nocase(s, piece);
+		size_t at = 0;
 
-		if (at == s.n)
+		while (at + piece.n <= s.n && strncasecmp(s.p + at, piece.p, piece.n) != 0)
+			at++;
+		if (at + piece.n > s.n)
 			return false;
 		s = slice_skip(s, at + piece.n);
 	}
@@ -83,7 +72,7 @@ find_rule(const char *provider, enum phase phase, int code, struct slice said,
 			continue;
 		if (rule->provider && (!provider || strcmp(rule->provider, provider) != 0))
 			continue;
-		if (!has_words(said, rule->words))
+		if (!verdict_has_words(said, rule->words))
 			continue;
 		*class_r = rule->class;
 		return true;

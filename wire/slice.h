@@ -93,6 +93,16 @@ struct slice slice_cut(struct slice *rest, char c);
 struct slice slice_trim(struct slice s);
 /* True where NEEDLE stands in S, ASCII case aside. */
 bool slice_has_nocase(struct slice s, struct slice needle);
+/* The value of a hex digit; -1: C is none. */
+static inline int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
 /* Valid UTF-8 (RFC 3629) without control characters (below 0x20, 0x7f): safe inside one protocol line. */
 bool slice_is_text(struct slice s) MUST_CHECK;
 /* Octets of the UTF-8 character (RFC 3629, no surrogates, no overlong forms) that S starts with; 0 if it starts with none. */

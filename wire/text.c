@@ -102,6 +102,25 @@ text_hex(struct text *t, struct slice s)
 }
 
 void
+text_percent(struct text *t, struct slice s)
+{
+	static const char upper[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+		    (c && strchr("-._~", c))) {
+			text_char(t, (char)c);
+			continue;
+		}
+		text_char(t, '%');
+		text_char(t, upper[c >> 4]);
+		text_char(t, upper[c & 15]);
+	}
+}
+
+void
 text_fmt(struct text *t, const char *fmt, ...)
 {
 	va_list args;

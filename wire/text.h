@@ -30,6 +30,8 @@ void text_u64(struct text *t, uint64_t v);
 void text_i64(struct text *t, int64_t v);
 /* Lower-case hex, two digits an octet. */
 void text_hex(struct text *t, struct slice s);
+/* As a URL or a form has it: all but letters, digits and -._~ as %XX. */
+void text_percent(struct text *t, struct slice s);
 /* printf-like, for operators' messages; not for protocol lines that carry others' words. */
 void text_fmt(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Printable ASCII goes as it is, all else as \xNN; at most MAX octets are appended. */

@@ -127,11 +127,23 @@ makes_json(void **state)
 	}
 }
 
+static void
+percent(void **state)
+{
+	(void)state;
+	char mem[64];
+	struct text t = text_over(mem, sizeof(mem));
+
+	text_percent(&t, slice_of("aZ09-._~ +/=&\0\xff", 15));
+	assert_string_equal(mem, "aZ09-._~%20%2B%2F%3D%26%00%FF");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(builds),
+		cmocka_unit_test(percent),
 		cmocka_unit_test(overflow_sticks),
 		cmocka_unit_test(escapes),
 		cmocka_unit_test(makes_json),
