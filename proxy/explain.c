@@ -410,7 +410,7 @@ check_upstream(const struct explain_facts *f, struct finding *x)
 		    h.refusals, h.closed_s);
 	} else if (known && line.failed_s > line.sent_s) {
 		say(x, FAIL, SAY_NONE,
-		    "Verify the provider's credentials, that it allows SMTP, and that the domain is verified on its side: byway probe ACCOUNT/PROFILE.");
+		    "Verify the provider's credentials, that it allows SMTP, and that the domain is verified on its side: byway profile test ACCOUNT/PROFILE.");
 	}
 	if (!known) {
 		text_put(&x->words, SLICE("; nothing was sent through it of late"));
