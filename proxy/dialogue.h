@@ -149,6 +149,8 @@ verb_fn do_mail, do_rcpt, do_data, do_bdat;
 /* Says the RCPT verdicts that waited for room in the output. */
 void envelope_say(struct session *s);
 void envelope_on_rcpt(struct session *s, const struct relay_verdict *v);
+/* The limits have answered for content, and perhaps the upstream too. */
+void envelope_on_quota(struct session *s);
 /* Says why TXN may not have its content, and ends it; where the reply is 421, the session too. */
 void envelope_refuse_quota(struct session *s);
 void envelope_on_go(struct session *s, const struct relay_verdict *v);

@@ -379,6 +379,8 @@ go_on_if_said(struct session *s)
 {
 	if (s->parked && s->state == STATE_MAIL && !s->txn.asked && !txn_has_unsaid(&s->txn))
 		session_resume(s);
+	else if (s->txn.go && !txn_has_unsaid(&s->txn))
+		envelope_on_quota(s);
 }
 
 static struct rcpt *
@@ -564,14 +566,12 @@ do_data(struct session *s, struct slice args)
 		forward_early(s);
 		return DONE;
 	}
-	switch (claim(s)) {
-	case QUOTA_WAIT:
+	enum quota_state q = claim(s);
+
+	if (q == QUOTA_WAIT && !quota_is_likely(t->ticket))
 		return KEEP;
-	case QUOTA_NO:
+	if (q == QUOTA_NO)
 		return refuse_data(s);
-	case QUOTA_OK:
-		break;
-	}
 	t->asked = true;
 	ask_go_ahead(s);
 	return WAIT;
@@ -599,7 +599,7 @@ first_chunk(struct session *s)
 		return swallow_chunk(s, no);
 	enum quota_state q = t->has_early ? QUOTA_OK : claim(s);
 
-	if (q == QUOTA_WAIT)
+	if (q == QUOTA_WAIT && !quota_is_likely(t->ticket))
 		return KEEP;
 	if (q == QUOTA_NO)
 		return swallow_chunk(s, t->ticket ? quota_refusal(t->ticket)->say : SAY_NO_MEMORY);
@@ -671,24 +671,70 @@ soften(struct session *s)
 	t->early.text = slice_str(row->text);
 }
 
-void
-envelope_on_go(struct session *s, const struct relay_verdict *v)
+/* DATA or BDAT has its answer. */
+static void
+go_ahead(struct session *s)
 {
-	if (s->state == STATE_GONE)
-		return;
-	if (v->code != 354) {
-		txn_detach(s);
-		txn_keep_early(s, v);
-		soften(s);
-	}
 	if (s->txn.chunked) {
 		go_ahead_chunk(s);
 	} else if (stream_in(&s->stream).n > 0) { /* content before the answer (L10, THREATS C8) */
 		session_end(s, CLOSE_PIPELINING, SAY_IMPROPER_PIPELINING);
-	} else if (v->code == 354) {
+	} else if (!s->txn.has_early) {
 		go_ahead_data(s);
 	} else {
 		forward_early(s);
 		session_resume(s);
 	}
+}
+
+/* The upstream would take the content, and a limit does not let it go: the connection is lost, since DATA cannot be taken back. */
+static void
+refuse_late(struct session *s)
+{
+	struct txn *t = &s->txn;
+
+	if (t->chunked) {
+		s->chunk_refused = t->ticket ? quota_refusal(t->ticket)->say : SAY_NO_MEMORY;
+		session_enter(s, STATE_CHUNK);
+	} else if (stream_in(&s->stream).n > 0) {
+		session_end(s, CLOSE_PIPELINING, SAY_IMPROPER_PIPELINING);
+	} else if (t->ticket == NULL) {
+		(void)refuse_message(s, SAY_NO_MEMORY);
+	} else {
+		envelope_refuse_quota(s);
+	}
+	if (s->state != STATE_GONE)
+		session_resume(s);
+}
+
+void
+envelope_on_quota(struct session *s)
+{
+	if (!s->txn.go)
+		return;
+	enum quota_state q = s->txn.has_early ? QUOTA_OK : claim(s);
+
+	if (q == QUOTA_WAIT)
+		return;
+	s->txn.go = false;
+	if (q == QUOTA_NO)
+		refuse_late(s);
+	else
+		go_ahead(s);
+}
+
+void
+envelope_on_go(struct session *s, const struct relay_verdict *v)
+{
+	if (s->state == STATE_GONE)
+		return;
+	if (v->code == 354) {
+		s->txn.go = true;
+		envelope_on_quota(s);
+		return;
+	}
+	txn_detach(s);
+	txn_keep_early(s, v);
+	soften(s);
+	go_ahead(s);
 }

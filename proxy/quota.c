@@ -488,6 +488,12 @@ quota_state(const struct quota_ticket *t)
 	return t->state;
 }
 
+bool
+quota_is_likely(const struct quota_ticket *t)
+{
+	return t->waits && t->order.likely;
+}
+
 const struct quota_refusal *
 quota_refusal(const struct quota_ticket *t)
 {

@@ -44,6 +44,8 @@ struct quota_ticket *quota_look(struct quota *q, const struct sender *s, uint64_
 struct quota_ticket *quota_reserve(struct quota *q, const struct sender *s, uint64_t recipients,
     struct slice id, uint64_t owner) MUST_CHECK;
 enum quota_state quota_state(const struct quota_ticket *t);
+/* Of one in QUOTA_WAIT: it will hardly be refused. */
+bool quota_is_likely(const struct quota_ticket *t);
 /* Of a ticket in QUOTA_NO. */
 const struct quota_refusal *quota_refusal(const struct quota_ticket *t);
 /* How many recipients the ticket was asked for. */

@@ -649,7 +649,9 @@ session_on_quota(void *ctx, uint64_t owner, struct quota_ticket *ticket)
 	struct session *s = session_find(w->sessions, owner);
 
 	assert(s != NULL && (s->look == ticket || s->txn.ticket == ticket));
-	if (s->parked)
+	if (s->txn.ticket == ticket && s->txn.asked)
+		envelope_on_quota(s);
+	else if (s->parked)
 		session_resume(s);
 }
 

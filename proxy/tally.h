@@ -67,6 +67,7 @@ struct tally_order {
 	/* the answer */
 	enum tally_verdict verdict;
 	unsigned over;
+	bool likely; /* LATER was said, and far from every cap a moment ago */
 	/* the backend's */
 	enum tally_verb verb;
 	unsigned server;

@@ -258,13 +258,16 @@ base_of(struct tally_batch *b, struct tally_record *r, struct tally_op *op)
 
 /* The numbers that were read into the record. */
 static void
-learn(struct tally_batch *b, struct tally_record *r, uint32_t first, uint32_t last)
+learn(struct tally_batch *b, const struct tally_order *o, struct tally_record *r, uint32_t first,
+    uint32_t last)
 {
 	uint64_t grain_ms = (uint64_t)r->grain_s * 1000;
 
 	if (r->epoch != b->epoch)
 		return;
 	for (uint32_t p = first; p <= last; p++) {
+		if (is_final(r, p) && !o->exact)
+			continue; /* it was not read */
 		struct tally_op *op = find_op(b, r, p, false);
 		struct tally_cell *c = tally_cell(r, p, false);
 
@@ -345,7 +348,7 @@ settle(struct tally_batch *b, struct tally_order *o, enum counter_loss loss)
 		uint32_t first, last;
 
 		tally_range(&o->line[i], h.record[i], b->now_ms, &first, &last);
-		learn(b, h.record[i], first, last);
+		learn(b, o, h.record[i], first, last);
 		if (h.record[i]->epoch == b->epoch)
 			h.record[i]->asked_ms = b->now_ms;
 	}
@@ -473,4 +476,25 @@ batch_look(struct tally_shared *s, struct tally_order *o, uint64_t now_ms)
 	}
 	tally_release(&h);
 	return good && o->verdict == TALLY_FITS;
+}
+
+bool
+batch_is_far(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms)
+{
+	struct tally_hold h;
+	bool far = true;
+
+	if (!tally_hold(s, o, now_ms, &h))
+		return false;
+	for (unsigned i = 0; i < o->lines_n; i++) {
+		struct tally_line line = o->line[i];
+
+		(void)tally_judge_line(&line, h.record[i], o->n, now_ms);
+		far = far &&
+		    (line.cap == 0 ||
+		        (line.used + o->n <= line.cap / 2 &&
+		            now_ms - h.record[i]->asked_ms <= STALE_MS));
+	}
+	tally_release(&h);
+	return far;
 }

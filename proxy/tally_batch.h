@@ -72,6 +72,8 @@ void batch_fail(struct tally_batch *b, bool sent, enum counter_loss loss);
 /* One order without any server. */
 void batch_decide_here(struct tally_shared *s, struct tally_order *o, enum counter_loss loss,
     uint64_t now_ms);
+/* True where O would fit twice as far as is known, and that is not long ago. */
+bool batch_is_far(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms) MUST_CHECK;
 /* True where SEEN is good enough to let a look pass; O then has its verdict. */
 bool batch_look(struct tally_shared *s, struct tally_order *o, uint64_t now_ms) MUST_CHECK;
 

@@ -24,6 +24,7 @@ enum {
 	PROBE_MS = 250,
 	BUMP_MS = 5000, /* between epochs that numbers which went missing make us begin */
 	ROUNDS = 4,     /* of one batch, while epochs change */
+	GATHER_US = 1000, /* between the beginnings of two batches: what comes meanwhile goes together */
 };
 
 enum news { NEWS_NONE, NEWS_LOST = 1, NEWS_BACK = 2, NEWS_EMPTY = 4, NEWS_EVICTED = 8 };
@@ -50,6 +51,7 @@ struct server {
 	struct memcached_link *link;
 	struct tally_batch batch;
 	unsigned silent;
+	uint64_t began_us;                                 /* the last batch */
 	uint64_t back_off_ms, retry_ms, probe_ms, bump_ms; /* monotonic */
 	bool scans;
 	size_t scan_at;
@@ -71,12 +73,18 @@ struct tally_remote {
 };
 
 static uint64_t
-mono_ms(void)
+mono_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t
+mono_ms(void)
+{
+	return mono_us() / 1000;
 }
 
 /* ---- lists ---- */
@@ -341,6 +349,8 @@ static void
 run(struct server *s, struct orders *todo)
 {
 	struct tally_batch *b = &s->batch;
+
+	s->began_us = mono_us();
 	enum exchange e = send_batch(s, todo);
 
 	if (e == EXCHANGE_OK) {
@@ -420,6 +430,19 @@ scan(struct server *s)
 
 /* ---- the thread: its life ---- */
 
+/* A server that was asked just now is not asked for every order alone: a crowd shares the cost, and who comes alone does not wait. */
+static void
+let_gather(const struct server *s)
+{
+	uint64_t since = mono_us() - s->began_us;
+	struct timespec t = { 0 };
+
+	if (since >= GATHER_US || s->stopping)
+		return;
+	t.tv_nsec = (long)(GATHER_US - since) * 1000;
+	(void)nanosleep(&t, NULL);
+}
+
 /* What is due of the queue; waits for it, or for something else to do. False: the end. */
 static bool
 next(struct server *s, struct orders *todo)
@@ -473,6 +496,7 @@ serve(void *arg)
 			scan(s);
 		else if (atomic_load(&s->down))
 			s->scans = false; /* note_good() begins anew */
+		let_gather(s);
 	}
 	return NULL;
 }
@@ -575,6 +599,7 @@ tally_remote_ask(struct tally_remote *r, struct tally_order *o)
 	}
 	if (o->verb == TALLY_LOOK && batch_look(r->shared, o, tally_wall_ms()))
 		return TALLY_NOW;
+	o->likely = o->verb == TALLY_RESERVE && batch_is_far(r->shared, o, tally_wall_ms());
 	gather(r, o);
 	return TALLY_LATER;
 }

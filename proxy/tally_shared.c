@@ -327,8 +327,8 @@ free_at(const struct tally_line *line, struct tally_record *r, uint32_t first, u
 	return 0;
 }
 
-static bool
-judge(struct tally_line *line, struct tally_record *r, uint32_t n, uint64_t now_ms)
+bool
+tally_judge_line(struct tally_line *line, struct tally_record *r, uint32_t n, uint64_t now_ms)
 {
 	uint32_t first, last;
 
@@ -345,17 +345,34 @@ judge(struct tally_line *line, struct tally_record *r, uint32_t n, uint64_t now_
 	}
 	bool fits = line->cap == 0 || line->used + n <= line->cap;
 
-	if (line->slides && (!fits || line->used > 0))
-		line->free_s = free_at(line, r, first, last, fits ? 1 : line->used + n - line->cap);
+	if (line->slides && !fits)
+		line->free_s = free_at(line, r, first, last, line->used + n - line->cap);
 	return fits;
+}
+
+/* When the next unit frees, for who only reads. */
+static void
+see_next(struct tally_line *line, struct tally_record *r, uint64_t now_ms)
+{
+	uint32_t first, last;
+
+	if (!line->slides || line->used == 0)
+		return;
+	tally_range(line, r, now_ms, &first, &last);
+	line->free_s = free_at(line, r, first, last, 1);
 }
 
 void
 tally_judge(struct tally_order *o, struct tally_hold *h, uint64_t now_ms)
 {
 	o->verdict = TALLY_FITS;
-	for (unsigned i = 0; i < o->lines_n; i++) {
-		if (judge(&o->line[i], h->record[i], o->n, now_ms) || o->verdict == TALLY_OVER)
+	for (unsigned i = 0; o->verb == TALLY_READ && i < o->lines_n; i++) {
+		(void)tally_judge_line(&o->line[i], h->record[i], 0, now_ms);
+		see_next(&o->line[i], h->record[i], now_ms);
+	}
+	for (unsigned i = 0; o->verb != TALLY_READ && i < o->lines_n; i++) {
+		if (tally_judge_line(&o->line[i], h->record[i], o->n, now_ms) ||
+		    o->verdict == TALLY_OVER)
 			continue;
 		o->verdict = TALLY_OVER;
 		o->over = i;

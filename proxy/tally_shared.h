@@ -71,6 +71,8 @@ void tally_range(struct tally_line *line, const struct tally_record *r, uint64_t
     uint32_t *first_r, uint32_t *last_r);
 /* Sums up what is known; sets every line's answer and the order's verdict (FITS or OVER). */
 void tally_judge(struct tally_order *o, struct tally_hold *h, uint64_t now_ms);
+/* SEEN of LINE's span; the line's at, used and free_s. False: with N more it is over its cap. */
+bool tally_judge_line(struct tally_line *line, struct tally_record *r, uint32_t n, uint64_t now_ms);
 /* N more in every line that adds, seen and own. */
 void tally_admit(struct tally_order *o, struct tally_hold *h);
 void tally_take_back(const struct tally_order *o, struct tally_hold *h, uint32_t n);

@@ -65,6 +65,7 @@ struct txn {
 	unsigned denied; /* of the refused, those for good (5xx) */
 	bool too_many;   /* a recipient over the plan's cap: nobody gets the message (Q6) */
 	bool asked;      /* relay_data() was called */
+	bool go;         /* the upstream wants the content, and the limits have not answered yet */
 	bool chunked;    /* by BDAT */
 	bool smtputf8;
 	bool sandboxed;              /* there is no relay's transaction */

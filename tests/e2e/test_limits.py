@@ -449,7 +449,26 @@ def test_two_nodes(stage_byway, stack, folder, upstream, clock):
         place = limited.byway(folder / f"node{i}", upstream.port, limited.servers(m), name=f"node{i}.test")
         place.init()
         nodes.append(stage_byway(place, limited.directory(place, {"r": {"account_hour": 97}, "s": {"account_hour": 41, "unit": "messages"},
-                                                                  "d": {"account_day": 60, "mailbox_day": 45}})))
+                                                                  "d": {"account_day": 60, "mailbox_day": 45},
+                                                                  "late": {"account_hour": 20}, "later": {"account_hour": 20}})))
+
+    # What one node knew a moment ago, the other has used up since: DATA is on its way upstream when the limit says no.
+    for chunks in (False, True):
+        account = "late" if chunks else "later"
+        for b in nodes:
+            assert try_one(b, account).code == 250
+        with talk(nodes[0], account) as t:
+            assert [send(t, account).code for _ in range(18)] == [250] * 18
+        with talk(nodes[1], account) as t:
+            t.mail(f"u@{account}.example", "a@x.example")
+            if chunks:
+                t.raw(b"BDAT 5 LAST\r\nhello")
+                assert t.read().code == 421
+            else:
+                assert t.cmd("DATA").code == 421
+            assert t.is_closed()
+    taken = len([m for m in upstream.messages if m["from"] in ("u@late.example", "u@later.example")])
+    assert taken == 40
 
     def act(t, account, i, k, box):
         rcpts = ["a@x.example", BAD, "b@x.example"][: 1 + (i + k) % 3]
