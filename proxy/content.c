@@ -261,6 +261,12 @@ end_chunk(struct session *s)
 	}
 	if (s->chunk_refused != SAY_NONE) {
 		session_reply(s, s->chunk_refused);
+		/* The relay was asked and nobody can take what it would send on: that transaction is over (L10). */
+		if (t->asked && c == NULL) {
+			txn_log(s, reply_row(s->chunk_refused)->code, NULL,
+			    reply_row(s->chunk_refused)->name);
+			txn_end(s);
+		}
 		session_enter(s, t->open ? STATE_MAIL : s->helo_n > 0 ? STATE_READY : STATE_NEW);
 		return true;
 	}
