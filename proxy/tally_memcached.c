@@ -52,6 +52,7 @@ struct server {
 	struct tally_batch batch;
 	unsigned silent;
 	uint64_t began_us;                                 /* the last batch */
+	bool crowded;                                      /* it was for more than one */
 	uint64_t back_off_ms, retry_ms, probe_ms, bump_ms; /* monotonic */
 	bool scans;
 	size_t scan_at;
@@ -361,6 +362,7 @@ run(struct server *s, struct orders *todo)
 		note_bad(s, e);
 	}
 	atomic_fetch_add_explicit(&s->orders, b->orders_n, memory_order_relaxed);
+	s->crowded = b->orders_n > 1;
 	for (unsigned i = 0; i < b->orders_n; i++)
 		dispose(s, b->order[i]);
 	ev_async_send(loop_ev(s->remote->loop), &s->remote->answered);
@@ -437,7 +439,7 @@ let_gather(const struct server *s)
 	uint64_t since = mono_us() - s->began_us;
 	struct timespec t = { 0 };
 
-	if (since >= GATHER_US || s->stopping)
+	if (!s->crowded || since >= GATHER_US || s->stopping)
 		return;
 	t.tv_nsec = (long)(GATHER_US - since) * 1000;
 	(void)nanosleep(&t, NULL);
