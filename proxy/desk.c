@@ -124,14 +124,6 @@ on_refusal(void *ctx, const struct recent_refusal *row)
 }
 
 static void
-write_string(struct text *out, const char *key, const char *value)
-{
-	text_fmt(out, "\"%s\":\"", key);
-	text_json(out, slice_str(value));
-	text_put(out, SLICE("\","));
-}
-
-static void
 write_refusals(const struct question *q, struct text *out)
 {
 	struct gathered g = { .n = 0 };
@@ -143,11 +135,11 @@ write_refusals(const struct question *q, struct text *out)
 		const struct recent_refusal *r = &g.rows[i];
 
 		text_put(out, i ? SLICE(",{") : SLICE("{"));
-		write_string(out, "cause", r->cause);
-		write_string(out, "sender", r->sender);
-		write_string(out, "to", r->to);
-		write_string(out, "words", r->words);
-		write_string(out, "id", r->id);
+		text_json_member(out, "cause", r->cause);
+		text_json_member(out, "sender", r->sender);
+		text_json_member(out, "to", r->to);
+		text_json_member(out, "words", r->words);
+		text_json_member(out, "id", r->id);
 		text_fmt(out, "\"code\":%d,\"count\":%u,\"first\":%lld,\"last\":%lld}", r->code,
 		    r->count, (long long)r->first_s, (long long)r->last_s);
 	}
@@ -160,8 +152,8 @@ write_line(const struct recent_line *l, struct text *out)
 	text_fmt(out, "\"sent\":%llu,\"failed\":%llu,\"last_sent\":%lld,\"last_failed\":%lld,",
 	    (unsigned long long)l->sent, (unsigned long long)l->failed, (long long)l->sent_s,
 	    (long long)l->failed_s);
-	write_string(out, "class", l->class);
-	write_string(out, "said", l->said);
+	text_json_member(out, "class", l->class);
+	text_json_member(out, "said", l->said);
 	text_put(out, SLICE("\"id\":\""));
 	text_json(out, slice_str(l->id));
 	text_put(out, SLICE("\"}"));
@@ -179,10 +171,10 @@ write_profile(const struct question *q, const struct profile *p, struct text *ou
 	                                   : "ok";
 
 	text_char(out, '{');
-	write_string(out, "name", p->name);
-	write_string(out, "provider", p->provider);
-	write_string(out, "host", p->host);
-	write_string(out, "state", state);
+	text_json_member(out, "name", p->name);
+	text_json_member(out, "provider", p->provider);
+	text_json_member(out, "host", p->host);
+	text_json_member(out, "state", state);
 	text_fmt(out, "\"port\":%u,\"retry_s\":%.0f,", p->port, h.closed_s);
 	write_line(&line, out);
 }
@@ -215,13 +207,16 @@ write_usage(const struct question *q, struct slice limits, struct text *out)
 	const struct sender *s = q->sender;
 
 	text_put(out, SLICE("{\"ok\":true,"));
-	write_string(out, "name", s->name);
-	write_string(out, "kind", s->id == 0 ? "account" : s->is_address ? "address" : "mailbox");
-	write_string(out, "account", s->account.name);
-	write_string(out, "plan", s->account.plan.name);
-	write_string(out, "state", account_state_word(s->account.state));
+	text_json_member(out, "name", s->name);
+	text_json_member(out, "kind",
+	    s->id == 0          ? "account"
+	        : s->is_address ? "address"
+	                        : "mailbox");
+	text_json_member(out, "account", s->account.name);
+	text_json_member(out, "plan", s->account.plan.name);
+	text_json_member(out, "state", account_state_word(s->account.state));
 	if (s->id != 0)
-		write_string(out, "mailbox_state", mailbox_state_word(s->state));
+		text_json_member(out, "mailbox_state", mailbox_state_word(s->state));
 	text_put(out, limits.n > 0 ? limits : SLICE("\"limits\":null"));
 	if (q->kind == USAGE) {
 		write_refusals(q, out);

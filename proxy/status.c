@@ -28,14 +28,6 @@ static const char *const state_words[] = {
 };
 
 static void
-write_string(struct text *out, const char *key, const char *value)
-{
-	text_fmt(out, "\"%s\":\"", key);
-	text_json(out, slice_str(value));
-	text_put(out, SLICE("\","));
-}
-
-static void
 write_worker(const struct status *s, unsigned w, struct text *out)
 {
 	struct crew_view v = crew_view(s->o.crew, w);
@@ -78,8 +70,8 @@ write_all(const struct status *s, struct text *out)
 	text_fmt(out, "\"uptime_s\":%lld,\"state\":\"%s\",\"revision\":%llu,",
 	    (long long)(now - s->o.started), s->o.state(s->o.ctx),
 	    (unsigned long long)crew_conf(s->o.crew)->revision);
-	write_string(out, "config", s->o.conf_path);
-	write_string(out, "user", s->o.user);
+	text_json_member(out, "config", s->o.conf_path);
+	text_json_member(out, "user", s->o.user);
 	text_put(out, SLICE("\"workers\":["));
 	for (unsigned w = 0; w < crew_workers(s->o.crew); w++)
 		write_worker(s, w, out);

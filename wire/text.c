@@ -226,3 +226,11 @@ text_json(struct text *t, struct slice s)
 		s = slice_skip(s, 1);
 	}
 }
+
+void
+text_json_member(struct text *t, const char *key, const char *value)
+{
+	text_fmt(t, "\"%s\":\"", key);
+	text_json(t, slice_str(value));
+	text_put(t, SLICE("\","));
+}

@@ -38,6 +38,8 @@ void text_fmt(struct text *t, const char *fmt, ...) __attribute__((format(printf
 void text_escaped(struct text *t, struct slice s, size_t max);
 /* A JSON string body (no quotes): valid UTF-8 kept, invalid octets as U+FFFD. */
 void text_json(struct text *t, struct slice s);
+/* A member of a JSON object, a comma behind it: "key":"value", */
+void text_json_member(struct text *t, const char *key, const char *value);
 static inline struct slice
 text_slice(const struct text *t)
 {
