@@ -153,6 +153,17 @@ budget(const struct session *s)
 	return c->dots.policy == DOTS_REPAIR ? room / 2 : room;
 }
 
+/* A bare CR, LF or NUL has been met, and they are not repaired. */
+static void
+check_line_ends(struct session *s)
+{
+	const struct content *c = s->txn.content;
+
+	if (c->dots.fault != DOTS_NO_FAULT && c->dots.policy == DOTS_REFUSE &&
+	    c->outcome == OUTCOME_OPEN)
+		spoil(s, OUTCOME_BARE);
+}
+
 /* Decodes IN; true at the end of the content. */
 static bool
 decode(struct session *s, struct slice *in)
@@ -167,9 +178,7 @@ decode(struct session *s, struct slice *in)
 			break;
 		case DOTS_MORE:
 		case DOTS_END:
-			if (c->dots.fault != DOTS_NO_FAULT && c->dots.policy == DOTS_REFUSE &&
-			    c->outcome == OUTCOME_OPEN)
-				spoil(s, OUTCOME_BARE);
+			check_line_ends(s);
 			return c->dots.ended;
 		}
 	}
@@ -274,9 +283,7 @@ end_chunk(struct session *s)
 		dots_decode_finish(&c->dots, &span);
 		if (span.n > 0)
 			take_span(s, span);
-		if (c->dots.fault != DOTS_NO_FAULT && c->dots.policy == DOTS_REFUSE &&
-		    c->outcome == OUTCOME_OPEN)
-			spoil(s, OUTCOME_BARE);
+		check_line_ends(s);
 		return finish(s);
 	}
 	if (c->outcome != OUTCOME_OPEN) {
