@@ -78,7 +78,7 @@ LIBS         = $(MBED_LIBS) -lev -linih -lsqlite3 -lcrypt -lmemcached -lcurl -ls
 
 FLOORS  := wire conf relay proxy console
 MAINS   := proxy/main.c console/main.c bench/main.c
-SRC     := $(wildcard $(addsuffix /*.c,$(FLOORS)))
+SRC     := $(sort $(foreach f,$(FLOORS),$(wildcard $(f)/*.c $(f)/*/*.c)))
 BENCH   := $(filter-out bench/main.c,$(wildcard bench/*.c))
 LIBSRC  := $(filter-out $(MAINS),$(SRC))
 UNIT    := $(wildcard tests/unit/test_*.c)

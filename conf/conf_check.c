@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "conf/load.h"
-#include "conf/vault.h"
+#include "conf/vault/vault.h"
 
 enum { TICKET_KEY_MIN = 32 };
 

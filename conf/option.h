@@ -11,7 +11,7 @@
  * Errors: one sentence with what was expected in WHY; never a secret.
  */
 #include "conf/conf.h"
-#include "conf/secret.h"
+#include "conf/vault/secret.h"
 #include "wire/arena.h"
 
 enum conf_section {

@@ -8,7 +8,7 @@
  * Constant data. A profile names one; what the profile does not say itself, the preset says.
  *
  * Owns:   nothing.
- * Never:  speaks to a provider; knows what its answers mean (relay/rule.def).
+ * Never:  speaks to a provider; knows what its answers mean (relay/verdict/rule.def).
  */
 #include "conf/conf.h"
 

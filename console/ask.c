@@ -8,7 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "conf/password.h"
+#include "conf/vault/password.h"
 #include "wire/crypto.h"
 
 enum { LINE_MAX_OCTETS = 2048 };

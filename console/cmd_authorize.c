@@ -10,7 +10,7 @@
 
 #include "console/out.h"
 #include "console/store.h"
-#include "relay/oauth_code.h"
+#include "relay/web/oauth_code.h"
 #include "wire/crypto.h"
 
 /*

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "conf/admin.h"
+#include "conf/directory/admin.h"
 #include "wire/pin.h"
 
 /* ---- reading ----------------------------------------------------------------------------------- */

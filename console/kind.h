@@ -5,13 +5,13 @@
 /*
  * kind - what the directory holds, told by fields: plans, accounts, domains, mailboxes, profiles, IP identities
  *
- * A kind is a list of fields and five functions over conf/admin.h. From it come the commands `byway KIND add|list|show|set|remove`, their options, their JSON, and the
+ * A kind is a list of fields and five functions over conf/directory/admin.h. From it come the commands `byway KIND add|list|show|set|remove`, their options, their JSON, and the
  * sections of export and apply. An object is a row as texts, so that any two can be compared.
  *
  * Owns:   nothing; objects are the cli's memory. A credential's secret is wiped by credential_fini().
  * Errors: enum admin_result; the sentence is admin_why()'s.
  */
-#include "conf/admin.h"
+#include "conf/directory/admin.h"
 #include "console/field.h"
 #include "console/store.h"
 

@@ -8,7 +8,7 @@
  * Life:   store_open, then store_close on every way out; a transaction that was not committed is rolled back.
  * Errors: sysexits, already said.
  */
-#include "conf/admin.h"
+#include "conf/directory/admin.h"
 #include "console/cli.h"
 
 struct store {

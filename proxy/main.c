@@ -2,9 +2,9 @@
 /*
  * bywayd - the command line of the daemon
  */
-#include "proxy/check.h"
-#include "proxy/master.h"
-#include "proxy/privilege.h"
+#include "proxy/process/check.h"
+#include "proxy/process/master.h"
+#include "proxy/process/privilege.h"
 #include "wire/text.h"
 
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 /*
  * credential - the secrets of an upstream, open for as long as a line is written
  */
-#include "relay/pool.h"
+#include "relay/pool/pool.h"
 
 /* The password, or the API key. False: it cannot be opened (VERDICT_VAULT). The caller ends it. */
 bool credential_password(const struct upstream *u, struct secret *password_r) MUST_CHECK;

@@ -4,8 +4,8 @@
  */
 #include "relay/probe.h"
 
-#include "relay/errand.h"
-#include "relay/watch.h"
+#include "relay/transaction.h"
+#include "relay/observer.h"
 #include "wire/buf.h"
 
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/relay.h"
 
-#include "relay/api.h"
-#include "relay/errand.h"
-#include "relay/native.h"
-#include "relay/oauth.h"
-#include "relay/pool.h"
-#include "relay/smtp.h"
+#include "relay/web/api.h"
+#include "relay/transaction.h"
+#include "relay/pool/native.h"
+#include "relay/web/oauth.h"
+#include "relay/pool/pool.h"
+#include "relay/smtp/smtp.h"
 
 #include <stdlib.h>
 
@@ -77,7 +77,7 @@ relay_free(struct relay *r)
 	if (!r)
 		return;
 	r->closing = true;
-	errand_close_all(r);
+	transaction_close_all(r);
 	native_close(r->native);
 	pool_close(r);
 	resolve_close(r->resolve);
@@ -266,15 +266,15 @@ relay_token_kept(struct relay *r, uint64_t profile, bool good)
 struct relay_txn *
 relay_open(struct relay *r, const struct relay_order *order)
 {
-	return errand_open(r, order);
+	return transaction_open(r, order);
 }
 
 bool
 relay_rcpt(struct relay_txn *t, const struct rcpt_args *rcpt)
 {
-	if (!errand_add(t, rcpt))
+	if (!transaction_add(t, rcpt))
 		return false;
-	errand_poke(t);
+	transaction_poke(t);
 	return true;
 }
 
@@ -282,7 +282,7 @@ void
 relay_data(struct relay_txn *t)
 {
 	t->data = true;
-	errand_poke(t);
+	transaction_poke(t);
 }
 
 size_t
@@ -300,7 +300,7 @@ relay_content(struct relay_txn *t, struct slice octets)
 		return;
 	t->broken = t->api ? api_content(t->api, octets) : smtp_content(t->conn, octets);
 	if (t->broken != VERDICT_OK)
-		errand_poke(t);
+		transaction_poke(t);
 }
 
 void
@@ -308,14 +308,14 @@ relay_finish(struct relay_txn *t)
 {
 	if (t->broken == VERDICT_OK)
 		t->finish = true;
-	errand_poke(t);
+	transaction_poke(t);
 }
 
 void
 relay_drop(struct relay_txn *t)
 {
 	t->dropped = true;
-	errand_poke(t);
+	transaction_poke(t);
 }
 
 struct slice

@@ -24,8 +24,8 @@
  * Errors: everything is a verdict.
  */
 #include "conf/conf.h"
-#include "conf/directory.h"
-#include "conf/vault.h"
+#include "conf/directory/directory.h"
+#include "conf/vault/vault.h"
 #include "wire/command.h"
 #include "wire/loop.h"
 #include "wire/reply.h"
@@ -36,7 +36,7 @@ struct relay_txn;
 
 enum verdict_class {
 #define VERDICT_CLASS(name, word, ...) VERDICT_##name,
-#include "relay/class.def"
+#include "relay/verdict/class.def"
 #undef VERDICT_CLASS
 	VERDICT_CLASS_COUNT
 };

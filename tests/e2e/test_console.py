@@ -836,7 +836,7 @@ def test_docs_are_what_the_table_says(bare):
 # ---- the daemon's socket ------------------------------------------------------------------------
 
 class Daemon:
-    """Answers on the control socket as proxy/control.h says."""
+    """Answers on the control socket as proxy/desk/control.h says."""
 
     def __init__(self, path, answers):
         self.answers, self.asked = answers, []

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "conf/conf.h"
-#include "conf/secret.h"
+#include "conf/vault/secret.h"
 #include "wire/crypto.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

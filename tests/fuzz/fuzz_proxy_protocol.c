@@ -3,9 +3,9 @@
  * A balancer's header: decided within its limit, the same whether it comes at once or octet by octet.
  *
  * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *     -o fuzz_proxy_protocol tests/fuzz/fuzz_proxy_protocol.c proxy/proxy_protocol.c wire/slice.c
+ *     -o fuzz_proxy_protocol tests/fuzz/fuzz_proxy_protocol.c proxy/dialogue/proxy_protocol.c wire/slice.c
  */
-#include "proxy/proxy_protocol.h"
+#include "proxy/dialogue/proxy_protocol.h"
 
 #include <stdlib.h>
 

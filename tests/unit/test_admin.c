@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "conf/admin.h"
-#include "conf/directory_db_sqlite.h"
+#include "conf/directory/admin.h"
+#include "conf/directory/directory_db_sqlite.h"
 #include "wire/crypto.h"
 
 #define HASH \

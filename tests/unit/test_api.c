@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "relay/api_private.h"
-#include "relay/sigv4.h"
+#include "relay/web/api_private.h"
+#include "relay/web/sigv4.h"
 #include "wire/base64.h"
 #include "wire/https_url.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/conf.h"
 #include "conf/option.h"
-#include "conf/vault.h"
+#include "conf/vault/vault.h"
 #include "wire/crypto.h"
 
 #include <setjmp.h>

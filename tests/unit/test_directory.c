@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conf/admin.h"
-#include "conf/directory_front.h"
-#include "conf/password.h"
+#include "conf/directory/admin.h"
+#include "conf/directory/directory_front.h"
+#include "conf/vault/password.h"
 #include "wire/crypto.h"
 #include "wire/log.h"
 

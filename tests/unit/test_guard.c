@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "relay/guard.h"
+#include "relay/pool/guard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/guess.h"
+#include "proxy/limits/guess.h"
 
 #include "wire/crypto.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/notify.h"
+#include "proxy/process/notify.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

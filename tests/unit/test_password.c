@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "conf/password.h"
+#include "conf/vault/password.h"
 #include "wire/crypto.h"
 
 static struct secret

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/policy.h"
+#include "proxy/rules/policy.h"
 
 static struct profile profiles[] = {
 	{ .id = 7, .name = "first" },

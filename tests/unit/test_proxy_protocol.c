@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/proxy_protocol.h"
+#include "proxy/dialogue/proxy_protocol.h"
 
 #include "wire/net.h"
 

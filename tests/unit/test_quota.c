@@ -12,10 +12,10 @@
 
 #include <cmocka.h>
 
-#include "conf/checkpoint.h"
-#include "conf/directory_db_sqlite.h"
-#include "proxy/quota.h"
-#include "proxy/tally_shared.h"
+#include "conf/directory/checkpoint.h"
+#include "conf/directory/directory_db_sqlite.h"
+#include "proxy/limits/quota.h"
+#include "proxy/limits/tally_shared.h"
 
 static const char *node = "node";
 static char folder[] = "/tmp/byway-quota-XXXXXX";

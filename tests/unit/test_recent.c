@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/recent.h"
+#include "proxy/desk/recent.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

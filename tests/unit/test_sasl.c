@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "relay/sasl.h"
+#include "relay/smtp/sasl.h"
 #include "wire/crypto.h"
 
 #include <setjmp.h>

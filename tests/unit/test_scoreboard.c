@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/scoreboard.h"
+#include "proxy/process/scoreboard.h"
 
 #include <netinet/in.h>
 #include <setjmp.h>

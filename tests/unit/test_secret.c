@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "conf/secret.h"
+#include "conf/vault/secret.h"
 #include "wire/crypto.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/sender_rules.h"
+#include "proxy/rules/sender_rules.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

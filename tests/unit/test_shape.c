@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "relay/shape.h"
+#include "relay/pool/shape.h"
 
-#include "relay/hold.h"
+#include "relay/verdict/retry_after.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/tally_memcached.h"
+#include "proxy/limits/tally_memcached.h"
 
 enum { MINUTE = 60, DAY = 86400, NODES = 2, WORKERS = 2 };
 

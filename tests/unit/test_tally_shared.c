@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/tally_shared.h"
+#include "proxy/limits/tally_shared.h"
 
 enum { MINUTE = 60, DAY = 86400 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "conf/vault.h"
+#include "conf/vault/vault.h"
 #include "wire/base64.h"
 #include "wire/crypto.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "relay/verdict.h"
+#include "relay/verdict/verdict.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

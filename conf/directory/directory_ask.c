@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Questions on their way: joined where the same one is already asked, answered from the loop and never from inside the call.
+ */
+#include "conf/directory/directory_front.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void on_done(struct job *j);
+static void on_task(struct task *t);
+
+static void
+link_ask(struct ask **list, struct ask *a)
+{
+	a->next = *list;
+	a->prev = list;
+	if (a->next)
+		a->next->prev = &a->next;
+	*list = a;
+}
+
+static void
+unlink_ask(struct ask *a)
+{
+	if (!a->prev)
+		return;
+	*a->prev = a->next;
+	if (a->next)
+		a->next->prev = a->prev;
+	a->next = NULL;
+	a->prev = NULL;
+}
+
+struct ask *
+ask_new(struct directory *d, enum ask_kind kind, uint64_t owner, directory_fn *fn)
+{
+	struct ask *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->job.run = ask_run;
+	a->job.done = on_done;
+	a->task.fn = on_task;
+	a->d = d;
+	a->kind = kind;
+	a->owner = owner;
+	a->fn = fn;
+	a->known_at = d->revision;
+	a->result = LOGIN_UNAVAILABLE;
+	return a;
+}
+
+void
+ask_free(struct ask *a)
+{
+	unlink_ask(a);
+	sender_unref(a->sender);
+	secret_fini(&a->password);
+	free(a->changes.accounts);
+	free(a);
+}
+
+/* ---- answers at the end of the turn ---- */
+
+static void
+on_task(struct task *t)
+{
+	struct ask *a = (struct ask *)((uintptr_t)t - offsetof(struct ask, task));
+	struct sender *s = a->sender;
+
+	unlink_ask(a);
+	a->sender = NULL;
+	a->fn(a->d->ctx, a->owner, a->result, s, a->why);
+	ask_free(a);
+}
+
+void
+ask_answer(struct ask *a, enum login_result result, struct sender *sender, const char *why)
+{
+	a->result = result;
+	a->sender = sender;
+	a->why = why;
+	link_ask(&a->d->answering, a);
+	loop_defer(a->d->loop, &a->task);
+}
+
+void
+ask_forget_all(struct directory *d)
+{
+	while (d->answering) {
+		struct ask *a = d->answering;
+
+		loop_cancel(d->loop, &a->task);
+		ask_free(a);
+	}
+}
+
+/* ---- answers from threads ---- */
+
+/* Each hears with a reference of its own. */
+static void
+tell_all(struct directory *d, struct ask *a)
+{
+	for (struct ask *one = a; one; one = one->joined) {
+		struct sender *s = a->sender ? sender_ref(a->sender) : NULL;
+
+		one->fn(d->ctx, one->owner, a->result, s, a->why);
+	}
+}
+
+static void
+on_done(struct job *j)
+{
+	struct ask *a = (struct ask *)j;
+	struct directory *d = a->d;
+
+	unlink_ask(a);
+	secret_fini(&a->password);
+	if (!d->closed) {
+		if (a->kind == ASK_POLL) {
+			directory_learn_changes(d, a);
+		} else {
+			directory_learn(d, a);
+			tell_all(d, a);
+		}
+	}
+	while (a) {
+		struct ask *next = a->joined;
+
+		ask_free(a);
+		a = next;
+	}
+	d->pending--;
+	directory_put(d);
+}
+
+/* One that was asked when no less was known than now: whatever it finds is news enough. */
+static struct ask *
+find_same(struct directory *d, const struct ask *a)
+{
+	for (struct ask *f = d->flying; f; f = f->next) {
+		if (f->kind == a->kind && f->known_at == a->known_at &&
+		    memcmp(f->key, a->key, ASK_KEY) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+void
+ask_send(struct ask *a)
+{
+	struct directory *d = a->d;
+	struct ask *same = a->kind == ASK_POLL ? NULL : find_same(d, a);
+
+	if (same) {
+		secret_fini(&a->password);
+		a->joined = same->joined;
+		same->joined = a;
+		return;
+	}
+	if (!work_submit(a->kind == ASK_LOGIN ? d->work : d->reader, &a->job)) {
+		if (a->kind == ASK_POLL) {
+			d->polling = false;
+			ask_free(a);
+		} else {
+			ask_answer(a, LOGIN_UNAVAILABLE, NULL, "too much to do");
+		}
+		return;
+	}
+	d->pending++;
+	if (a->kind != ASK_POLL)
+		link_ask(&d->flying, a);
+}

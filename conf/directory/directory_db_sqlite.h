@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONF_DIRECTORY_DIRECTORY_DB_SQLITE_H
+#define CONF_DIRECTORY_DIRECTORY_DB_SQLITE_H
+
+/*
+ * directory_db_sqlite - one connection to the directory's file: opened, migrated, its statements kept
+ *
+ * WAL, foreign keys on, a busy timeout, no other file than a directory's (application_id), none that others can read. The schema stands in directory_schema_sqlite.c as an ordered table of
+ * migrations; PRAGMA user_version counts how many of them the file has had.
+ *
+ * Owns:   the connection and its statements.
+ * Life:   one thread at a time, one process (never across a fork).
+ * Errors: false; db_error() has the words of SQLite.
+ */
+#include <sqlite3.h>
+
+#include "wire/slice.h"
+#include "wire/text.h"
+
+/* What a profile's password is sealed for, beside port and TLS mode: the host; with OAuth2 the token endpoint too, which it goes to. */
+#define PROFILE_PLACE " CASE auth WHEN 'oauth2' THEN token_endpoint || ' ' || host ELSE host END"
+
+enum { DB_STATEMENTS = 96 };
+
+/* An SQL text that is kept is known by its address: a literal or a constant array. */
+struct db {
+	sqlite3 *h;
+	struct {
+		const char *sql;
+		sqlite3_stmt *st;
+	} kept[DB_STATEMENTS];
+	size_t kept_n;
+};
+
+/* CREATE: makes the file, mode 0640, where there is none. */
+bool db_open(struct db *db, const char *path, bool create, int busy_ms, struct text *why) MUST_CHECK;
+void db_close(struct db *db);
+const char *db_error(const struct db *db);
+/* True where the last failure was that somebody else holds a lock. */
+bool db_is_busy(const struct db *db);
+/* One statement or many, no rows. */
+bool db_exec(struct db *db, const char *sql) MUST_CHECK;
+/* The kept statement for SQL, at its start, without values; NULL on failure. */
+sqlite3_stmt *db_stmt(struct db *db, const char *sql) MUST_CHECK;
+/* The one number that SQL gives, 0 for none or NULL. */
+bool db_number(struct db *db, const char *sql, int64_t *v_r) MUST_CHECK;
+
+/* Values for a statement, one after the other; OK turns false for good at the first that fails. */
+struct put {
+	sqlite3_stmt *st;
+	int at;
+	bool ok;
+};
+
+struct put put_into(sqlite3_stmt *st);
+/* The octets must stay until the statement is reset. */
+void put_slice(struct put *p, struct slice s);
+void put_str(struct put *p, const char *s); /* NULL: the empty string */
+void put_str_or_null(struct put *p, const char *s);
+void put_blob(struct put *p, const void *octets, size_t n);
+void put_i64(struct put *p, int64_t v);
+/* Values above 2^63-1 do not go in. */
+void put_u64(struct put *p, uint64_t v);
+void put_id(struct put *p, uint64_t id); /* 0: NULL */
+
+/* A row's values, one after the other; they die with the next step. */
+struct take {
+	sqlite3_stmt *st;
+	int at;
+};
+
+struct take take_from(sqlite3_stmt *st);
+const char *take_str(struct take *t); /* never NULL */
+struct slice take_slice(struct take *t);
+int64_t take_i64(struct take *t);
+uint64_t take_u64(struct take *t);
+unsigned take_unsigned(struct take *t);
+bool take_bool(struct take *t);
+
+/* directory_schema_sqlite.c: brings the file to UNTIL migrations (0: all). WHY says what is wrong with the file. */
+bool db_migrate(struct db *db, int until, struct text *why) MUST_CHECK;
+/* How many there are. */
+int db_migrations(void);
+/* The directory's revision: moves with every write. */
+extern const char db_revision_sql[];
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONF_DIRECTORY_DIRECTORY_FRONT_H
+#define CONF_DIRECTORY_DIRECTORY_FRONT_H
+
+/*
+ * directory_front - private to directory.c (what is known on the loop), directory_ask.c (questions on their way) and directory_run.c (what threads do)
+ *
+ *      directory_login() --- remembered, fresh ---------------------> deferred task --> fn
+ *             |                                                           ^
+ *             |--- the same question is on its way: joins it              |
+ *             '--- ask -> thread: run -> loop: done -> cache -> fn of the asker and of all who joined
+ *
+ * Freshness. The poll learns which accounts were written to. A snapshot is fresh while its account has not been since it was read: its revision is at least `floor`, and at least what `changed`
+ * holds for the account.
+ */
+#include <pthread.h>
+
+#include "conf/directory/directory_backend.h"
+#include "conf/directory/directory_cache.h"
+#include "wire/crypto.h"
+
+enum { BACKENDS_IDLE = 8, CHANGED_MAX = 4096, ASK_KEY = 32, WHY_MAX = 192 };
+
+enum ask_kind { ASK_LOGIN, ASK_ADDRESS, ASK_MAILBOX, ASK_REFRESH, ASK_FIND, ASK_POLL };
+
+struct ask {
+	struct job job;
+	struct task task;
+	struct directory *d;
+	enum ask_kind kind;
+	struct ask *next; /* on its way, or about to be answered: d's lists */
+	struct ask **prev;
+	struct ask *joined; /* who asks the same */
+	uint64_t owner;
+	directory_fn *fn;
+	uint64_t known_at; /* d's revision when asked */
+	unsigned char key[ASK_KEY];
+	/* the question */
+	size_t name_n;
+	char name[CACHE_KEY_MAX]; /* lower case */
+	struct secret password;
+	bool expects;    /* the password is right if the stored hash is still HASH */
+	bool is_address; /* of the sender to refresh */
+	unsigned char hash[CACHE_TAG];
+	uint64_t id;
+	struct net at;
+	/* the answer */
+	enum login_result result;
+	const char *why;
+	char why_mem[WHY_MAX];
+	struct sender *sender;
+	enum found found; /* ASK_POLL */
+	struct backend_changes changes;
+};
+
+struct changed {
+	uint64_t account;
+	uint64_t revision;
+};
+
+struct directory {
+	struct loop *loop;
+	struct work *work; /* passwords: slow */
+	struct work *reader; /* our own thread: a crowd that logs in must not hold up the poll, nor a MAIL */
+	void *ctx;
+	ev_timer timer;
+	unsigned remember_s;
+	char *path;
+	bool closed;
+	unsigned pending;   /* asks that a thread has or will have */
+	struct ask *flying; /* the same asks but the poll: to be joined */
+	struct ask *answering;
+
+	/* what is known */
+	uint64_t revision;
+	uint64_t floor; /* snapshots older than this are stale, whatever their account */
+	uint64_t ip_revision;
+	bool has_addresses;
+	struct changed changed[2 * CHANGED_MAX]; /* open addressing */
+	size_t changed_n;
+	struct cache mailboxes; /* by address, lower case */
+	struct cache addresses; /* by struct net */
+
+	bool polling;
+	bool poll_failed;
+
+	/* for the threads */
+	unsigned char secret[32]; /* of this process: keys what is remembered */
+	pthread_mutex_t lock;
+	struct backend *idle[BACKENDS_IDLE];
+	unsigned idle_n;
+	struct backend *poller; /* the poll's alone: one poll at a time */
+	pthread_mutex_t vault_lock;
+	struct vault *vault;
+};
+
+/* directory_ask.c */
+struct ask *ask_new(struct directory *d, enum ask_kind kind, uint64_t owner, directory_fn *fn)
+    MUST_CHECK;
+void ask_free(struct ask *a);
+/* Answers from the loop, at the end of this turn; takes the reference to SENDER. */
+void ask_answer(struct ask *a, enum login_result result, struct sender *sender, const char *why);
+/* Sends A to a thread, or lets it join one of the same key that knows no less. */
+void ask_send(struct ask *a);
+/* Lets go of what waits to be answered. */
+void ask_forget_all(struct directory *d);
+
+/* directory_run.c: on a thread */
+void ask_run(struct job *j);
+/* A keyed hash that only this process can make. */
+bool directory_tag(const struct directory *d, struct slice purpose, struct slice a, struct slice b,
+    unsigned char tag[CACHE_TAG]) MUST_CHECK;
+
+/* directory.c: what came back is known from now on; may put another snapshot into A. */
+void directory_learn(struct directory *d, struct ask *a);
+void directory_learn_changes(struct directory *d, struct ask *a);
+void directory_put(struct directory *d);
+
+#endif

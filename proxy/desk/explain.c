@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/desk/explain.h"
+
+#include <time.h>
+
+#include "proxy/rules/policy.h"
+#include "proxy/rules/sender_rules.h"
+
+enum status { OK, FAIL, NOTE };
+
+static const char *const status_words[] = { [OK] = "ok", [FAIL] = "fail", [NOTE] = "note" };
+
+struct finding {
+	enum status status;
+	enum reply_id say; /* SAY_NONE: no row of the catalogue */
+	const char *todo;
+	struct text words;
+	char mem[768];
+};
+
+typedef void check_fn(const struct explain_facts *f, struct finding *x);
+
+/* ---- saying ---- */
+
+void
+explain_time(struct text *t, int64_t s)
+{
+	time_t at = (time_t)s;
+	struct tm tm;
+
+	if (gmtime_r(&at, &tm) != NULL)
+		text_fmt(t, "%04d-%02d-%02d %02d:%02d UTC", tm.tm_year + 1900, tm.tm_mon + 1,
+		    tm.tm_mday, tm.tm_hour, tm.tm_min);
+}
+
+static void
+say(struct finding *x, enum status status, enum reply_id r, const char *todo)
+{
+	x->status = status;
+	x->say = r;
+	x->todo = todo;
+}
+
+static void
+say_time(struct finding *x, int64_t s)
+{
+	explain_time(&x->words, s);
+}
+
+/* ---- 1: the owner's address ---- */
+
+static void
+check_owner(const struct explain_facts *f, struct finding *x)
+{
+	const struct account *a = &f->sender->account;
+	int64_t until = policy_owner_until(a);
+
+	if (policy_owner(f->sender, f->now_s) != SAY_NONE) {
+		say(x, FAIL, SAY_UNVERIFIED_OWNER,
+		    "The owner clicks the link in the verification email, or has it sent again; whoever knows the owner runs byway verify ACCOUNT.");
+		text_put(&x->words,
+		    SLICE("The owner's address is not confirmed, and the 7 days were over at "));
+		say_time(x, until);
+	} else if (until != INT64_MAX) {
+		say(x, NOTE, SAY_NONE, "The owner clicks the link in the verification email.");
+		text_put(&x->words, SLICE("The owner's address is not confirmed; mail stops at "));
+		say_time(x, until);
+	} else {
+		text_put(&x->words,
+		    a->owner_verified ? SLICE("The owner's address is confirmed")
+		                      : SLICE("Registered before 19 February 2026: not asked for"));
+	}
+}
+
+/* ---- 2: the domain's DNS ---- */
+
+static struct slice
+domain_of(const struct sender *s)
+{
+	struct slice name = slice_str(s->name);
+
+	return slice_skip(name, slice_find(name, '@') + 1);
+}
+
+static const struct domain *
+find_domain(const struct account *a, struct slice name)
+{
+	for (size_t i = 0; i < a->domains_n; i++)
+		if (slice_eq_nocase(slice_str(a->domains[i].name), name))
+			return &a->domains[i];
+	return NULL;
+}
+
+/* The sender's own address, as MAIL and From: would have it (S5). */
+static enum reply_id
+rules_say(const struct sender *s)
+{
+	char mem[400];
+	struct text from = text_over(mem, sizeof(mem));
+	struct slice name = slice_str(s->name);
+	struct path path = { .local = slice_head(name, slice_find(name, '@')),
+		.domain = domain_of(s) };
+	enum reply_id no = sender_rules_envelope(s, &path);
+
+	text_fmt(&from, "<%s>", s->name);
+	if (no == SAY_NONE && sender_rules_want_from(s))
+		no = sender_rules_from(s, 1, text_slice(&from), false);
+	return no;
+}
+
+static void
+check_domain(const struct explain_facts *f, struct finding *x)
+{
+	struct slice name = domain_of(f->sender);
+	const struct domain *d = find_domain(&f->sender->account, name);
+	enum reply_id no = f->sender->is_address ? SAY_NONE : rules_say(f->sender);
+
+	if (no != SAY_NONE) {
+		say(x, FAIL, no,
+		    no == SAY_SENDER_NOT_ALLOWED
+		        ? "Add the address or its domain: byway account set ACCOUNT --allowed-senders LIST."
+		        : "Verify the domain: byway domain verify DOMAIN; or the single address: byway account set ACCOUNT --verified-senders LIST.");
+		text_fmt(&x->words, "The account's sender rules do not let %s be used",
+		    f->sender->name);
+	} else if (f->sender->is_address) {
+		text_put(&x->words,
+		    SLICE("An address that sends without login has no domain of its own"));
+	} else if (d != NULL && d->verified) {
+		text_fmt(&x->words, "%s is verified", d->name);
+	} else {
+		say(x, NOTE, SAY_NONE,
+		    "Set the SPF, DKIM and DMARC records of the domain; this alone stops nothing here, but recipients' servers may refuse or hide the mail.");
+		text_fmt(&x->words, "Domain not verified: %.*s", SLICE_FMT(name));
+	}
+}
+
+/* ---- 3: the plan ---- */
+
+enum reply_id
+explain_route(const struct sender *s, const struct profile **profile_r)
+{
+	struct path from = { .domain = s->is_address ? SLICE("") : domain_of(s) };
+	struct policy_route route;
+	enum reply_id no = policy_route(s, &from, &route);
+
+	*profile_r = route.profile;
+	return no;
+}
+
+static void
+check_plan(const struct explain_facts *f, struct finding *x)
+{
+	const struct account *a = &f->sender->account;
+	const struct profile *p;
+
+	if (explain_route(f->sender, &p) == SAY_PLAN_CANNOT_SEND) {
+		say(x, FAIL, SAY_PLAN_CANNOT_SEND,
+		    "Upgrade the plan (it counts at once), or set up an SMTP provider of the account's own: byway profile add, byway route set.");
+		text_fmt(&x->words,
+		    "The plan %s does not include sending, and there is no own upstream",
+		    a->plan.name);
+	} else if (!a->plan.can_send) {
+		text_fmt(&x->words,
+		    "The plan %s does not include sending; the account's own upstream does",
+		    a->plan.name);
+	} else {
+		text_fmt(&x->words, "The plan %s includes sending", a->plan.name);
+	}
+}
+
+/* ---- 4: limits ---- */
+
+static void
+check_limits(const struct explain_facts *f, struct finding *x)
+{
+	const char *between = "";
+
+	for (size_t i = 0; i < f->limits_n; i++) {
+		const struct explain_limit *l = &f->limits[i];
+
+		if (l->cap == 0)
+			continue;
+		if (l->used >= l->cap) {
+			text_reset(&x->words);
+			between = "";
+			say(x, FAIL, l->say,
+			    "Wait until there is room again, or upgrade the plan: its limits count at once, what was used stays used.");
+		}
+		text_fmt(&x->words, "%s%llu of %llu %s", between, (unsigned long long)l->used,
+		    (unsigned long long)l->cap, l->what);
+		between = ", ";
+		if (x->status == FAIL) {
+			text_put(&x->words, SLICE("; next at "));
+			say_time(x, l->next_s);
+			return;
+		}
+	}
+	if (!f->limits_known)
+		text_put(&x->words, SLICE("The counters cannot be asked now"));
+	else if (x->words.n == 0)
+		text_put(&x->words, SLICE("The plan has no limits"));
+	if (!f->limits_known)
+		say(x, NOTE, SAY_NONE, "Look at the log and at the counters' servers: byway status.");
+}
+
+/* ---- 5: recipients ---- */
+
+struct sum {
+	const char *const *causes;
+	struct slice to;
+	uint32_t count;
+	struct recent_refusal last;
+};
+
+static bool
+is_among(const char *cause, const char *const *causes)
+{
+	for (; *causes; causes++)
+		if (slice_eq(slice_str(cause), slice_str(*causes)))
+			return true;
+	return false;
+}
+
+static struct slice
+behind_at(struct slice address)
+{
+	return slice_skip(address, slice_find(address, '@') + 1);
+}
+
+/* Those of one recipient count, or of his domain: its server speaks for both. */
+static void
+on_refusal(void *ctx, const struct recent_refusal *row)
+{
+	struct sum *sum = ctx;
+	struct slice to = slice_str(row->to);
+
+	if (!is_among(row->cause, sum->causes))
+		return;
+	if (sum->to.n > 0 && !slice_eq_nocase(behind_at(to), behind_at(sum->to)))
+		return;
+	sum->count += row->count;
+	if (row->last_s >= sum->last.last_s)
+		sum->last = *row;
+}
+
+static struct sum
+refusals(const struct explain_facts *f, struct slice to, const char *const *causes)
+{
+	struct sum sum = { .causes = causes, .to = to };
+
+	recent_each(f->recent, f->sender->account.id, slice_str(f->sender->name), on_refusal, &sum);
+	return sum;
+}
+
+static void
+check_recipients(const struct explain_facts *f, struct finding *x)
+{
+	static const char *const causes[] = { "too_many_rcpt", "too_many_rcpt_message", NULL };
+	uint64_t cap = f->sender->account.plan.recipients;
+	struct sum sum = refusals(f, SLICE(""), causes);
+
+	if (cap > 0)
+		text_fmt(&x->words, "Up to %llu recipients per message; one more, and nobody gets it",
+		    (unsigned long long)cap);
+	else
+		text_put(&x->words, SLICE("Any number of recipients per message"));
+	if (sum.count == 0)
+		return;
+	say(x, NOTE, SAY_TOO_MANY_RCPT_MESSAGE, "Split into batches that fit, or upgrade the plan.");
+	text_fmt(&x->words, "; %u refused for that, last at ", sum.count);
+	say_time(x, sum.last.last_s);
+}
+
+/* ---- 6: the mailbox ---- */
+
+static void
+check_mailbox(const struct explain_facts *f, struct finding *x)
+{
+	enum mailbox_state state = f->sender->state;
+
+	text_fmt(&x->words, "The %s is %s", f->sender->is_address ? "address" : "mailbox",
+	    mailbox_state_word(state));
+	switch (state) {
+	case MAILBOX_ACTIVE:
+		if (f->sender->sandboxed) {
+			say(x, NOTE, SAY_NONE, "byway mailbox set ADDRESS --sandboxed no");
+			text_put(&x->words, SLICE(", and sandboxed: mail is accepted and discarded"));
+		}
+		break;
+	case MAILBOX_BLOCKED:
+		say(x, FAIL, f->sender->is_address ? SAY_ADDRESS_BLOCKED : SAY_USER_BLOCKED,
+		    "byway unblock NAME, if the reason for the block is gone.");
+		break;
+	case MAILBOX_PAUSED_OWNER:
+		say(x, FAIL, SAY_AUTH_FAILED,
+		    "The owner resumes it on its page, or byway resume ADDRESS.");
+		break;
+	case MAILBOX_PAUSED_ADMIN:
+	case MAILBOX_PAUSED_ABUSE:
+		say(x, FAIL, SAY_AUTH_FAILED,
+		    "There is usually a reason: support looks into it first, then byway resume ADDRESS.");
+		break;
+	}
+}
+
+/* ---- 7: the account ---- */
+
+static void
+check_account(const struct explain_facts *f, struct finding *x)
+{
+	const struct account *a = &f->sender->account;
+	enum reply_id no = policy_suspension(f->sender);
+	const char *todo = "A support ticket for review, then byway resume ACCOUNT.";
+
+	text_fmt(&x->words, "The account %s is %s", a->name, account_state_word(a->state));
+	if (no == SAY_NONE)
+		return;
+	if (a->state == ACCOUNT_SUSPENDED_BILLING)
+		todo = "The owner fixes the payment; then byway resume ACCOUNT.";
+	else if (a->state == ACCOUNT_SUSPENDED_DELIVERABILITY)
+		todo =
+		    "Support looks at lists, content and sender setup with the owner, then byway resume ACCOUNT.";
+	else if (a->state == ACCOUNT_CLOSED)
+		todo = "byway account set ACCOUNT --state active, if it is to be open again.";
+	say(x, FAIL, no, todo);
+}
+
+/* ---- 8: authentication ---- */
+
+static void
+check_login(const struct explain_facts *f, struct finding *x)
+{
+	static const char *const causes[] = { "auth_failed", NULL };
+
+	if (f->sender->is_address) {
+		text_put(&x->words, SLICE("It sends without login"));
+		return;
+	}
+	struct sum sum = refusals(f, SLICE(""), causes);
+
+	if (sum.count == 0) {
+		text_put(&x->words, SLICE("No failed log-in of late"));
+		return;
+	}
+	say(x, NOTE, SAY_AUTH_FAILED,
+	    "SMTP wants the mailbox's password, not the owner's; a new one counts within a minute: byway mailbox passwd ADDRESS.");
+	text_fmt(&x->words, "%u failed log-ins, the last at ", sum.count);
+	say_time(x, sum.last.last_s);
+	text_fmt(&x->words, ": %s", sum.last.words);
+}
+
+/* ---- 9: the own upstream ---- */
+
+static void
+say_line(struct finding *x, const struct recent_line *line)
+{
+	text_put(&x->words, SLICE("the last word, at "));
+	say_time(x, line->failed_s > line->sent_s ? line->failed_s : line->sent_s);
+	text_put(&x->words, SLICE(": "));
+	text_escaped(&x->words, slice_str(line->said), sizeof(line->said));
+}
+
+static void
+check_native(const struct explain_facts *f, struct finding *x)
+{
+	struct relay_health h = relay_health(f->relay, NULL);
+	struct recent_line line;
+
+	text_fmt(&x->words, "Mail goes through the native pool: %u of %u servers answer", h.alive,
+	    h.servers);
+	if (h.alive > 0)
+		return;
+	say(x, FAIL, SAY_NONE, "The operator's servers are down: byway status, and the log.");
+	if (recent_line(f->recent, 0, 0, &line) && line.failed_s >= line.sent_s) {
+		text_put(&x->words, SLICE("; "));
+		say_line(x, &line);
+	}
+}
+
+static void
+check_upstream(const struct explain_facts *f, struct finding *x)
+{
+	const struct profile *p;
+	enum reply_id no = explain_route(f->sender, &p);
+	struct recent_line line;
+
+	if (no == SAY_PROFILE_MISSING) {
+		say(x, FAIL, no,
+		    "byway route set ACCOUNT|DOMAIN PROFILE, with a profile that is there.");
+		text_put(&x->words, SLICE("The route names a profile that is not there"));
+		return;
+	}
+	if (no != SAY_NONE) {
+		text_put(&x->words, SLICE("No own upstream is set up"));
+		return;
+	}
+	if (p == NULL) {
+		check_native(f, x);
+		return;
+	}
+	bool known = recent_line(f->recent, p->account, p->id, &line);
+	struct relay_health h = relay_health(f->relay, p);
+
+	text_fmt(&x->words, "Mail goes through the profile %s (%s:%u)", p->name, p->host, p->port);
+	if (h.closed_s > 0) {
+		say(x, FAIL, SAY_NONE,
+		    "Give the profile the provider's credentials anew: byway profile passwd ACCOUNT/PROFILE; it counts at once.");
+		text_fmt(&x->words,
+		    ", which has refused the stored credentials %u times; it is asked again in %.0f s",
+		    h.refusals, h.closed_s);
+	} else if (known && line.failed_s > line.sent_s) {
+		say(x, FAIL, SAY_NONE,
+		    "Verify the provider's credentials, that it allows SMTP, and that the domain is verified on its side: byway profile test ACCOUNT/PROFILE.");
+	}
+	if (!known) {
+		text_put(&x->words, SLICE("; nothing was sent through it of late"));
+		return;
+	}
+	text_put(&x->words, SLICE("; "));
+	say_line(x, &line);
+}
+
+/* ---- 10: the recipient's server ---- */
+
+static void
+check_recipient(const struct explain_facts *f, struct finding *x)
+{
+	static const char *const causes[] = { "rcpt", "content", "deferred", "malformed", NULL };
+	struct sum sum = refusals(f, f->to, causes);
+
+	if (sum.count == 0) {
+		text_put(&x->words, SLICE("No recipient's server has refused mail of late"));
+		if (f->to.n > 0) {
+			text_put(&x->words, SLICE(" for "));
+			text_escaped(&x->words, behind_at(f->to), 255);
+		}
+		return;
+	}
+	say(x, NOTE, SAY_NONE,
+	    "Its own words say why; 550 5.1.1 is a wrong address, 550 5.7.1 is policy: SPF, DKIM, DMARC, reputation.");
+	text_fmt(&x->words, "%u refused, the last at ", sum.count);
+	say_time(x, sum.last.last_s);
+	text_put(&x->words, SLICE(" for "));
+	text_escaped(&x->words, slice_str(sum.last.to), 95);
+	text_put(&x->words, SLICE(": "));
+	text_escaped(&x->words, slice_str(sum.last.words), 200);
+}
+
+/* ---- all ten ---- */
+
+static const struct {
+	const char *name;
+	const char *title;
+	check_fn *check;
+} checks[] = {
+	{ "owner", "Account-owner email isn't verified", check_owner },
+	{ "domain", "Domain DNS isn't verified", check_domain },
+	{ "plan", "The plan cannot send", check_plan },
+	{ "limits", "Daily or hourly sending limit hit", check_limits },
+	{ "recipients", "Recipient count per message", check_recipients },
+	{ "mailbox", "Mailbox is paused", check_mailbox },
+	{ "account", "Account is suspended", check_account },
+	{ "login", "SMTP authentication itself fails", check_login },
+	{ "upstream", "Own SMTP misconfiguration", check_upstream },
+	{ "recipient", "The recipient's server is rejecting", check_recipient },
+};
+
+enum { CHECKS = sizeof(checks) / sizeof(checks[0]), CHECK_LOGIN = 7 };
+
+static void
+write_reply(struct text *out, const char *key, enum reply_id r)
+{
+	text_fmt(out, ",\"%s\":", key);
+	if (r == SAY_NONE) {
+		text_put(out, SLICE("null"));
+		return;
+	}
+	const struct reply_row *row = reply_row(r);
+
+	text_fmt(out, "{\"id\":\"%s\",\"code\":%d,\"enhanced\":\"", row->name, row->code);
+	enhanced_write(out, row->enhanced);
+	text_put(out, SLICE("\",\"text\":\""));
+	text_json(out, slice_str(row->text));
+	text_put(out, SLICE("\"}"));
+}
+
+static void
+write_check(size_t i, const struct finding *x, struct text *out)
+{
+	text_fmt(out,
+	    "%s{\"number\":%zu,\"name\":\"%s\",\"title\":\"%s\",\"status\":\"%s\",\"finding\":\"",
+	    i ? "," : "", i + 1, checks[i].name, checks[i].title, status_words[x->status]);
+	text_json(out, text_slice(&x->words));
+	text_put(out, SLICE("\",\"todo\":"));
+	if (x->todo != NULL) {
+		text_char(out, '"');
+		text_json(out, slice_str(x->todo));
+		text_char(out, '"');
+	} else {
+		text_put(out, SLICE("null"));
+	}
+	write_reply(out, "reply", x->say);
+	text_char(out, '}');
+}
+
+static void
+write_string(struct text *out, const char *key, struct slice s)
+{
+	text_fmt(out, ",\"%s\":\"", key);
+	text_json(out, s);
+	text_char(out, '"');
+}
+
+/* What the SMTP path says first: at AUTH where the mailbox is paused, else at MAIL. */
+static enum reply_id
+smtp_says(const struct explain_facts *f)
+{
+	const struct profile *p;
+	enum reply_id no;
+
+	if (f->sender == NULL)
+		return SAY_AUTH_FAILED;
+	no = policy_sender(f->sender, f->now_s);
+	if (no == SAY_MAILBOX_PAUSED)
+		return SAY_AUTH_FAILED;
+	if (no == SAY_NONE)
+		no = explain_route(f->sender, &p);
+	for (size_t i = 0; i < f->limits_n && no == SAY_NONE; i++)
+		if (f->limits[i].cap > 0 && f->limits[i].used >= f->limits[i].cap)
+			no = f->limits[i].say;
+	if (no == SAY_NONE && !f->sender->is_address)
+		no = rules_say(f->sender);
+	return no;
+}
+
+static void
+write_head(const struct explain_facts *f, struct text *out)
+{
+	const struct profile *p = NULL;
+
+	text_put(out, SLICE("{\"ok\":true"));
+	write_string(out, "name", f->sender != NULL ? slice_str(f->sender->name) : f->name);
+	if (f->sender == NULL)
+		return;
+	write_string(out, "account", slice_str(f->sender->account.name));
+	write_string(out, "plan", slice_str(f->sender->account.plan.name));
+	if (explain_route(f->sender, &p) == SAY_NONE)
+		write_string(out, "route", p != NULL ? slice_str(p->name) : SLICE("native"));
+	else
+		text_put(out, SLICE(",\"route\":null"));
+}
+
+void
+explain_write(const struct explain_facts *f, struct text *out)
+{
+	struct finding found[CHECKS];
+	size_t first = CHECKS;
+
+	for (size_t i = 0; i < CHECKS; i++) {
+		struct finding *x = &found[i];
+
+		*x = (struct finding){ .say = SAY_NONE };
+		x->words = text_over(x->mem, sizeof(x->mem));
+		if (f->sender != NULL) {
+			checks[i].check(f, x);
+		} else if (i == CHECK_LOGIN) {
+			say(x, FAIL, SAY_AUTH_FAILED,
+			    "Look for a slip of the pen: byway mailbox list. Or make it: byway mailbox add ADDRESS.");
+			text_put(&x->words, SLICE("There is no mailbox of that name"));
+		} else {
+			text_put(&x->words, SLICE("There is no mailbox to look at"));
+		}
+		if (x->status == FAIL && first == CHECKS)
+			first = i;
+	}
+	write_head(f, out);
+	if (first < CHECKS)
+		text_fmt(out, ",\"failing\":%zu", first + 1);
+	else
+		text_put(out, SLICE(",\"failing\":null"));
+	write_reply(out, "smtp", smtp_says(f));
+	text_put(out, SLICE(",\"checks\":["));
+	for (size_t i = 0; i < CHECKS; i++)
+		write_check(i, &found[i], out);
+	text_put(out, SLICE("]}"));
+}

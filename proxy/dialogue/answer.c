@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * answer - all that a session says to its client
+ */
+#include <assert.h>
+
+#include "proxy/dialogue/dialogue.h"
+
+/* Formats straight into the output buffer. The room was checked before the command was begun (REPLY_ROOM); a verdict of an upstream waits for room. */
+static void
+say(struct session *s, int code, struct enhanced e, struct slice words)
+{
+	size_t room = 0;
+	char *mem = stream_space(&s->stream, REPLY_ROOM, &room);
+
+	if (mem == NULL)
+		return; /* out of memory or a client that reads nothing; its deadline ends it */
+	struct text t = text_over(mem, room);
+
+	reply_write(&t, code, e, words);
+	stream_wrote(&s->stream, t.n);
+}
+
+/* The row that is about to be said, counted; what refuses is in the log by its id (L5). */
+static const struct reply_row *
+take_row(struct session *s, enum reply_id r)
+{
+	const struct reply_row *row = reply_row(r);
+	struct worker *w = s->worker;
+	struct log_line l;
+
+	scoreboard_count(w->board, w->number, counter_of_reply(r), 1);
+	if (row->bad) {
+		s->bad_commands++;
+		scoreboard_count(w->board, w->number, COUNTER_BAD_COMMANDS, 1);
+	}
+	if (row->code >= 400 && session_log(&l, s, LOG_DEBUG, "reply")) {
+		log_str(&l, "reply", slice_str(row->name));
+		log_u64(&l, "code", (uint64_t)row->code);
+		log_end(&l);
+	}
+	return row;
+}
+
+void
+session_reply(struct session *s, enum reply_id r)
+{
+	const struct reply_row *row = take_row(s, r);
+
+	say(s, row->code, row->enhanced, slice_str(row->text));
+}
+
+void
+session_reply_more(struct session *s, enum reply_id r, struct slice more)
+{
+	const struct reply_row *row = take_row(s, r);
+	char mem[1536];
+	struct text t = text_over(mem, sizeof(mem));
+
+	text_put(&t, slice_str(row->text));
+	text_char(&t, ' ');
+	text_put(&t, more);
+	say(s, row->code, row->enhanced, text_slice(&t));
+}
+
+/* A client must never take an upstream's trouble for its own: not for a lost session, not for a wrong password. */
+static bool
+may_be_forwarded(int code)
+{
+	return code >= 200 && code <= 599 && code / 100 != 3 && code != 421 && code != 530 &&
+	    code != 534 && code != 535 && code != 538 && code != 454 && code != 432;
+}
+
+void
+session_forward(struct session *s, const struct relay_verdict *v)
+{
+	assert(may_be_forwarded(v->code));
+	say(s, v->code, v->enhanced, v->text);
+}
+
+struct slice
+session_forward_later(struct session *s, const struct relay_verdict *v)
+{
+	char mem[REPLY_ROOM];
+	struct text t = text_over(mem, sizeof(mem));
+
+	assert(may_be_forwarded(v->code));
+	reply_write(&t, v->code, v->enhanced, v->text);
+	return arena_dup(&s->arena, text_slice(&t));
+}
+
+void
+session_greet(struct session *s)
+{
+	char mem[400];
+	struct text t = text_over(mem, sizeof(mem));
+
+	text_fmt(&t, "%s ESMTP Byway %s", s->lane->conf->server.name, s->id.s);
+	say(s, 220, (struct enhanced){ 0 }, text_slice(&t));
+}
+
+/* The smaller of two bounds of which 0 means none. */
+static uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+	if (a == 0 || b == 0)
+		return a + b;
+	return a < b ? a : b;
+}
+
+/* What the sender's usual route can carry, as far as its upstream has told; all of it before login and before the first contact. */
+static struct relay_offer
+offer_of(const struct session *s)
+{
+	struct relay_offer all = { .eight_bit = true, .smtputf8 = true, .dsn = true };
+
+	if (s->sender == NULL)
+		return all;
+	const struct account *a = &s->sender->account;
+	const struct profile *p = NULL;
+
+	if (a->route.kind == ROUTE_PROFILE)
+		p = sender_profile(s->sender, a->route.profile);
+	struct relay_offer o = relay_offers(s->worker->relay, p);
+
+	return o.known ? o : all;
+}
+
+void
+session_say_ehlo(struct session *s)
+{
+	struct relay_offer o = offer_of(s);
+	uint64_t size = s->lane->conf->limits.message_size;
+	uint64_t recipients = 0;
+	char mem[1024];
+	struct text t = text_over(mem, sizeof(mem));
+
+	if (s->sender != NULL) {
+		size = smaller(size, s->sender->account.plan.size_max);
+		recipients = smaller(s->sender->account.plan.recipients, o.recipients);
+	}
+	text_fmt(&t, "%s\nPIPELINING\nSIZE %llu\n", s->lane->conf->server.name,
+	    (unsigned long long)smaller(size, o.size));
+	/* 8-bit content is taken whatever the upstream offers: the verdict is about the content, not the wish (NO_8BIT). */
+	text_put(&t, SLICE("8BITMIME\n"));
+	if (o.smtputf8)
+		text_put(&t, SLICE("SMTPUTF8\n"));
+	if (o.dsn)
+		text_put(&t, SLICE("DSN\n"));
+	text_put(&t, SLICE("ENHANCEDSTATUSCODES\nCHUNKING\n"));
+	if (s->lane->listener->tls == LISTENER_STARTTLS && !s->secure)
+		text_put(&t, SLICE("STARTTLS\n"));
+	if (auth_is_offered(s))
+		text_put(&t, SLICE("AUTH PLAIN LOGIN\n"));
+	if (recipients > 0)
+		text_fmt(&t, "LIMITS RCPTMAX=%llu\n", (unsigned long long)recipients);
+	assert(!t.overflow);
+	/* The last keyword ends the reply, not a line break. */
+	say(s, 250, (struct enhanced){ 0 }, slice_head(text_slice(&t), t.n - 1));
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROXY_DIALOGUE_DIALOGUE_H
+#define PROXY_DIALOGUE_DIALOGUE_H
+
+/*
+ * dialogue - a session from the inside, for the files that make it up: session.c (life, input, rules), commands.c, auth.c, envelope.c, content.c
+ *
+ * The state is one enum; only session_enter() writes it, which also sets the state's deadline. Whatever waits for an answer from elsewhere parks the session: a command that parked is
+ * dispatched again when the session is resumed, unless it was consumed.
+ */
+#include "proxy/limits/guess_nodes.h"
+#include "proxy/reply.h"
+#include "proxy/dialogue/session.h"
+#include "proxy/dialogue/txn.h"
+#include "wire/arena.h"
+#include "wire/command.h"
+#include "wire/id.h"
+#include "wire/log.h"
+#include "wire/stream.h"
+
+enum state {
+#define STATE(id, doing) STATE_##id,
+#include "proxy/dialogue/state.def"
+#undef STATE
+	STATE_COUNT
+};
+
+enum close_row {
+#define CLOSE(id, word) CLOSE_##id,
+#include "proxy/dialogue/close.def"
+#undef CLOSE
+	CLOSE_COUNT
+};
+
+enum {
+	HELO_MAX = 64,
+	SESSION_IN_MAX = BUF_LARGE,
+	SESSION_OUT_MAX = 16384,
+	REPLY_ROOM = 2048, /* a reply of ours fits; no command is begun with less */
+	COMMAND_MAX = 512,
+	ENVELOPE_MAX = 2048, /* MAIL and RCPT with their parameters */
+	AUTH_MAX = 12288,
+};
+
+/* What the look-up for the command in hand has said already. */
+enum looked { LOOKED_NOT, LOOKED_OK, LOOKED_REFUSED, LOOKED_FAILED };
+
+struct session {
+	struct grave grave; /* first: the loop frees by it */
+	struct worker *worker;
+	struct lane *lane;
+	uint64_t number;                 /* what answers come back by */
+	struct session *older, *younger; /* those that have not logged in, by age */
+	struct stream stream;
+	struct sockaddr_storage peer;
+	struct id id;
+	ev_tstamp opened;
+	struct sender *sender; /* who logged in, or the IP identity */
+	struct txn txn;
+	struct quota_ticket *look; /* what the MAIL in hand asks of the limits */
+	struct arena arena;
+	struct task run;     /* resume through the loop */
+	struct task sandbox; /* the go-ahead in the relay's place */
+	enum state state;
+	enum looked looked;
+	bool sender_looked; /* so has the look-up of the envelope sender */
+	enum reply_id sender_said;
+	uint8_t auth_step;
+	uint8_t login_failures;
+	bool esmtp;
+	bool secure;
+	bool parked;
+	bool skipping; /* the rest of a line that was too long */
+	bool counted_account;
+	bool listed;     /* among those not logged in */
+	bool in_address; /* counted in the scoreboard by address */
+	unsigned bad_commands;
+	unsigned messages; /* accepted by an upstream */
+	unsigned commands;
+	size_t helo_n;
+	char helo[HELO_MAX];
+	uint64_t chunk; /* BDAT: octets of the chunk still to come */
+	bool chunk_last;
+	enum reply_id chunk_refused; /* SAY_NONE, or what to say when the chunk has been swallowed */
+	char *auth_user;             /* LOGIN: the name while the password is awaited; malloc'd */
+	size_t auth_user_n;
+	char *auth_password; /* while other nodes are asked; malloc'd */
+	size_t auth_password_n;
+	struct guess_inquiry *query; /* what asks them */
+	struct guess_mark mark;
+	struct guess_attempt attempt;
+	bool attempt_last;    /* a wrong password ends the connection */
+	ev_tstamp answer_due; /* of the log-in */
+	ev_timer answer;      /* runs while the answer is held back */
+	struct sender *held;  /* what it will be; NULL: refused */
+};
+
+enum verdict { DONE, WAIT, KEEP, CLOSED };
+/* DONE: the line is consumed. WAIT: consumed, parked until session_resume(). KEEP: parked, the same line comes again. CLOSED: the session has ended. */
+
+typedef enum verdict verb_fn(struct session *s, struct slice args);
+
+/* session.c */
+void session_enter(struct session *s, enum state state);
+const char *session_doing(const struct session *s);
+/* Handles what waits in the input, from the loop. */
+void session_resume(struct session *s);
+/* Ends the session: says SAY first (SAY_NONE: nothing), logs the row. S must not be touched after, except by callers that return CLOSED. */
+enum verdict session_end(struct session *s, enum close_row row, enum reply_id say);
+struct session *session_find(struct sessions *all, uint64_t number);
+/* It has logged in: no longer to be shed, login deadline gone. */
+void session_logged_in(struct session *s);
+/* The client did something: its deadline starts anew. */
+void session_touch(struct session *s);
+/* The upstream has said its last word for a client that had left. */
+void session_after_last_word(struct session *s);
+/* It will not: the outcome is unknown. */
+void session_give_up(struct session *s);
+bool session_log(struct log_line *l, const struct session *s, enum log_level level,
+    const char *event) MUST_CHECK;
+
+/* answer.c */
+void session_reply(struct session *s, enum reply_id r);
+/* The row's text, then a blank and MORE. */
+void session_reply_more(struct session *s, enum reply_id r, struct slice more);
+/* An upstream's verdict, already classed; never 421, 3xx or an authentication code (asserted). */
+void session_forward(struct session *s, const struct relay_verdict *v);
+/* The same as octets, for later. Empty: no memory. */
+struct slice session_forward_later(struct session *s, const struct relay_verdict *v);
+void session_greet(struct session *s);
+void session_say_ehlo(struct session *s);
+
+/* remember.c: for people who ask later (H2). ID: where the log tells of it. */
+void remember_refusal(struct session *s, enum reply_id r, struct slice id);
+void remember_login(struct session *s, struct slice name, const char *why);
+void remember_verdict(struct session *s, const struct relay_verdict *v, struct slice to);
+
+/* commands.c */
+verb_fn do_ehlo, do_helo, do_noop, do_rset, do_quit, do_vrfy, do_help, do_starttls, do_http;
+/* auth.c */
+verb_fn do_auth;
+/* A line in STATE_AUTH. */
+enum verdict auth_line(struct session *s, struct slice line);
+void auth_forget(struct session *s);
+void auth_init(struct session *s);
+bool auth_is_offered(const struct session *s);
+/* envelope.c */
+verb_fn do_mail, do_rcpt, do_data, do_bdat;
+/* Says the RCPT verdicts that waited for room in the output. */
+void envelope_say(struct session *s);
+void envelope_on_rcpt(struct session *s, const struct relay_verdict *v);
+/* The limits have answered for content, and perhaps the upstream too. */
+void envelope_on_quota(struct session *s);
+/* Says why TXN may not have its content, and ends it; where the reply is 421, the session too. */
+void envelope_refuse_quota(struct session *s);
+void envelope_on_go(struct session *s, const struct relay_verdict *v);
+/* sender_check.c: what stands against mail FROM. SAY_OK: being looked up, the command must wait and come again. */
+enum reply_id sender_check(struct session *s, const struct path *from);
+/* sandbox.c: what the relay would do, for a transaction without one */
+void sandbox_rcpt(struct session *s);
+void sandbox_data(struct session *s);
+void sandbox_finish(struct session *s);
+/* content.c */
+bool content_begin(struct session *s, bool chunked) MUST_CHECK;
+/* Takes content from the input. False: it waits, for input or for the relay. */
+bool content_feed(struct session *s) MUST_CHECK;
+void content_on_room(struct session *s);
+/* The relay's last word, whenever it comes. */
+void content_on_done(struct session *s, const struct relay_verdict *v);
+
+#endif

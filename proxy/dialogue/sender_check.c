@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sender_check - the envelope sender at MAIL: the rules, then look-ups that the session waits for (BEHAVIOUR S5)
+ */
+#include "proxy/dialogue/dialogue.h"
+#include "proxy/rules/sender_rules.h"
+#include "relay/smtp/callout.h"
+
+/* The MAIL in hand comes again, and finds what was said; whether the sender is still as it was is asked anew. */
+static void
+heard(struct worker *w, uint64_t owner, enum reply_id said)
+{
+	struct session *s = session_find(w->sessions, owner);
+
+	if (s == NULL || s->state != STATE_READY || !s->parked)
+		return;
+	s->sender_looked = true;
+	s->sender_said = said;
+	s->looked = LOOKED_NOT;
+	session_resume(s);
+}
+
+/* Whether a callout follows is seen when MAIL comes again: SAY_OK, which is no refusal. */
+static void
+on_domain(void *ctx, uint64_t owner, enum dns_mail verdict)
+{
+	enum reply_id no = sender_rules_domain(verdict);
+
+	heard(ctx, owner, no == SAY_NONE ? SAY_OK : no);
+}
+
+static const enum reply_id called_out[] = {
+	[CALLOUT_GOOD] = SAY_NONE,
+	[CALLOUT_REFUSED] = SAY_SENDER_REFUSED,
+	[CALLOUT_UNABLE] = SAY_SENDER_UNVERIFIABLE,
+	[CALLOUT_LATER] = SAY_SENDER_DNS_FAILED,
+};
+
+void
+sender_on_callout(void *ctx, uint64_t owner, enum callout_said said)
+{
+	heard(ctx, owner, called_out[said]);
+}
+
+static void
+on_mailbox(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
+{
+	static const enum reply_id said[] = {
+		[LOGIN_OK] = SAY_NONE,
+		[LOGIN_REFUSED] = SAY_UNROUTEABLE_ADDRESS,
+		[LOGIN_UNAVAILABLE] = SAY_DIRECTORY_DOWN,
+	};
+
+	(void)why;
+	sender_unref(sender);
+	heard(ctx, owner, said[result]);
+}
+
+/* A domain of the account's own: there must be such a mailbox. alice+news@ is alice@. */
+static enum reply_id
+look_for_mailbox(struct session *s, const struct path *from)
+{
+	char mem[512];
+	struct text t = text_over(mem, sizeof(mem));
+	struct path base = *from;
+
+	if (!base.quoted && slice_find(base.local, '+') > 0)
+		base.local = slice_head(base.local, slice_find(base.local, '+'));
+	path_write(&t, &base);
+	if (!s->sender->is_address && slice_eq_nocase(slice_str(s->sender->name), text_slice(&t)))
+		return SAY_NONE;
+	directory_mailbox(s->worker->directory, text_slice(&t), s->number, on_mailbox);
+	return SAY_OK;
+}
+
+/* What the domain's own server says, once the domain is known to take mail. */
+static enum reply_id
+call_out(struct session *s, const struct path *from)
+{
+	enum callout_said said;
+
+	if (!s->sender->account.check_sender_callout || from->utf8)
+		return SAY_NONE;
+	if (!callout(s->worker->callouts, from, s->number, &said))
+		return SAY_OK;
+	return called_out[said];
+}
+
+enum reply_id
+sender_check(struct session *s, const struct path *from)
+{
+	const struct account *a = &s->sender->account;
+	enum reply_id no = sender_rules_envelope(s->sender, from);
+	enum dns_mail verdict;
+
+	if (no != SAY_NONE || !(a->check_sender_domain || a->check_sender_callout) || from->null)
+		return no;
+	if (s->sender_looked)
+		return s->sender_said == SAY_OK ? call_out(s, from) : s->sender_said;
+	if (slice_starts(from->domain, SLICE("[")))
+		return SAY_UNROUTEABLE_ADDRESS;
+	if (sender_rules_is_own(a, from->domain))
+		return look_for_mailbox(s, from);
+	/* Its ASCII form only IDNA knows. */
+	if (!slice_is_ascii(from->domain))
+		return SAY_NONE;
+	if (!dns_mail(s->worker->dns, from->domain, s->number, on_domain, &verdict))
+		return SAY_OK;
+	no = sender_rules_domain(verdict);
+	return no == SAY_NONE ? call_out(s, from) : no;
+}

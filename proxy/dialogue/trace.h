@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROXY_DIALOGUE_TRACE_H
+#define PROXY_DIALOGUE_TRACE_H
+
+/*
+ * trace - the fields that we add: Received:, and Date: and Message-ID: for a message that has none (RFC 5321 4.4, RFC 6409 8, BEHAVIOUR L9)
+ */
+#include "wire/header.h"
+
+struct session;
+
+/* Fills first, date, message_id and token of O from the session's arena. False: no memory. */
+bool trace_fields(struct session *s, struct header_options *o) MUST_CHECK;
+/* The instance's token, "Byway/" and 12 hex digits; made anew when INSTANCE changes. */
+struct slice trace_token(const char *instance);
+
+#endif

@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * quota - limits as lines of an order
+ *
+ *      line            series               grain    span
+ *      account_month   d <account>          day      since the renewal day (the days' numbers, summed up)
+ *      mailbox_day     b <mailbox>          day      1
+ *      account_day     d <account>          day      1
+ *      account_hour    h <account>          minute   60, sliding
+ *      rate            r, a <sender>        5 s      13, sliding
+ *
+ * The lines stand in the order in which they refuse (BEHAVIOUR 4). All are counted whether they have a cap or not, the rate alone only where there is one.
+ */
+#include "proxy/limits/quota.h"
+
+#include "wire/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum limit { LIMIT_MONTH, LIMIT_MAILBOX_DAY, LIMIT_ACCOUNT_DAY, LIMIT_HOUR, LIMIT_RATE, LIMITS };
+
+enum {
+	DAY_S = 86400,
+	MINUTE_S = 60,
+	RATE_S = 5,
+	RATE_SPAN = 13,
+	HOUR_SPAN = 60,
+	MONTH_DAYS = 32,
+	FREE_MAX = 256
+};
+
+static const char *const limit_words[LIMITS] = {
+	[LIMIT_MONTH] = "account_month",
+	[LIMIT_MAILBOX_DAY] = "mailbox_day",
+	[LIMIT_ACCOUNT_DAY] = "account_day",
+	[LIMIT_HOUR] = "account_hour",
+	[LIMIT_RATE] = "rate",
+};
+
+_Static_assert((int)LIMITS <= (int)TALLY_LINES, "an order has room for all limits");
+
+enum purpose { FOR_MAIL, FOR_CONTENT, FOR_USAGE, FOR_RESET };
+
+struct quota_ticket {
+	struct tally_order order;  /* first */
+	struct quota_ticket *next; /* among the unused */
+	struct task tell;          /* an instant answer goes through the loop */
+	struct quota *quota;
+	uint64_t owner;
+	uint64_t recipients;
+	enum purpose purpose;
+	enum quota_state state;
+	enum count_unit unit;
+	bool waits;     /* for the tally */
+	bool abandoned; /* by its owner, while it waited */
+	bool is_address;
+	uint64_t account;
+	int64_t month_ends;            /* day */
+	enum limit limit[TALLY_LINES]; /* what each line is */
+	struct id_text {
+		char s[24];
+	} id;
+	struct quota_refusal no;
+	quota_usage_fn *usage;
+	quota_reset_fn *reset;
+	void *ctx;
+};
+
+struct quota {
+	struct loop *loop;
+	struct tally *tally;
+	quota_fn *fn;
+	void *ctx;
+	struct quota_ticket *unused;
+	unsigned unused_n;
+};
+
+/* ---- days ---- */
+
+/* Days since 1970 of the first of a month: YEAR and MONTH (0: January) in the proleptic Gregorian calendar. */
+static int64_t
+first_of(int64_t year, int64_t month)
+{
+	struct tm tm = { .tm_year = (int)(year - 1900), .tm_mon = (int)month, .tm_mday = 1 };
+
+	return (int64_t)timegm(&tm) / DAY_S;
+}
+
+/* Day N of a month, or its last where it is shorter. */
+static int64_t
+day_of(int64_t year, int64_t month, unsigned n)
+{
+	int64_t first = first_of(year, month);
+	int64_t next = first_of(year, month + 1);
+
+	return first + n - 1 < next ? first + n - 1 : next - 1;
+}
+
+void
+quota_month(int64_t day, unsigned renewal_day, int64_t *begins_r, int64_t *ends_r)
+{
+	time_t at = (time_t)(day * DAY_S);
+	struct tm tm;
+
+	if (renewal_day < 1)
+		renewal_day = 1;
+	(void)gmtime_r(&at, &tm);
+	int64_t year = tm.tm_year + 1900, month = tm.tm_mon;
+
+	if (day < day_of(year, month, renewal_day))
+		month--;
+	*begins_r = day_of(year, month, renewal_day);
+	*ends_r = day_of(year, month + 1, renewal_day);
+}
+
+/* ---- lines ---- */
+
+static void
+add_line(struct quota_ticket *t, enum limit limit, const struct tally_line *line)
+{
+	t->limit[t->order.lines_n] = limit;
+	t->order.line[t->order.lines_n++] = *line;
+}
+
+static void
+add_account(struct quota_ticket *t, const struct account *a)
+{
+	int64_t today = (int64_t)(tally_wall_ms() / 1000 / DAY_S);
+	int64_t begins;
+
+	quota_month(today, a->renewal_day, &begins, &t->month_ends);
+	add_line(t, LIMIT_MONTH,
+	    &(struct tally_line){ .kind = 'd',
+	        .id = a->id,
+	        .grain_s = DAY_S,
+	        .span = (uint32_t)(today - begins + 1),
+	        .keep = MONTH_DAYS,
+	        .cap = a->plan.monthly });
+}
+
+static void
+add_mailbox_day(struct quota_ticket *t, const struct sender *s)
+{
+	if (s->is_address)
+		return;
+	add_line(t, LIMIT_MAILBOX_DAY,
+	    &(struct tally_line){ .kind = 'b',
+	        .id = s->id,
+	        .grain_s = DAY_S,
+	        .span = 1,
+	        .adds = true,
+	        .cap = s->account.plan.mailbox_day });
+}
+
+static void
+add_account_day_and_hour(struct quota_ticket *t, const struct account *a)
+{
+	add_line(t, LIMIT_ACCOUNT_DAY,
+	    &(struct tally_line){ .kind = 'd',
+	        .id = a->id,
+	        .grain_s = DAY_S,
+	        .span = 1,
+	        .keep = MONTH_DAYS,
+	        .adds = true,
+	        .cap = a->plan.account_day });
+	add_line(t, LIMIT_HOUR,
+	    &(struct tally_line){ .kind = 'h',
+	        .id = a->id,
+	        .grain_s = MINUTE_S,
+	        .span = HOUR_SPAN,
+	        .adds = true,
+	        .slides = true,
+	        .cap = a->plan.account_hour });
+}
+
+static void
+add_rate(struct quota_ticket *t, const struct sender *s)
+{
+	if (s->rate_per_minute == 0)
+		return;
+	add_line(t, LIMIT_RATE,
+	    &(struct tally_line){ .kind = s->is_address ? 'a' : 'r',
+	        .id = s->id,
+	        .grain_s = RATE_S,
+	        .span = RATE_SPAN,
+	        .adds = true,
+	        .slides = true,
+	        .cap = s->rate_per_minute });
+}
+
+/* ---- what is said ---- */
+
+static void
+write_free(struct text *out, int64_t s)
+{
+	time_t at = (time_t)s;
+	struct tm tm;
+	char mem[32];
+
+	if (gmtime_r(&at, &tm) && strftime(mem, sizeof(mem), "; next at %H:%M UTC", &tm) > 0)
+		text_put(out, slice_str(mem));
+}
+
+static void
+refuse(struct quota_ticket *t)
+{
+	const struct tally_line *line = &t->order.line[t->order.over];
+	enum limit limit = t->limit[t->order.over];
+	struct text more = text_over(t->no.more, sizeof(t->no.more));
+
+	static const struct {
+		enum reply_id say;
+		const char *period;
+	} rows[LIMITS] = {
+		[LIMIT_MONTH] = { SAY_QUOTA_MONTH, NULL },
+		[LIMIT_MAILBOX_DAY] = { SAY_QUOTA_MAILBOX_DAY, "today" },
+		[LIMIT_ACCOUNT_DAY] = { SAY_QUOTA_ACCOUNT_DAY, "today in all mailboxes" },
+		[LIMIT_HOUR] = { SAY_QUOTA_HOUR, "this hour" },
+		[LIMIT_RATE] = { SAY_RATE_USER, NULL },
+	};
+
+	t->no.say = limit == LIMIT_RATE && t->is_address ? SAY_RATE_ADDRESS : rows[limit].say;
+	if (!rows[limit].period)
+		return;
+	text_fmt(&more, "(%llu of %llu %s", (unsigned long long)line->used,
+	    (unsigned long long)line->cap, rows[limit].period);
+	if (!line->slides)
+		text_put(&more, SLICE("; next at 00:00 UTC"));
+	else if (line->free_s)
+		write_free(&more, (int64_t)line->free_s);
+	text_char(&more, ')');
+}
+
+/* ---- thresholds (Q11) ---- */
+
+static void
+log_level(const struct quota_ticket *t, enum limit limit, const struct tally_line *line,
+    uint64_t used, unsigned level)
+{
+	struct log_line l;
+
+	if (!log_begin(&l, LOG_NOTICE, "quota", slice_str(t->id.s), SLICE("counting")))
+		return;
+	log_u64(&l, "percent", level);
+	log_str(&l, "limit", slice_str(limit_words[limit]));
+	log_u64(&l, "used", used);
+	log_u64(&l, "cap", line->cap);
+	log_u64(&l, "account", t->account);
+	if (limit == LIMIT_MAILBOX_DAY)
+		log_u64(&l, "mailbox", line->id);
+	log_end(&l);
+}
+
+static void
+watch_levels(struct quota_ticket *t)
+{
+	static const unsigned levels[] = { 100, 95, 90, 80 };
+
+	for (unsigned i = 0; i < t->order.lines_n; i++) {
+		const struct tally_line *line = &t->order.line[i];
+		enum limit limit = t->limit[i];
+		uint64_t used = line->used + t->order.n;
+		/* A rolling hour has no beginning: the clock's hour stands for it. */
+		uint32_t period = limit == LIMIT_HOUR ? line->at / HOUR_SPAN
+		    : limit == LIMIT_MONTH            ? line->at + 1 - line->span
+		                                      : line->at;
+
+		if (line->cap == 0 || limit == LIMIT_RATE || used * 100 < line->cap * 80)
+			continue;
+		for (size_t k = 0; k < sizeof(levels) / sizeof(levels[0]); k++) {
+			if (used * 100 < line->cap * levels[k])
+				continue;
+			if (tally_tell(t->quota->tally, line, limit == LIMIT_MONTH, period, levels[k]))
+				log_level(t, limit, line, used, levels[k]);
+			break;
+		}
+	}
+}
+
+/* ---- usage ---- */
+
+static uint64_t
+resets_at(const struct quota_ticket *t, unsigned i)
+{
+	const struct tally_line *line = &t->order.line[i];
+
+	if (t->limit[i] == LIMIT_MONTH)
+		return (uint64_t)t->month_ends * DAY_S;
+	return ((uint64_t)line->at + (line->slides ? line->span : 1)) * line->grain_s;
+}
+
+static void
+write_usage(const struct quota_ticket *t, struct text *out)
+{
+	text_put(out, SLICE("\"limits\":["));
+	for (unsigned i = 0; i < t->order.lines_n; i++) {
+		const struct tally_line *line = &t->order.line[i];
+
+		text_fmt(out, "%s{\"limit\":\"%s\",\"used\":%llu,\"cap\":%llu,", i ? "," : "",
+		    limit_words[t->limit[i]], (unsigned long long)line->used,
+		    (unsigned long long)line->cap);
+		if (line->free_s)
+			text_fmt(out, "\"next\":%llu,", (unsigned long long)line->free_s);
+		text_fmt(out, "\"resets\":%llu}", (unsigned long long)resets_at(t, i));
+	}
+	text_char(out, ']');
+}
+
+/* ---- tickets ---- */
+
+static void
+free_ticket(struct quota_ticket *t)
+{
+	struct quota *q = t->quota;
+
+	if (q->unused_n == FREE_MAX) {
+		free(t);
+		return;
+	}
+	t->next = q->unused;
+	q->unused = t;
+	q->unused_n++;
+}
+
+static void on_tell(struct task *task);
+
+static struct quota_ticket *
+new_ticket(struct quota *q, enum purpose purpose, uint64_t owner)
+{
+	struct quota_ticket *t = q->unused;
+
+	if (t) {
+		q->unused = t->next;
+		q->unused_n--;
+	} else if (!(t = malloc(sizeof(*t)))) {
+		return NULL;
+	}
+	t->order.lines_n = 0;
+	t->order.n = 1;
+	t->quota = q;
+	t->purpose = purpose;
+	t->owner = owner;
+	t->recipients = 1;
+	t->state = QUOTA_WAIT;
+	t->tell = (struct task){ .fn = on_tell };
+	t->waits = t->abandoned = t->is_address = false;
+	t->id.s[0] = t->no.more[0] = '\0';
+	return t;
+}
+
+static void
+give_back(struct quota_ticket *t, uint64_t n)
+{
+	if (n > 0)
+		tally_refund(t->quota->tally, &t->order, (uint32_t)n);
+}
+
+static void
+answer(struct quota_ticket *t)
+{
+	switch (t->order.verdict) {
+	case TALLY_FITS:
+		t->state = QUOTA_OK;
+		if (t->purpose == FOR_CONTENT)
+			watch_levels(t);
+		break;
+	case TALLY_OVER:
+		t->state = QUOTA_NO;
+		refuse(t);
+		break;
+	case TALLY_LOST:
+		t->state = QUOTA_NO;
+		t->no.say = SAY_COUNTERS_DOWN;
+		break;
+	}
+}
+
+static void
+tell_usage(struct quota_ticket *t)
+{
+	char mem[2048];
+	struct text out = text_over(mem, sizeof(mem));
+
+	if (t->order.verdict != TALLY_LOST)
+		write_usage(t, &out);
+	t->usage(t->ctx, text_slice(&out));
+	free_ticket(t);
+}
+
+static void
+tell_reset(struct quota_ticket *t)
+{
+	t->reset(t->ctx, t->order.verdict != TALLY_LOST);
+	free_ticket(t);
+}
+
+static void
+on_tell(struct task *task)
+{
+	struct quota_ticket *t =
+	    (struct quota_ticket *)(void *)((char *)task - offsetof(struct quota_ticket, tell));
+
+	if (t->purpose == FOR_USAGE)
+		tell_usage(t);
+	else
+		tell_reset(t);
+}
+
+static void
+on_tally(struct tally_order *o)
+{
+	struct quota_ticket *t = (struct quota_ticket *)o;
+	struct quota *q = t->quota;
+
+	t->waits = false;
+	if (t->purpose == FOR_USAGE) {
+		tell_usage(t);
+	} else if (t->purpose == FOR_RESET) {
+		tell_reset(t);
+	} else if (t->abandoned) {
+		if (t->purpose == FOR_CONTENT && o->verdict == TALLY_FITS)
+			give_back(t, o->n);
+		free_ticket(t);
+	} else {
+		answer(t);
+		q->fn(q->ctx, t->owner, t);
+	}
+}
+
+static struct quota_ticket *
+ask(struct quota_ticket *t, enum tally_when when)
+{
+	t->waits = when == TALLY_LATER;
+	if (!t->waits)
+		answer(t);
+	return t;
+}
+
+static void
+fill(struct quota_ticket *t, const struct sender *s, bool whole)
+{
+	t->account = s->account.id;
+	t->order.group = s->account.id;
+	t->order.done = on_tally;
+	t->unit = s->account.plan.unit;
+	t->is_address = s->is_address;
+	add_account(t, &s->account);
+	if (!whole)
+		add_mailbox_day(t, s);
+	add_account_day_and_hour(t, &s->account);
+	if (!whole)
+		add_rate(t, s);
+}
+
+struct quota_ticket *
+quota_look(struct quota *q, const struct sender *s, uint64_t owner)
+{
+	struct quota_ticket *t = new_ticket(q, FOR_MAIL, owner);
+
+	if (!t)
+		return NULL;
+	fill(t, s, false);
+	return ask(t, tally_look(q->tally, &t->order));
+}
+
+struct quota_ticket *
+quota_reserve(struct quota *q, const struct sender *s, uint64_t recipients, struct slice id,
+    uint64_t owner)
+{
+	struct quota_ticket *t = new_ticket(q, FOR_CONTENT, owner);
+
+	if (!t)
+		return NULL;
+	struct text name = text_over(t->id.s, sizeof(t->id.s));
+
+	text_put(&name, id);
+	fill(t, s, false);
+	t->recipients = recipients;
+	t->order.n = t->unit == COUNT_RECIPIENTS ? (uint32_t)recipients : 1;
+	return ask(t, tally_reserve(q->tally, &t->order));
+}
+
+enum quota_state
+quota_state(const struct quota_ticket *t)
+{
+	return t->state;
+}
+
+bool
+quota_is_likely(const struct quota_ticket *t)
+{
+	return t->waits && t->order.likely;
+}
+
+const struct quota_refusal *
+quota_refusal(const struct quota_ticket *t)
+{
+	assert(t->state == QUOTA_NO);
+	return &t->no;
+}
+
+uint64_t
+quota_recipients(const struct quota_ticket *t)
+{
+	return t->recipients;
+}
+
+void
+quota_commit(struct quota_ticket *t, uint64_t accepted)
+{
+	if (!t)
+		return;
+	assert(t->state == QUOTA_OK && t->purpose == FOR_CONTENT);
+	if (t->unit == COUNT_RECIPIENTS && accepted < t->recipients)
+		give_back(t, t->recipients - accepted);
+	free_ticket(t);
+}
+
+void
+quota_drop(struct quota_ticket *t)
+{
+	if (!t)
+		return;
+	if (t->waits) {
+		t->abandoned = true;
+		return;
+	}
+	if (t->purpose == FOR_CONTENT && t->state == QUOTA_OK)
+		give_back(t, t->order.n);
+	free_ticket(t);
+}
+
+bool
+quota_usage(struct quota *q, const struct sender *s, bool whole, quota_usage_fn *fn, void *ctx)
+{
+	struct quota_ticket *t = new_ticket(q, FOR_USAGE, 0);
+
+	if (!t)
+		return false;
+	fill(t, s, whole);
+	t->usage = fn;
+	t->ctx = ctx;
+	if (tally_read(q->tally, &t->order) == TALLY_NOW)
+		loop_defer(q->loop, &t->tell);
+	return true;
+}
+
+bool
+quota_reset(struct quota *q, const struct sender *s, bool whole, quota_reset_fn *fn, void *ctx)
+{
+	struct quota_ticket *t = new_ticket(q, FOR_RESET, 0);
+
+	if (!t)
+		return false;
+	fill(t, s, whole);
+	t->reset = fn;
+	t->ctx = ctx;
+	if (tally_reset(q->tally, &t->order) == TALLY_NOW)
+		loop_defer(q->loop, &t->tell);
+	return true;
+}
+
+/* ---- life ---- */
+
+struct quota *
+quota_open(struct loop *l, struct tally *tally, quota_fn *fn, void *ctx)
+{
+	struct quota *q = calloc(1, sizeof(*q));
+
+	if (q)
+		*q = (struct quota){ .loop = l, .tally = tally, .fn = fn, .ctx = ctx };
+	return q;
+}
+
+void
+quota_close(struct quota *q)
+{
+	struct quota_ticket *t;
+
+	if (!q)
+		return;
+	while ((t = q->unused)) {
+		q->unused = t->next;
+		free(t);
+	}
+	free(q);
+}

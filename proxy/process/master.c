@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * master - start, signals, stop
+ */
+#include "proxy/process/master.h"
+
+#include "proxy/process/check.h"
+#include "proxy/desk/control.h"
+#include "proxy/process/supervisor.h"
+#include "proxy/desk/query.h"
+#include "proxy/process/listener.h"
+#include "proxy/process/notify.h"
+#include "proxy/process/privilege.h"
+#include "proxy/process/reload.h"
+#include "proxy/desk/status.h"
+#include "proxy/limits/tally_shared.h"
+#include "relay/relay.h"
+#include "wire/log.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WORKERS_MAX = 1024, GRACE_S = 5, SECOND_GRACE_S = 2 };
+
+struct master {
+	const char *path;
+	struct conf *conf; /* of the start; the supervisor has the one in force */
+	struct listeners *listeners;
+	struct loop *loop;
+	struct scoreboard *board;
+	struct tally_shared *tally;
+	struct shape *shape;
+	struct control *control;
+	struct supervisor *supervisor;
+	struct reload *reload;
+	struct status *status;
+	struct query *query;
+	int signals; /* signalfd */
+	ev_io on_signals;
+	ev_timer impatience;
+	bool was_ready;
+	bool stopping;
+	int64_t started;
+	char user[65];
+};
+
+/* ---- stop ---- */
+
+static void
+on_impatience(struct ev_loop *ev, ev_timer *t, int revents)
+{
+	struct master *m = t->data;
+
+	(void)ev;
+	(void)revents;
+	supervisor_kill(m->supervisor);
+}
+
+static void
+stop(struct master *m)
+{
+	bool now = m->stopping;
+	double patience = now
+	    ? SECOND_GRACE_S
+	    : (double)supervisor_conf(m->supervisor)->server.drain_timeout_s + GRACE_S;
+
+	log_say(LOG_NOTICE, "stop", now ? "stopping now" : "stopping: open sessions are drained");
+	m->stopping = true;
+	if (!now)
+		notify_send("STOPPING=1\nSTATUS=draining");
+	listeners_close(m->listeners);
+	m->listeners = NULL;
+	supervisor_stop(m->supervisor, now);
+	ev_timer_stop(loop_ev(m->loop), &m->impatience);
+	ev_timer_set(&m->impatience, patience, 1.);
+	ev_timer_start(loop_ev(m->loop), &m->impatience);
+	if (supervisor_alive(m->supervisor) == 0)
+		loop_stop(m->loop);
+}
+
+/* ---- what happens ---- */
+
+static void
+on_crew(void *ctx)
+{
+	struct master *m = ctx;
+	unsigned up = supervisor_up(m->supervisor);
+	unsigned all = supervisor_workers(m->supervisor);
+
+	if (m->stopping) {
+		if (supervisor_alive(m->supervisor) == 0)
+			loop_stop(m->loop);
+		return;
+	}
+	notify_status("%u of %u workers up", up, all);
+	if (up == all && !m->was_ready) {
+		m->was_ready = true;
+		notify_send("READY=1");
+		log_say(LOG_NOTICE, "start", "byway %s is up with %u workers", BYWAY_VERSION, all);
+	}
+}
+
+static void
+on_conf(void *ctx)
+{
+	struct master *m = ctx;
+
+	log_set_level(supervisor_conf(m->supervisor)->log.level);
+}
+
+static void
+reopen(struct master *m)
+{
+	if (!log_reopen())
+		log_say(LOG_ERROR, "log", "the log cannot be opened anew");
+	supervisor_reopen(m->supervisor);
+	log_say(LOG_INFO, "log", "logs are opened anew");
+}
+
+static void
+on_signal(struct ev_loop *ev, ev_io *w, int revents)
+{
+	struct master *m = w->data;
+	struct signalfd_siginfo got;
+
+	(void)ev;
+	(void)revents;
+	while (read(m->signals, &got, sizeof(got)) == (ssize_t)sizeof(got)) {
+		switch ((int)got.ssi_signo) {
+		case SIGCHLD:
+			supervisor_reap(m->supervisor);
+			break;
+		case SIGHUP:
+			if (!m->stopping)
+				reload_ask(m->reload, NULL);
+			break;
+		case SIGUSR1:
+			reopen(m);
+			break;
+		default:
+			stop(m);
+			break;
+		}
+	}
+}
+
+static const char *
+state_word(const void *ctx)
+{
+	const struct master *m = ctx;
+
+	if (m->stopping)
+		return "draining";
+	if (!m->was_ready)
+		return "starting";
+	return reload_is_busy(m->reload) ? "reloading" : "up";
+}
+
+static void answer(struct control_ask *ask, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+answer(struct control_ask *ask, const char *fmt, ...)
+{
+	char mem[512];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(mem, sizeof(mem), fmt, args);
+	va_end(args);
+	control_answer(ask, slice_str(mem));
+}
+
+static void
+refuse(struct control_ask *ask, struct slice word)
+{
+	char mem[512];
+	struct text out = text_over(mem, sizeof(mem));
+
+	text_put(&out, SLICE("{\"ok\":false,\"error\":\"unknown request: "));
+	text_json(&out, word);
+	text_put(&out, SLICE("\"}"));
+	control_answer(ask, text_slice(&out));
+}
+
+/* How a profile's upstream is: `profile ID`. */
+static void
+profile(struct master *m, struct control_ask *ask, struct slice id)
+{
+	char mem[1024];
+	struct text out = text_over(mem, sizeof(mem));
+	uint64_t n;
+
+	if (!slice_to_u64(slice_trim(id), &n)) {
+		refuse(ask, id);
+		return;
+	}
+	text_put(&out, SLICE("{\"ok\":true,"));
+	shape_profile(m->shape, n, &out);
+	text_char(&out, '}');
+	control_answer(ask, text_slice(&out));
+}
+
+/* What a worker answers: desk.h. */
+static bool
+is_for_a_worker(struct slice line)
+{
+	struct slice word = slice_cut(&line, ' ');
+
+	return slice_eq(word, SLICE("explain")) || slice_eq(word, SLICE("usage")) ||
+	    slice_eq(word, SLICE("limits")) || slice_eq(word, SLICE("forgive"));
+}
+
+static void
+on_told(void *ctx, uint32_t serial, struct slice words)
+{
+	struct master *m = ctx;
+
+	query_told(m->query, serial, words);
+}
+
+static void
+on_request(void *ctx, struct control_ask *ask, struct slice word)
+{
+	struct master *m = ctx;
+
+	if (slice_eq(word, SLICE("status"))) {
+		status_ask(m->status, ask);
+	} else if (slice_eq(word, SLICE("ping"))) {
+		answer(ask, "{\"ok\":true,\"version\":\"%s\",\"pid\":%lld}", BYWAY_VERSION,
+		    (long long)getpid());
+	} else if (slice_eq(word, SLICE("reload")) && m->stopping) {
+		answer(ask, "{\"ok\":false,\"error\":\"stopping\"}");
+	} else if (slice_eq(word, SLICE("reload"))) {
+		reload_ask(m->reload, ask);
+	} else if (slice_eq(word, SLICE("reopen"))) {
+		reopen(m);
+		answer(ask, "{\"ok\":true}");
+	} else if (slice_eq(word, SLICE("drain"))) {
+		answer(ask, "{\"ok\":true}");
+		if (!m->stopping)
+			stop(m);
+	} else if (slice_starts(word, SLICE("profile "))) {
+		profile(m, ask, slice_skip(word, strlen("profile ")));
+	} else if (is_for_a_worker(word)) {
+		query_ask(m->query, ask, word);
+	} else {
+		refuse(ask, word);
+	}
+}
+
+static void
+in_child(void *ctx)
+{
+	struct master *m = ctx;
+
+	ev_io_stop(loop_ev(m->loop), &m->on_signals);
+	close(m->signals);
+	control_abandon(m->control);
+	reload_abandon(m->reload);
+}
+
+/* ---- start ---- */
+
+static int
+complain(int status, struct slice words)
+{
+	while (words.n > 0) {
+		struct slice line = slice_cut(&words, '\n');
+
+		if (line.n)
+			fprintf(stderr, "bywayd: %.*s\n", SLICE_FMT(line));
+	}
+	return status;
+}
+
+static unsigned
+count_workers(const struct conf *conf)
+{
+	cpu_set_t cores;
+	int n = 1;
+
+	if (conf->server.workers > 0)
+		return conf->server.workers < WORKERS_MAX ? conf->server.workers : WORKERS_MAX;
+	if (sched_getaffinity(0, sizeof(cores), &cores) == 0)
+		n = CPU_COUNT(&cores);
+	return n > 0 ? (unsigned)n : 1;
+}
+
+static bool
+become_user(struct master *m, const struct privilege_target *to, struct text *why)
+{
+	const struct passwd *p;
+
+	if (!privilege_drop(to, why))
+		return false;
+	/* cppcheck-suppress getpwuidCalled ; one thread */
+	p = getpwuid(geteuid());
+	(void)snprintf(m->user, sizeof(m->user), "%s", p ? p->pw_name : "?");
+	if (geteuid() == 0)
+		log_say(LOG_WARNING, "start", "runs as root, as [server] user says");
+	return true;
+}
+
+static bool
+open_log(const struct conf *conf, struct text *why)
+{
+	const struct log_options o = {
+		.path = conf->log.path,
+		.format = conf->log.format,
+		.level = conf->log.level,
+		.process = "master",
+	};
+	char mem[512] = "";
+
+	if (log_open(&o, mem, sizeof(mem)))
+		return true;
+	text_put(why, slice_str(mem));
+	return false;
+}
+
+/* All that needs the rights we were started with, and their end. */
+static int
+prepare(struct master *m, struct text *why)
+{
+	struct privilege_target to;
+	int status = check_now(m->path, why);
+
+	if (status)
+		return status;
+	if (!(m->conf = conf_load(m->path, false, why)) ||
+	    !privilege_find(m->conf->server.user, m->conf->server.group, &to, why))
+		return EX_CONFIG;
+	notify_init();
+	if (!(m->listeners = listeners_open(m->conf, count_workers(m->conf), why)))
+		return EX_UNAVAILABLE;
+	if (!become_user(m, &to, why))
+		return EX_NOPERM;
+	return open_log(m->conf, why) ? 0 : EX_CANTCREAT;
+}
+
+static bool
+watch_signals(struct master *m)
+{
+	static const int ours[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct sigaction deliver = { .sa_handler = SIG_DFL };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		/* A signal that was ignored when we were started would never reach the descriptor. */
+		sigaction(ours[i], &deliver, NULL);
+		sigaddset(&set, ours[i]);
+	}
+	sigaction(SIGUSR2, &ignore, NULL);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	m->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (m->signals < 0)
+		return false;
+	ev_io_init(&m->on_signals, on_signal, m->signals, EV_READ);
+	m->on_signals.data = m;
+	ev_io_start(loop_ev(m->loop), &m->on_signals);
+	return true;
+}
+
+static bool
+open_crew(struct master *m)
+{
+	struct supervisor_options o = {
+		.loop = m->loop,
+		.workers = scoreboard_workers(m->board),
+		.conf_path = m->path,
+		.conf = m->conf,
+		.board = m->board,
+		.tally = m->tally,
+		.shape = m->shape,
+		.listeners = m->listeners,
+		.in_child = in_child,
+		.on_change = on_crew,
+		.on_told = on_told,
+		.ctx = m,
+	};
+
+	if (getrandom(o.ticket_seed, sizeof(o.ticket_seed), 0) != (ssize_t)sizeof(o.ticket_seed))
+		return false;
+	m->supervisor = supervisor_open(&o);
+	explicit_bzero(o.ticket_seed, sizeof(o.ticket_seed));
+	return m->supervisor != NULL;
+}
+
+static int
+open_all(struct master *m, struct text *why)
+{
+	const char *socket = m->conf->server.control_socket;
+
+	m->loop = loop_open();
+	m->board = scoreboard_open(count_workers(m->conf));
+	m->tally = tally_shared_open(m->conf->counters.series);
+	m->shape = shape_open(count_workers(m->conf));
+	if (!m->loop || !m->board || !m->tally || !m->shape || !open_crew(m))
+		return EX_OSERR;
+	m->reload = reload_open(m->loop, m->supervisor, m->path, on_conf, m);
+	const struct status_options s = {
+		.supervisor = m->supervisor,
+		.reload = m->reload,
+		.board = m->board,
+		.conf_path = m->path,
+		.user = m->user,
+		.started = m->started,
+		.state = state_word,
+		.ctx = m,
+	};
+
+	m->status = status_open(&s);
+	m->query = query_open(m->loop, m->supervisor);
+	if (!m->reload || !m->status || !m->query || !watch_signals(m))
+		return EX_OSERR;
+	if (!socket || !*socket)
+		return 0;
+	m->control = control_open(m->loop, socket, on_request, m, why);
+	return m->control ? 0 : EX_CANTCREAT;
+}
+
+static void
+close_all(struct master *m)
+{
+	reload_close(m->reload);
+	status_close(m->status);
+	query_close(m->query);
+	supervisor_close(m->supervisor);
+	control_close(m->control);
+	listeners_close(m->listeners);
+	if (m->loop) {
+		ev_timer_stop(loop_ev(m->loop), &m->impatience);
+		if (m->signals >= 0) {
+			ev_io_stop(loop_ev(m->loop), &m->on_signals);
+			close(m->signals);
+		}
+		loop_close(m->loop);
+	}
+	scoreboard_close(m->board);
+	tally_shared_close(m->tally);
+	shape_close(m->shape);
+	conf_unref(m->conf);
+}
+
+int
+master_run(const char *conf_path)
+{
+	static char mem[CHECK_WORDS_MAX];
+	struct text why = text_over(mem, sizeof(mem));
+	struct master m = { .path = conf_path, .signals = -1, .started = (int64_t)time(NULL) };
+	int status;
+
+	log_child("master");
+	ev_timer_init(&m.impatience, on_impatience, 0., 0.);
+	m.impatience.data = &m;
+	status = prepare(&m, &why);
+	if (status == 0)
+		status = open_all(&m, &why);
+	if (status == 0) {
+		supervisor_start(m.supervisor);
+		loop_run(m.loop);
+		log_say(LOG_NOTICE, "stop", "byway has ended");
+	} else if (why.n == 0) {
+		text_put(&why, SLICE("out of memory or descriptors"));
+	}
+	close_all(&m);
+	log_close();
+	return status ? complain(status, text_slice(&why)) : 0;
+}

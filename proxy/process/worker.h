@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PROXY_PROCESS_WORKER_H
+#define PROXY_PROCESS_WORKER_H
+
+/*
+ * worker - one process of the daemon with one loop: its sessions, its relay, its view of the directory
+ *
+ * A lane is a listener as one configuration describes it: settings, TLS context, name. Sessions hold a reference, so that a reload changes
+ * the lane for new connections and leaves open ones alone.
+ *
+ * Owns:   everything it points to. Life: worker_run() in the forked child, until drained.
+ */
+#include "conf/conf.h"
+#include "conf/directory/directory.h"
+#include "conf/dns.h"
+#include "conf/vault/vault.h"
+#include "proxy/process/scoreboard.h"
+#include "relay/relay.h"
+#include "wire/loop.h"
+#include "wire/tls.h"
+#include "wire/work.h"
+
+struct callouts;
+struct quota;
+struct desk;
+struct sessions;
+struct tally;
+struct tally_shared;
+
+struct worker {
+	unsigned number; /* column of the scoreboard */
+	struct loop *loop;
+	struct work *work;
+	struct conf *conf;
+	struct vault *vault;
+	struct directory *directory;
+	struct relay *relay;
+	struct dns *dns;
+	struct callouts *callouts;
+	struct tally *tally;
+	struct quota *quota;
+	struct scoreboard *board;
+	struct sessions *sessions;
+	struct desk *desk; /* NULL: not yet, or no more */
+	bool draining;
+};
+
+struct lane {
+	unsigned refs;
+	struct worker *worker;
+	struct conf *conf; /* reference */
+	const struct conf_listener *listener;
+	struct tls_ctx *tls; /* NULL where tls = none */
+};
+
+struct lane *lane_ref(struct lane *l);
+void lane_unref(struct lane *l);
+
+/* The listening sockets that the master made for this worker: fds[i] belongs to the listener of that name. */
+struct worker_socket {
+	char listener[49];
+	int fd;
+};
+
+struct worker_options {
+	unsigned number;
+	struct conf *conf;     /* reference is taken */
+	const char *conf_path; /* for reloads */
+	struct scoreboard *board;
+	struct tally_shared *tally;
+	struct shape *shape; /* relay.h */
+	const struct worker_socket *sockets;
+	size_t sockets_n;
+	int control_fd;                /* socketpair to the master */
+	unsigned char ticket_seed[32]; /* the same in all workers */
+};
+
+/* Runs until told to stop; returns the exit status. */
+int worker_run(const struct worker_options *o);
+
+#endif

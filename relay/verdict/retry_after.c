@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/verdict/retry_after.h"
+
+#include <time.h>
+
+enum { DATE_MAX = 40, NUMBER_MAX = 9 };
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Cuts WORD off the start of S, case aside, with blanks around it. */
+static bool
+eat(struct slice *s, const char *word)
+{
+	struct slice w = slice_str(word);
+
+	if (!slice_starts_nocase(*s, w))
+		return false;
+	*s = slice_trim(slice_skip(*s, w.n));
+	return true;
+}
+
+/* "120 seconds", "5 min", "1 hour", "30s"; a number alone is not a time. */
+static bool
+read_span(struct slice s, uint64_t *seconds_r)
+{
+	size_t n = 0;
+	uint64_t v;
+	uint64_t unit;
+
+	while (n < s.n && n < NUMBER_MAX && is_digit(s.p[n]))
+		n++;
+	if (n == 0 || !slice_to_u64(slice_head(s, n), &v))
+		return false;
+	s = slice_trim(slice_skip(s, n));
+	if (slice_starts_nocase(s, SLICE("sec")))
+		unit = 1;
+	else if (slice_starts_nocase(s, SLICE("min")))
+		unit = 60;
+	else if (slice_starts_nocase(s, SLICE("hour")))
+		unit = 3600;
+	else if (s.n && s.p[0] == 's' && (s.n == 1 || s.p[1] == ' ' || s.p[1] == '.'))
+		unit = 1;
+	else
+		return false;
+	*seconds_r = v * unit;
+	return true;
+}
+
+/* RFC 5322's form, UTC. */
+static bool
+read_date(struct slice s, int64_t now, uint64_t *seconds_r)
+{
+	char mem[DATE_MAX + 1];
+	struct tm tm = { 0 };
+	size_t n = s.n < DATE_MAX ? s.n : DATE_MAX;
+	const char *end;
+	time_t at;
+
+	memcpy(mem, s.p, n);
+	mem[n] = '\0';
+	end = strptime(mem, "%a, %d %b %Y %H:%M:%S", &tm);
+	if (!end ||
+	    (strncmp(end, " UTC", 4) != 0 && strncmp(end, " GMT", 4) != 0 &&
+	        strncmp(end, " +0000", 6) != 0))
+		return false;
+	at = timegm(&tm);
+	if (at <= now)
+		return false;
+	*seconds_r = (uint64_t)(at - now);
+	return true;
+}
+
+bool
+hold_named(struct slice said, int64_t now, uint64_t *seconds_r)
+{
+	char last = ' ';
+
+	for (; said.n; last = said.p[0], said = slice_skip(said, 1)) {
+		struct slice s = said;
+
+		if (last != ' ' && last != '-')
+			continue;
+		if (!eat(&s, "after ") && !eat(&s, "after: ") && !eat(&s, "in ") && !eat(&s, "wait "))
+			continue;
+		if (read_span(s, seconds_r) || read_date(s, now, seconds_r))
+			return true;
+	}
+	return false;
+}
