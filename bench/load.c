@@ -2,7 +2,8 @@
 /*
  * load - many SMTP sessions that send as fast as they are answered
  *
- * Each session speaks a dialogue of groups: what may be pipelined goes in one write (RFC 2920), and the next group when the last reply to it is in.
+ * Each session speaks a dialogue of groups: what may be pipelined goes in one write (RFC 2920), and
+ * the next group when the last reply to it is in.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -235,7 +236,8 @@ on_event(void *owner, enum stream_event event)
 
 	switch (event) {
 	case STREAM_CONNECTED:
-		if (l->mode == TLS_MODE_IMPLICIT && !stream_secure(&r->s, l->tls, SLICE("localhost")))
+		if (l->mode == TLS_MODE_IMPLICIT &&
+		    !stream_secure(&r->s, l->tls, SLICE("localhost")))
 			leave(r, "octets before TLS", true);
 		break;
 	case STREAM_SECURED:
@@ -278,7 +280,7 @@ start(struct load *l)
 	}
 }
 
-/* ---- what was asked for ------------------------------------------------------------------------- */
+/* ---- what was asked for ---------------------------------------------------------------------- */
 
 static void
 make_content(struct load *l)
@@ -454,7 +456,7 @@ read_options(struct load *l, int argc, char **argv)
 	return read_target(l, argc, argv);
 }
 
-/* ---- what came of it ---------------------------------------------------------------------------- */
+/* ---- what came of it ------------------------------------------------------------------------- */
 
 static int
 by_size(const void *a, const void *b)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sink - takes any mail and forgets it, in as few instructions as SMTP allows, so that what is measured in front of it is not itself
+ * sink - takes any mail and forgets it, in as few instructions as SMTP allows, so that what is
+ * measured in front of it is not itself
  */
 #include <errno.h>
 #include <getopt.h>

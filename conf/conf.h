@@ -5,9 +5,10 @@
 /*
  * conf - what the operator set: byway.ini and conf.d/ *.ini, read into one constant structure
  *
- * conf/option.def is the one table of options: key, type, default, bounds, reloadable, manual text. Reading, `byway config print`, `byway config check` and
- * docs/CONFIG.md come from it. All mistakes of all files are told at once, each as `file:line: [section] key: what is wrong (what was expected)`, with a
- * "did you mean" for unknown words.
+ * conf/option.def is the one table of options: key, type, default, bounds, reloadable, manual text.
+ * Reading, `byway config print`, `byway config check` and docs/CONFIG.md come from it. All mistakes
+ * of all files are told at once, each as `file:line: [section] key: what is wrong (what was
+ * expected)`, with a "did you mean" for unknown words.
  *
  * Owns:   everything it points to, reference-counted; a reload builds a new one and swaps.
  * Errors: conf_load() gives NULL and the list of mistakes.
@@ -47,9 +48,13 @@ struct conf_listener {
 	bool auth;             /* auth = yes: offered */
 	bool plaintext_auth;
 	bool proxy_protocol;
-	struct net *trusted_proxies; /* who may send a PROXY header; with proxy_protocol = yes it may not be empty */
+	struct net *
+	    /* who may send a PROXY header; with proxy_protocol = yes it may not be empty */
+	    trusted_proxies;
 	size_t trusted_proxies_n;
-	const char **certificates; /* certificates = NAME NAME; default: all [certificate] sections in order */
+	const char **
+	    /* certificates = NAME NAME; default: all [certificate] sections in order */
+	    certificates;
 	size_t certificates_n;
 	struct tls_pair *pairs; /* their files, in that order; none with tls = none */
 	size_t pairs_n;
@@ -110,7 +115,8 @@ struct conf {
 		bool tls13;
 		bool tickets;
 		unsigned ticket_lifetime_s;
-		const char *ticket_key_file; /* shared by the nodes of a fleet; NULL: random at start */
+		const char
+		    *ticket_key_file; /* shared by the nodes of a fleet; NULL: random at start */
 	} tls;
 	struct {
 		unsigned connections; /* in all */
@@ -149,7 +155,9 @@ struct conf {
 		unsigned poll_ms;    /* revision */
 	} directory;
 	struct {
-		const char **servers; /* words: "host:port", perhaps a weight behind it; see conf_counter_server() */
+		const char **
+		    /* words: "host:port", perhaps a weight behind it; see conf_counter_server() */
+		    servers;
 		size_t servers_n;
 		unsigned timeout_ms;
 		enum counter_loss loss;
@@ -182,9 +190,11 @@ struct conf {
 	} upstream;
 	struct {
 		unsigned check_s; /* health checks of the native pool */
-		unsigned dead_s; /* how long a dead one is skipped at first; doubles to ten times that */
+		unsigned
+		    dead_s; /* how long a dead one is skipped at first; doubles to ten times that */
 	} native;
-	const struct reply_row *replies; /* SAY_COUNT rows: the catalogue with the profile over it */
+	const struct reply_row
+	    *replies; /* SAY_COUNT rows: the catalogue with the profile over it */
 	struct {
 		enum unverified_owner unverified_owner;
 		unsigned callout_port;
@@ -203,20 +213,24 @@ struct conf {
 	size_t mtas_n;
 };
 
-/* Reads PATH and, beside it, conf.d/ *.ini in order of name. DEEP also looks at the files that it names (certificates and keys load, key files have the right
- * permissions); tls_init() must have been called then. NULL with all mistakes in MISTAKES, one a line. */
+/* Reads PATH and, beside it, conf.d/ *.ini in order of name. DEEP also looks at the files that it
+ * names (certificates and keys load, key files have the right permissions); tls_init() must have
+ * been called then. NULL with all mistakes in MISTAKES, one a line. */
 struct conf *conf_load(const char *path, bool deep, struct text *mistakes) MUST_CHECK;
 /* INI as if it stood in a file PATH (which need not be there); no conf.d. */
 struct conf *conf_parse(const char *path, struct slice ini, bool deep, struct text *mistakes)
     MUST_CHECK;
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c);
-/* What differs between two and cannot change without a restart (listeners' addresses, user, workers); empty text if nothing. */
+/* What differs between two and cannot change without a restart (listeners' addresses, user,
+ * workers); empty text if nothing. */
 void conf_needs_restart(const struct conf *was, const struct conf *now, struct text *out);
-/* The server whose words begin at *AT, which moves behind them. False at the end, or where *WHY_R says what is wrong with a word. */
+/* The server whose words begin at *AT, which moves behind them. False at the end, or where *WHY_R
+ * says what is wrong with a word. */
 bool conf_counter_server(const struct conf *c, size_t *at, struct counter_server *server_r,
     const char **why_r) MUST_CHECK;
-/* The whole effective configuration as INI, secrets as ***; CHANGED: only what differs from the defaults. JSON instead of INI where asked. */
+/* The whole effective configuration as INI, secrets as ***; CHANGED: only what differs from the
+ * defaults. JSON instead of INI where asked. */
 void conf_print(const struct conf *c, bool changed, bool json, struct text *out);
 /* docs/CONFIG.md; 64 KiB hold it. */
 void conf_manual(struct text *out);

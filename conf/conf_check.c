@@ -111,7 +111,8 @@ check_listener(struct load *l, const struct instance *in)
 	if (listener->tls != LISTENER_PLAIN)
 		check_certificates(l, in, listener);
 	if (listener->proxy_protocol && listener->trusted_proxies_n == 0)
-		say(l, in, "proxy_protocol", "needs trusted_proxies: who may say where a client is");
+		say(l, in, "proxy_protocol",
+		    "needs trusted_proxies: who may say where a client is");
 	if (listener->client_certificates != TLS_CLIENT_CERT_NONE) {
 		if (listener->tls == LISTENER_PLAIN)
 			say(l, in, "client_certificates", "needs TLS (tls = starttls or implicit)");
@@ -289,7 +290,8 @@ deep_server(struct load *l, const struct instance *in)
 
 	if (c->server.user && (getpwnam_r(c->server.user, &user, mem, sizeof(mem), &u) != 0 || !u))
 		say(l, in, "user", "there is no such user");
-	if (c->server.group && (getgrnam_r(c->server.group, &group, mem, sizeof(mem), &g) != 0 || !g))
+	if (c->server.group &&
+	    (getgrnam_r(c->server.group, &group, mem, sizeof(mem), &g) != 0 || !g))
 		say(l, in, "group", "there is no such group");
 }
 

@@ -113,7 +113,8 @@ conf_manual(struct text *out)
 		text_fmt(out, "## [%s%s]\n\n%s\n\n", conf_sections[s].word,
 		    conf_sections[s].named ? " NAME" : "", conf_sections[s].manual);
 		text_put(out,
-		    SLICE("| key | default | value | change needs | meaning |\n|---|---|---|---|---|\n"));
+		    SLICE(
+		        "| key | default | value | change needs | meaning |\n|---|---|---|---|---|\n"));
 		for (size_t i = 0; i < conf_options_n; i++)
 			if (conf_options[i].section == (enum conf_section)s)
 				write_row(&conf_options[i], out);

@@ -57,7 +57,8 @@ _Static_assert(sizeof(enum log_level) == sizeof(unsigned), "an enum is stored as
 
 const struct conf_section_info conf_sections[SECTION_COUNT] = {
 #define SECTION(id, word_, type, named_, manual_) \
-	[SECTION_##id] = { .word = word_, .named = named_, .size = sizeof(type), .manual = manual_ },
+	[SECTION_##                               \
+	    id] = { .word = word_, .named = named_, .size = sizeof(type), .manual = manual_ },
 #define OPTION(...)
 #define CHOICE(...)
 #include "conf/option.def"

@@ -335,7 +335,8 @@ is_clean(struct slice line)
 	return true;
 }
 
-/* False: the line must not reach inih, which would guess. Never shows it: it may hold a password. */
+/* False: the line must not reach inih, which would guess. Never shows it: it may hold a
+ * password. */
 static bool
 line_is_sound(struct load *l, struct slice line)
 {
@@ -346,7 +347,8 @@ line_is_sound(struct load *l, struct slice line)
 		char mem[128];
 		struct text why = text_over(mem, sizeof(mem));
 
-		text_fmt(&why, "a line of %zu octets (expected %d at most)", line.n, LINE_MAX_OCTETS);
+		text_fmt(&why, "a line of %zu octets (expected %d at most)", line.n,
+		    LINE_MAX_OCTETS);
 		load_mistake(l, l->here, text_slice(&why));
 		return false;
 	}
@@ -398,7 +400,8 @@ on_line(char *str, int num, void *ctx)
 	return str;
 }
 
-/* Debian's inih has these as variables; elsewhere they are compile-time macros, with other defaults. */
+/* Debian's inih has these as variables; elsewhere they are compile-time macros, with other
+ * defaults. */
 static void
 set_up_inih(void)
 {

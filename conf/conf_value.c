@@ -93,7 +93,8 @@ set_choice(const struct conf_option *opt, void *field, struct slice text, struct
 
 	for (unsigned i = 0; opt->words[i]; i++) {
 		if (slice_eq(slice_str(opt->words[i]), text)) {
-			/* An enum without negative values is an unsigned (conf_option.c asserts its size). */
+			/* An enum without negative values is an unsigned (conf_option.c asserts its
+			 * size). */
 			memcpy(field, &i, sizeof(i));
 			return true;
 		}
@@ -116,7 +117,8 @@ is_name(struct slice text)
 	while (text.n) {
 		struct slice label = slice_cut(&text, '.');
 
-		if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
+		if (label.n == 0 || label.n > 63 || label.p[0] == '-' ||
+		    label.p[label.n - 1] == '-')
 			return false;
 		alpha = false;
 		for (size_t i = 0; i < label.n; i++) {

@@ -241,7 +241,8 @@ value_json(const struct conf_option *opt, const void *base, struct text *out)
 		for (size_t i = 0; i < n; i++) {
 			text_put(out, i ? SLICE(",") : SLICE(""));
 			text_put(out, opt->type == OPTION_PORTS ? SLICE("") : SLICE("\""));
-			/* Names of sections, networks and addresses hold nothing that JSON escapes. */
+			/* Names of sections, networks and addresses hold nothing that JSON
+			 * escapes. */
 			write_element(opt, list, i, out);
 			text_put(out, opt->type == OPTION_PORTS ? SLICE("") : SLICE("\""));
 		}

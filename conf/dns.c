@@ -191,7 +191,8 @@ run(struct job *j)
 	struct ask *a = (struct ask *)j;
 	struct entry *e = a->entry; /* its name does not change */
 
-	a->verdict = dns_ask_mail(&a->servers, slice_of(e->name, e->name_n), &a->d->stop, &a->ttl_s);
+	a->verdict =
+	    dns_ask_mail(&a->servers, slice_of(e->name, e->name_n), &a->d->stop, &a->ttl_s);
 }
 
 /* ---- the memory, on the loop ---- */

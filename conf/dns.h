@@ -5,14 +5,19 @@
 /*
  * dns - what the name system says about a domain: MX, A, AAAA, TXT (RFC 1035, RFC 7505, RFC 2308)
  *
- * Two ways in. dns_look_up() asks for one kind of record and blocks: for threads and for the control tool. dns_mail() answers the one question that sessions have, whether mail to a domain
- * could go anywhere, from a memory or from threads of its own (a slow name server of somebody's domain must not hold up the look-ups of upstreams).
+ * Two ways in. dns_look_up() asks for one kind of record and blocks: for threads and for the
+ * control tool. dns_mail() answers the one question that sessions have, whether mail to a domain
+ * could go anywhere, from a memory or from threads of its own (a slow name server of somebody's
+ * domain must not hold up the look-ups of upstreams).
  *
- * The memory holds DNS_KNOWN_MAX domains, each for as long as its records live, between 5 s and an hour; that there is nothing, 5 minutes at most; that nobody could say, 5 s.
+ * The memory holds DNS_KNOWN_MAX domains, each for as long as its records live, between 5 s and an
+ * hour; that there is nothing, 5 minutes at most; that nobody could say, 5 s.
  *
  * Owns:   threads, from the first question on; the memory.
- * Errors: DNS_FAILED, DNS_MAIL_UNKNOWN: a time-out, SERVFAIL, REFUSED, an answer that cannot be read. Never taken for "there is none".
- * Never:  follows the search list of resolv.conf; believes more of an answer than fits the question (owner names are followed along CNAMEs).
+ * Errors: DNS_FAILED, DNS_MAIL_UNKNOWN: a time-out, SERVFAIL, REFUSED, an answer that cannot be
+ * read. Never taken for "there is none".
+ * Never:  follows the search list of resolv.conf; believes more of an answer than fits the question
+ *         (owner names are followed along CNAMEs).
  */
 #include "conf/conf.h"
 #include "wire/loop.h"
@@ -31,7 +36,10 @@ enum dns_got {
 
 struct dns_record {
 	unsigned priority; /* MX */
-	struct slice value; /* A, AAAA: octets; MX: the host, empty for the root; TXT: its strings joined, any octets */
+	struct slice
+	    /* A, AAAA: octets; MX: the host, empty for the root; TXT: its strings joined, any
+	     * octets */
+	    value;
 };
 
 struct dns_answer {
@@ -60,11 +68,13 @@ void dns_read(struct slice message, struct slice name, enum dns_type type, struc
 enum dns_mail {
 	DNS_MAIL_OK,
 	DNS_MAIL_NULL, /* a null MX: it says that it takes no mail */
-	DNS_MAIL_NONE, /* no such domain, or neither MX nor address, or none of its MX hosts has one */
+	/* no such domain, or neither MX nor address, or none of its MX hosts has one */
+	DNS_MAIL_NONE,
 	DNS_MAIL_UNKNOWN,
 };
 
-/* The same question, blocking. *TTL_R: how long the answer holds. STOP (may be NULL): give up between two look-ups once it is true. */
+/* The same question, blocking. *TTL_R: how long the answer holds. STOP (may be NULL): give up
+ * between two look-ups once it is true. */
 enum dns_mail dns_ask_mail(const struct dns_servers *servers, struct slice domain,
     const volatile bool *stop, unsigned *ttl_r);
 

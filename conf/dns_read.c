@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One answer of a name server, taken apart, and the asking for it. Whatever does not add up makes the whole answer DNS_FAILED.
+ * One answer of a name server, taken apart, and the asking for it. Whatever does not add up makes
+ * the whole answer DNS_FAILED.
  */
 #include <arpa/nameser.h>
 #include <netinet/in.h>
@@ -148,7 +149,8 @@ read_value(const struct message *m, const struct rr *rr, struct dns_answer *a, s
 
 /* Where the CNAMEs of the answer section lead from OWNER; false for a loop, or a broken message. */
 static bool
-follow(struct message m, unsigned count, char owner[NAME_MAX_OCTETS], struct dns_answer *a, bool *any)
+follow(struct message m, unsigned count, char owner[NAME_MAX_OCTETS], struct dns_answer *a,
+    bool *any)
 {
 	const uint8_t *start = m.at;
 
@@ -198,7 +200,8 @@ read_answers(struct message *m, unsigned count, const char *owner, enum dns_type
 	return true;
 }
 
-/* How long "there is none" holds: the lesser of the SOA's own life and its last field (RFC 2308, 5). */
+/* How long "there is none" holds: the lesser of the SOA's own life and its last field (RFC 2308,
+ * 5). */
 static bool
 read_soa(struct message *m, unsigned count, struct dns_answer *a, bool *any)
 {
@@ -267,7 +270,7 @@ dns_read(struct slice message, struct slice name, enum dns_type type, struct dns
 	a_r->n = 0;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 /* Puts OURS in the place of resolv.conf's servers. glibc keeps IPv6 addresses apart, allocated. */
 static bool
@@ -327,7 +330,8 @@ dns_look_up(const struct dns_servers *servers, struct slice name, enum dns_type 
 		state.options |= RES_USE_EDNS0;
 		n = res_nquery(&state, z, ns_c_in, (int)type, message, (int)size);
 	}
-	/* Anything may lie in the buffer after a failure, a stranger's answer with a wrong id too; only after "there is none" it is the very answer, its length untold. */
+	/* Anything may lie in the buffer after a failure, a stranger's answer with a wrong id too;
+	 * only after "there is none" it is the very answer, its length untold. */
 	if (n >= 0)
 		dns_read(slice_of((const char *)message, least((size_t)n, size)), name, type, a_r);
 	else if (state.res_h_errno == HOST_NOT_FOUND || state.res_h_errno == NO_DATA)

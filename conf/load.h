@@ -5,7 +5,8 @@
 /*
  * load - what is known while configuration is being read: files, sections as they stood, mistakes
  *
- * For conf.c, conf_file.c (files), conf_read.c (their lines) and conf_check.c (what no line shows) alone. All memory is the new conf's.
+ * For conf.c, conf_file.c (files), conf_read.c (their lines) and conf_check.c (what no line shows)
+ * alone. All memory is the new conf's.
  */
 #include "conf/option.h"
 
@@ -21,7 +22,8 @@ struct instance {
 	const char *name; /* NULL: a section without one */
 	void *base;       /* its struct */
 	struct place at;  /* of its header */
-	struct place *keys; /* where each option was set, in the order of conf_options; line 0: was not */
+	struct place
+	    *keys; /* where each option was set, in the order of conf_options; line 0: was not */
 };
 
 struct mistake {
@@ -54,8 +56,10 @@ struct load {
 enum { MISTAKE_MAX = 1024, SECTION_NAME_MAX = 32, FILE_MAX_OCTETS = 1 << 20 };
 
 void load_mistake(struct load *l, struct place at, struct slice words);
-/* "[listener x] address: WORDS"; KEY may be NULL. The key's place where it was set, else the section's. */
-void load_mistake_in(struct load *l, const struct instance *in, const char *key, struct slice words);
+/* "[listener x] address: WORDS"; KEY may be NULL. The key's place where it was set, else the
+ * section's. */
+void load_mistake_in(struct load *l, const struct instance *in, const char *key,
+    struct slice words);
 bool load_was_set(const struct instance *in, const char *key);
 /* Makes instances for the sections without name. */
 bool load_begin(struct load *l) MUST_CHECK;

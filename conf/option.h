@@ -7,7 +7,8 @@
  *
  * For the files conf/conf_*.c alone; others read struct conf.
  *
- * Owns:   nothing; the tables are constant. What a field points to lives in the room that was given.
+ * Owns:   nothing; the tables are constant. What a field points to lives in the room that was
+ *         given.
  * Errors: one sentence with what was expected in WHY; never a secret.
  */
 #include "conf/conf.h"
@@ -74,7 +75,8 @@ extern const size_t conf_options_n;
 const struct conf_option *option_find(enum conf_section section, struct slice key);
 bool section_find(struct slice word, enum conf_section *section_r) MUST_CHECK;
 
-/* A word of the table that is at most two slips of the pen from WORD, or of which WORD is the beginning; NULL if none is. */
+/* A word of the table that is at most two slips of the pen from WORD, or of which WORD is the
+ * beginning; NULL if none is. */
 struct guess {
 	struct slice word;
 	const char *best;
@@ -102,7 +104,8 @@ bool section_defaults(struct conf_owned *o, enum conf_section section, void *bas
 bool conf_settle(struct conf_owned *o) MUST_CHECK;
 /* A conf of defaults with one instance of each named section; its required fields are empty. */
 struct conf_owned *conf_defaults(void) MUST_CHECK;
-/* The I-th struct of a section (0 for one without name); NULL where there are no more. NAME_R: NULL without name. */
+/* The I-th struct of a section (0 for one without name); NULL where there are no more. NAME_R: NULL
+ * without name. */
 const void *section_at(const struct conf *c, enum conf_section section, size_t i,
     const char **name_r);
 

@@ -3,7 +3,8 @@
 #define CONF_PROVIDER_H
 
 /*
- * provider - the presets of provider.def: how each is reached, what it allows, where its key is found
+ * provider - the presets of provider.def: how each is reached, what it allows, where its key is
+ * found
  *
  * Constant data. A profile names one; what the profile does not say itself, the preset says.
  *
@@ -59,15 +60,18 @@ const struct provider *provider_of(const char *name);
 const struct provider *provider_at(enum provider_id id);
 /* The Ith region of P, in order; NULL past the last. */
 const struct provider_region *provider_region(const struct provider *p, size_t i) MUST_CHECK;
-/* The host of P in REGION (empty: its first). False: no such region, or P needs one and has none, or P has no host of its own. */
+/* The host of P in REGION (empty: its first). False: no such region, or P needs one and has none,
+ * or P has no host of its own. */
 bool provider_host(const struct provider *p, struct slice region, struct text *host_r) MUST_CHECK;
 /* The region of P that HOST stands for; empty: none. */
 struct slice provider_region_of(const struct provider *p, struct slice host);
 /* The same for its HTTP API (provider_api.def); none: it has no API that we speak. */
 const struct provider_region *provider_api_region(const struct provider *p, size_t i) MUST_CHECK;
-bool provider_api_host(const struct provider *p, struct slice region, struct text *host_r) MUST_CHECK;
+bool provider_api_host(const struct provider *p, struct slice region, struct text *host_r)
+    MUST_CHECK;
 struct slice provider_api_region_of(const struct provider *p, struct slice host);
-/* The names that any provider takes as orders, each once: PROVIDER_HEADERS_MAX are enough. How many. */
+/* The names that any provider takes as orders, each once: PROVIDER_HEADERS_MAX are enough. How
+ * many. */
 enum { PROVIDER_HEADERS_MAX = 32 };
 size_t provider_headers(struct slice names_r[PROVIDER_HEADERS_MAX]);
 

@@ -65,7 +65,8 @@ reply_find(struct slice name, enum reply_id *id_r)
 
 /* ---- one line of a profile ---- */
 
-/* Where there is no enhanced code, the next word is text that begins with a digit, at worst: a mistake, not a guess. */
+/* Where there is no enhanced code, the next word is text that begins with a digit, at worst: a
+ * mistake, not a guess. */
 static bool
 take_codes(struct slice *value, int *code_r, struct enhanced *e_r)
 {
@@ -89,7 +90,8 @@ take_codes(struct slice *value, int *code_r, struct enhanced *e_r)
 static bool
 is_about_login(int code)
 {
-	return code == 432 || code == 454 || code == 530 || code == 534 || code == 535 || code == 538;
+	return code == 432 || code == 454 || code == 530 || code == 534 || code == 535 ||
+	    code == 538;
 }
 
 static bool

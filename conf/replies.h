@@ -3,17 +3,20 @@
 #define CONF_REPLIES_H
 
 /*
- * replies - all that we say to clients of our own: the catalogue (reply.def), and reply profiles, which give its rows other codes and words
+ * replies - all that we say to clients of our own: the catalogue (reply.def), and reply profiles,
+ * which give its rows other codes and words
  *
- * A profile is an INI file with one section. A line is a row, by its id, as it goes over the wire; rows that are not named keep what the catalogue says:
+ * A profile is an INI file with one section. A line is a row, by its id, as it goes over the wire;
+ * rows that are not named keep what the catalogue says:
  *
  *      [replies]
  *      auth_failed = 535 5.7.8 Incorrect authentication data
  *
  * `trekmail` (nothing changed) and `smtp2go` are built in; a third is a file of the operator's.
  *
- * What a profile may not do: change a reply's class (its first digit); make or unmake a 421 (we close then and only then), or a code that clients take for their
- * own password's fault (432, 454, 530, 534, 535, 538); change the code of anything below 400.
+ * What a profile may not do: change a reply's class (its first digit); make or unmake a 421 (we
+ * close then and only then), or a code that clients take for their own password's fault (432, 454,
+ * 530, 534, 535, 538); change the code of anything below 400.
  *
  * Owns:   nothing; rows point into the arena that was given, or are constant.
  * Errors: a mistake is one sentence with the line where it stands.

@@ -6,12 +6,17 @@
  * apply - the directory is made as a file says
  *
  * read      the file, all mistakes gathered                                              (file.c)
- * compare   each section with its row: new, changed or the same; what --prune would remove (apply_compare.c)
- * show      the difference, and ask                                                      (apply_show.c)
- * write     in one transaction, in the order of what needs what: rows with routes that hold already, then the
- *           accounts' new routes, then removals from the leaves up                       (apply_write.c)
+ * compare   each section with its row: new, changed or the same; what --prune would remove
+ *           (apply_compare.c)
+ * show      the difference, and ask                                                     
+ *           (apply_show.c)
+ * write     in one transaction, in the order of what needs what: rows with routes that hold
+ *           already, then the
+ *           accounts' new routes, then removals from the leaves up                      
+ *           (apply_write.c)
  *
- * What the file does not say stays as it is in a row that is there, and is the default in a new one. Passwords are written for rows that have none (with --passwords: for all).
+ * What the file does not say stays as it is in a row that is there, and is the default in a new
+ * one. Passwords are written for rows that have none (with --passwords: for all).
  *
  * Owns:   the entries' secrets, wiped by credential_fini(); all else is the cli's memory.
  */

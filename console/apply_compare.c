@@ -102,7 +102,8 @@ compare_known(struct apply *a, struct entry *e)
 	for (size_t i = 0; e->o.kind->fields[i].name && good; i++) {
 		const struct field *f = &e->o.kind->fields[i];
 
-		if ((f->flags & FIELD_FIXED) && !field_same(f, e->was->values[i], e->now->values[i]))
+		if ((f->flags & FIELD_FIXED) &&
+		    !field_same(f, e->was->values[i], e->now->values[i]))
 			wrong_at(a, e, e->lines[i],
 			    cli_print(a->cli,
 			        "%s: it is %s and cannot change; remove the %s and add it anew",

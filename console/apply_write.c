@@ -106,8 +106,9 @@ write_removals(struct apply *a)
 	if (r == ADMIN_OK)
 		return EX_OK;
 	return cli_fail(a->cli, store_status(r), "%s: %s; nothing was changed",
-	    i > 0 ? cli_print(a->cli, "%s %s", a->removals[i - 1].kind->name, a->removals[i - 1].key)
-	          : "removal",
+	    i > 0
+	        ? cli_print(a->cli, "%s %s", a->removals[i - 1].kind->name, a->removals[i - 1].key)
+	        : "removal",
 	    admin_why(a->store.admin));
 }
 

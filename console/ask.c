@@ -13,9 +13,10 @@
 
 enum { LINE_MAX_OCTETS = 2048 };
 
-/* ---- reading one line -------------------------------------------------------------------------- */
+/* ---- reading one line ------------------------------------------------------------------------ */
 
-/* Up to the end of the line or of the input; false where it is longer than MAX or reading failed. */
+/* Up to the end of the line or of the input; false where it is longer than MAX or reading
+ * failed. */
 static bool
 read_line(int fd, char *line, size_t max, size_t *n_r, bool *ended_r)
 {
@@ -97,7 +98,7 @@ from_file(struct cli *c, const char *path, struct credential *cred)
 	return status;
 }
 
-/* ---- the terminal ------------------------------------------------------------------------------ */
+/* ---- the terminal ---------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t caught;
 
@@ -146,7 +147,8 @@ from_terminal(struct cli *c, const char *what, struct credential *cred)
 
 	if (fd < 0)
 		return cli_fail(c, EX_NOINPUT, "cannot ask for the password: %s", strerror(errno));
-	if (!read_hidden(fd, cli_print(c, "Password for %s: ", what), first, sizeof(first), &first_n) ||
+	if (!read_hidden(fd, cli_print(c, "Password for %s: ", what), first, sizeof(first),
+	        &first_n) ||
 	    !read_hidden(fd, "The same again: ", second, sizeof(second), &second_n))
 		status = cli_fail(c, EX_NOINPUT, "no password was given");
 	else if (!slice_eq(slice_of(first, first_n), slice_of(second, second_n)))
@@ -160,12 +162,13 @@ from_terminal(struct cli *c, const char *what, struct credential *cred)
 	return status;
 }
 
-/* ---- what commands call ------------------------------------------------------------------------ */
+/* ---- what commands call ---------------------------------------------------------------------- */
 
 bool
 ask_has_password(const struct cli *c)
 {
-	return cli_has(c, "password-stdin") || cli_has(c, "password-file") || cli_has(c, "generate");
+	return cli_has(c, "password-stdin") || cli_has(c, "password-file") ||
+	    cli_has(c, "generate");
 }
 
 bool

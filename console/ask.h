@@ -3,7 +3,8 @@
 #define CONSOLE_ASK_H
 
 /*
- * ask - passwords from standard input, from a file, from a terminal without echo, or made; and yes or no
+ * ask - passwords from standard input, from a file, from a terminal without echo, or made; and yes
+ * or no
  *
  * Owns:   the secret goes to the credential; every buffer it passed through is wiped.
  * Errors: already said; sysexits.
@@ -15,7 +16,8 @@ enum { ASK_PASSWORD_MAX = 511, ASK_GENERATED_OCTETS = 20 };
 
 /* True where one of the password options was given. */
 bool ask_has_password(const struct cli *c);
-/* The password that the options name; without one of them it is asked for twice at a terminal, where NEEDED. FOR stands in the question. */
+/* The password that the options name; without one of them it is asked for twice at a terminal,
+ * where NEEDED. FOR stands in the question. */
 int ask_password(struct cli *c, bool needed, const char *what, struct credential *cred) MUST_CHECK;
 /* The same, where standard input is taken unasked if it is no terminal. */
 int ask_password_or_stdin(struct cli *c, struct credential *cred) MUST_CHECK;

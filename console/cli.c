@@ -12,14 +12,15 @@
 #include "console/out.h"
 
 const struct cli_option cli_globals[] = {
-	{ "config", "PATH", "the configuration to read (default /etc/byway/byway.ini); -c for short" },
+	{ "config", "PATH",
+	    "the configuration to read (default /etc/byway/byway.ini); -c for short" },
 	{ "json", NULL, "one JSON object or array instead of text; errors are {\"error\": ...}" },
 	{ "help", NULL, "what the command does, with an example; -h for short" },
 	{ "version", NULL, "the version of byway" },
 	{ NULL, NULL, NULL },
 };
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 void *
 cli_alloc(struct cli *c, size_t n)
@@ -88,7 +89,7 @@ cli_print(struct cli *c, const char *fmt, ...)
 	return p;
 }
 
-/* ---- saying what is wrong ---------------------------------------------------------------------- */
+/* ---- saying what is wrong -------------------------------------------------------------------- */
 
 static void
 say_lines(struct slice lines, struct json *j)
@@ -195,7 +196,7 @@ cli_note(struct cli *c, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* ---- did you mean ------------------------------------------------------------------------------ */
+/* ---- did you mean ---------------------------------------------------------------------------- */
 
 const char *
 cli_meant(const char *word, const char *const *words)
@@ -207,7 +208,7 @@ cli_meant(const char *word, const char *const *words)
 	return g.best;
 }
 
-/* ---- options ----------------------------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------------------------- */
 
 size_t
 cli_options(const struct cli_command *cmd, struct cli_option *options_r, size_t max)
@@ -300,7 +301,8 @@ unknown_option(struct cli *c, const char *word, const struct option *known, size
 
 enum parsed { PARSED, PARSED_HELP, PARSED_VERSION, PARSED_WRONG };
 
-/* Takes options off ARGV from *AT on: with a command all of them (arguments are gathered), else those before the next word. */
+/* Takes options off ARGV from *AT on: with a command all of them (arguments are gathered), else
+ * those before the next word. */
 static enum parsed
 parse(struct cli *c, int argc, char **argv, int *at, int *status_r)
 {
@@ -345,7 +347,7 @@ parse(struct cli *c, int argc, char **argv, int *at, int *status_r)
 	return result;
 }
 
-/* ---- finding the command ----------------------------------------------------------------------- */
+/* ---- finding the command --------------------------------------------------------------------- */
 
 static const struct cli_command *
 find_command(const char *words)
@@ -410,7 +412,7 @@ unknown_word(struct cli *c, const char *family, const char *word)
 	    family ? family : "", family ? " " : "", word, all);
 }
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static int
 check_count(struct cli *c)

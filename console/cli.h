@@ -3,12 +3,15 @@
 #define CONSOLE_CLI_H
 
 /*
- * cli - the command line of `byway`: one table of commands, from which parsing, help, usage errors, docs/CONSOLE.md, the manual page and the completion come
+ * cli - the command line of `byway`: one table of commands, from which parsing, help, usage errors,
+ * docs/CONSOLE.md, the manual page and the completion come
  *
- * A command is one row of cli_commands[] (table.c). Options may stand anywhere behind the first word. Whatever a command makes lives in cli.arena and dies with the process.
+ * A command is one row of cli_commands[] (table.c). Options may stand anywhere behind the first
+ * word. Whatever a command makes lives in cli.arena and dies with the process.
  *
  * Owns:   the arena. Words of the command line are borrowed.
- * Errors: cli_fail() says one sentence and gives the exit status (sysexits.h) that the command returns: `return cli_fail(c, EX_NOUSER, ...)`.
+ * Errors: cli_fail() says one sentence and gives the exit status (sysexits.h) that the command
+ * returns: `return cli_fail(c, EX_NOUSER, ...)`.
  * Never:  takes or prints a secret; an unknown option's value is not repeated, for it might be one.
  */
 #include <sysexits.h>
@@ -66,7 +69,8 @@ int cli_main(struct cli *c, int argc, char **argv);
 /* The argument of option NAME; NULL if it was not given. */
 const char *cli_value(const struct cli *c, const char *name);
 bool cli_has(const struct cli *c, const char *name);
-/* One sentence to standard error, or {"error": ...} to standard output with --json. Returns STATUS. */
+/* One sentence to standard error, or {"error": ...} to standard output with --json. Returns
+ * STATUS. */
 int cli_fail(struct cli *c, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same with a list of mistakes, one a line of LINES. */
 int cli_fail_lines(struct cli *c, int status, struct slice lines, const char *fmt, ...)
@@ -93,7 +97,8 @@ const char *cli_meant(const char *word, const char *const *words);
 
 /* Memory that lasts as long as the process, zeroed; these end it where there is none. */
 void *cli_alloc(struct cli *c, size_t n);
-/* LIST of *CAP elements of SIZE octets, or a longer copy of it (and *CAP) where N of them are taken. */
+/* LIST of *CAP elements of SIZE octets, or a longer copy of it (and *CAP) where N of them are
+ * taken. */
 void *cli_room(struct cli *c, void *list, size_t n, size_t *cap, size_t size);
 char *cli_dup(struct cli *c, struct slice s);
 char *cli_print(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -20,7 +20,8 @@ finish(struct apply *a)
 		apply_show(a);
 	if (changes > 0 && !dry) {
 		if (!cli_has(c, "yes") && ask_can(c) &&
-		    !ask_yes(c, cli_print(c, "Apply %zu change%s?", changes, changes == 1 ? "" : "s")))
+		    !ask_yes(c,
+		        cli_print(c, "Apply %zu change%s?", changes, changes == 1 ? "" : "s")))
 			return cli_fail(c, EX_UNAVAILABLE, "nothing was changed");
 		status = apply_write(a);
 	}

@@ -14,9 +14,11 @@
 #include "wire/crypto.h"
 
 /*
- * byway profile authorize: a refresh token for an OAuth2 profile, by consent in a browser or from standard input
+ * byway profile authorize: a refresh token for an OAuth2 profile, by consent in a browser or from
+ * standard input
  *
- * The browser comes back to a loopback address of this machine, where one request is taken; whatever else knocks is sent away.
+ * The browser comes back to a loopback address of this machine, where one request is taken;
+ * whatever else knocks is sent away.
  */
 
 enum { REQUEST_MAX = 8192, URL_MAX = 4096, WAIT_S = 600, KNOCKS_MAX = 64 };
@@ -25,13 +27,14 @@ static const char page[] =
     "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
     "Cache-Control: no-store\r\n\r\n";
 
-/* ---- the browser's way back -------------------------------------------------------------------- */
+/* ---- the browser's way back ------------------------------------------------------------------ */
 
 static int
 listen_here(struct cli *c, unsigned *port_r)
 {
 	uint64_t wanted = 0;
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof(at);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -129,7 +132,7 @@ wait_for_code(int listener, const struct oauth_code *o, struct text *code, struc
 	return false;
 }
 
-/* ---- the flow ---------------------------------------------------------------------------------- */
+/* ---- the flow -------------------------------------------------------------------------------- */
 
 /* Google's page has a host of its own; others have theirs beside the token endpoint. */
 static const char *
@@ -245,7 +248,8 @@ cmd_authorize(struct cli *c)
 		status = cli_fail(c, EX_USAGE, "%s logs in with a password: see --auth oauth2",
 		    c->args[0]);
 	else
-		status = cli_has(c, "token-stdin") ? by_stdin(c, &token) : by_consent(&s, &p, &token);
+		status =
+		    cli_has(c, "token-stdin") ? by_stdin(c, &token) : by_consent(&s, &p, &token);
 	if (status == EX_OK) {
 		r = admin_profile_set_refresh_token(s.admin, account, name, &token);
 		status = r == ADMIN_OK ? EX_OK : store_fail(&s, r);

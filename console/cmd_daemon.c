@@ -10,9 +10,10 @@
 
 enum { QUICK_S = 10, RELOAD_S = 120 };
 
-/* ---- where it listens -------------------------------------------------------------------------- */
+/* ---- where it listens ------------------------------------------------------------------------ */
 
-/* The value of [server] control_socket in a file that is wrong elsewhere; NULL where it says none. */
+/* The value of [server] control_socket in a file that is wrong elsewhere; NULL where it says
+ * none. */
 static const char *
 scan(struct cli *c, const char *content)
 {
@@ -34,7 +35,8 @@ scan(struct cli *c, const char *content)
 	return NULL;
 }
 
-/* A running daemon must answer, and end, while its file is broken: it goes on with the one before. */
+/* A running daemon must answer, and end, while its file is broken: it goes on with the one
+ * before. */
 static const char *
 socket_path(struct cli *c)
 {
@@ -89,7 +91,7 @@ gather_lines(struct cli *c, struct slice array, struct text *out)
 		text_fmt(out, "%s\n", ctl_text(c, line));
 }
 
-/* ---- reload ------------------------------------------------------------------------------------ */
+/* ---- reload ---------------------------------------------------------------------------------- */
 
 int
 daemon_refused(struct cli *c, struct slice answer)
@@ -135,7 +137,7 @@ cmd_reload(struct cli *c)
 	return EX_OK;
 }
 
-/* ---- reopen, drain ----------------------------------------------------------------------------- */
+/* ---- reopen, drain --------------------------------------------------------------------------- */
 
 static int
 simple(struct cli *c, const char *word, const char *done)
@@ -167,7 +169,7 @@ cmd_drain(struct cli *c)
 	    "draining: no new connections; the daemon ends when what is under way is done");
 }
 
-/* ---- status ------------------------------------------------------------------------------------ */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 static const char *
 span(struct cli *c, uint64_t s)
@@ -197,7 +199,8 @@ print_workers(struct cli *c, struct slice workers)
 		        ctl_text(c, ctl_find(w, "pid")), ctl_text(c, ctl_find(w, "state")),
 		        ctl_text(c, ctl_find(w, "sessions")), ctl_text(c, ctl_find(w, "deaths")),
 		        answered ? ctl_text(c, ctl_find(w, "revision")) : "no answer",
-		        answered ? cli_print(c, "%s us", ctl_text(c, ctl_find(w, "worst_us"))) : "" });
+		        answered ? cli_print(c, "%s us", ctl_text(c, ctl_find(w, "worst_us")))
+		                 : "" });
 	}
 	fputc('\n', stdout);
 	table_end(&t);

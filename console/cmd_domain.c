@@ -6,7 +6,8 @@
 #include "conf/dns.h"
 
 /*
- * byway domain verify: looks for the records that a sending domain should have, says what is missing, and sets the domain's flag (BEHAVIOUR H4)
+ * byway domain verify: looks for the records that a sending domain should have, says what is
+ * missing, and sets the domain's flag (BEHAVIOUR H4)
  *
  * SPF and DKIM decide. DMARC and MX are told of. Where nobody could say, the flag stays as it was.
  */

@@ -10,7 +10,8 @@
 /*
  * byway export [FILE]: the directory as the file that byway apply reads
  *
- * Plans, then account by account with what is its own. Credentials stay in the database: what has one is marked by a comment.
+ * Plans, then account by account with what is its own. Credentials stay in the database: what has
+ * one is marked by a comment.
  */
 
 struct export

@@ -15,9 +15,11 @@
  * byway init: all that a first start needs
  *
  *      DIR    byway.ini, relay.crt, relay.key, vault.key         what the operator sets
- *      STATE  directory.db                                       what the daemon and this tool write
+ *      STATE  directory.db                                       what the daemon and this tool
+ *             write
  *
- * What is there already stays as it is: so a second run mends an installation of which something is missing.
+ * What is there already stays as it is: so a second run mends an installation of which something is
+ * missing.
  */
 
 enum { CERTIFICATE_DAYS = 825, PEM_MAX = 8192, INI_MAX = 64 * 1024 };
@@ -43,7 +45,7 @@ note(struct init *in, bool made, const char *path)
 	return EX_OK;
 }
 
-/* ---- folders ----------------------------------------------------------------------------------- */
+/* ---- folders --------------------------------------------------------------------------------- */
 
 static int
 make_folder(struct init *in, const char *path, unsigned mode)
@@ -92,7 +94,8 @@ give_away(struct init *in, const char *path, uid_t uid)
 	    strerror(errno));
 }
 
-/* The configuration's folder: root's, but the daemon may look in. One that others can look into is left alone. */
+/* The configuration's folder: root's, but the daemon may look in. One that others can look into is
+ * left alone. */
 static int
 open_folder(struct init *in, const char *path)
 {
@@ -104,7 +107,7 @@ open_folder(struct init *in, const char *path)
 	return (st.st_mode & (S_IROTH | S_IXOTH)) != 0 ? EX_OK : give_away(in, path, st.st_uid);
 }
 
-/* ---- byway.ini --------------------------------------------------------------------------------- */
+/* ---- byway.ini ------------------------------------------------------------------------------- */
 
 static const char default_starttls[] = "25 587 2525", default_implicit[] = "465";
 
@@ -130,7 +133,8 @@ addresses(struct cli *c, const char *list, const char *ports)
 		for (const char *q = ports; *q; q += strspn(q, " ")) {
 			size_t digits = strcspn(q, " ");
 
-			out = cli_print(c, "%s%s%s:%.*s", out, *out ? " " : "", one, (int)digits, q);
+			out =
+			    cli_print(c, "%s%s%s:%.*s", out, *out ? " " : "", one, (int)digits, q);
 			q += digits;
 		}
 	}
@@ -152,7 +156,8 @@ rewrite(struct cli *c, struct slice sample, struct change *changes, size_t n, co
 	while (sample.n > 0) {
 		struct slice line = slice_cut(&sample, '\n'), rest = line;
 		struct slice key = slice_trim(slice_cut(&rest, '='));
-		bool head = line.n > 2 && line.p[0] == '[', comment = line.n == 0 || line.p[0] == ';';
+		bool head = line.n > 2 && line.p[0] == '[',
+		     comment = line.n == 0 || line.p[0] == ';';
 		struct change *hit = NULL;
 
 		if (head)
@@ -226,7 +231,7 @@ make_ini(struct init *in)
 	return give_away(in, in->ini, 0);
 }
 
-/* ---- keys -------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static int
 make_certificate(struct init *in)
@@ -247,12 +252,14 @@ make_certificate(struct init *in)
 		note(in, false, in->chain);
 		return note(in, false, in->key);
 	}
-	if (!crypto_self_signed(names, sizeof(names) / sizeof(*names), CERTIFICATE_DAYS, &key, &chain))
+	if (!crypto_self_signed(names, sizeof(names) / sizeof(*names), CERTIFICATE_DAYS, &key,
+	        &chain))
 		return cli_fail(c, EX_SOFTWARE, "the certificate could not be made");
 	if (!file_create(in->key, text_slice(&key), 0600))
 		status = cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", in->key, strerror(errno));
 	else if (!file_create(in->chain, text_slice(&chain), 0644))
-		status = cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", in->chain, strerror(errno));
+		status =
+		    cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", in->chain, strerror(errno));
 	crypto_wipe(key.mem, PEM_MAX);
 	if (status != EX_OK)
 		return status;
@@ -274,7 +281,7 @@ make_vault(struct init *in)
 	return give_away(in, in->vault, in->uid);
 }
 
-/* ---- the directory ----------------------------------------------------------------------------- */
+/* ---- the directory --------------------------------------------------------------------------- */
 
 static int
 make_database(struct init *in)
@@ -297,7 +304,7 @@ make_database(struct init *in)
 	return note(in, !there, in->database);
 }
 
-/* ---- all together ------------------------------------------------------------------------------ */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 static const char *
 host_name(struct cli *c)
@@ -375,8 +382,9 @@ say_done(struct init *in)
 	       "  byway%s route set acme provider\n",
 	    option, option, option, option, option, in->ini, option, option);
 	if (!in->user && geteuid() == 0)
-		printf("There is no user byway here, and bywayd does not run as root unasked: say `user = root` in\n"
-		       "%s, or make that user and then a new installation.\n",
+		printf(
+		    "There is no user byway here, and bywayd does not run as root unasked: say `user = root` in\n"
+		    "%s, or make that user and then a new installation.\n",
 		    in->ini);
 	printf("Keep a copy of %s: without it no stored credential can be opened.\n", in->vault);
 }

@@ -9,13 +9,14 @@
 /*
  * byway key: the ring of keys that credentials are sealed with
  *
- * rotate: a new key goes into the ring, the running daemon reads the ring anew, and only then is everything sealed with the new key: so there is no moment at which a
- * worker meets a credential that it cannot open.
+ * rotate: a new key goes into the ring, the running daemon reads the ring anew, and only then is
+ * everything sealed with the new key: so there is no moment at which a worker meets a credential
+ * that it cannot open.
  */
 
 enum { RELOAD_S = 120, BROKEN_MAX = 64 * 1024 };
 
-/* ---- list -------------------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------------------ */
 
 static void
 list_keys(struct cli *c, struct slice ring, const char *current)
@@ -68,7 +69,7 @@ cmd_key_list(struct cli *c)
 	return status;
 }
 
-/* ---- rotate, reseal ---------------------------------------------------------------------------- */
+/* ---- rotate, reseal -------------------------------------------------------------------------- */
 
 /* True where no daemon runs, or it has read the ring anew. */
 static bool

@@ -62,7 +62,7 @@ read_back(struct store *s, const struct kind *k, const char *key, struct object 
 	return EX_OK;
 }
 
-/* ---- add --------------------------------------------------------------------------------------- */
+/* ---- add ------------------------------------------------------------------------------------- */
 
 /* One transaction around a row and its password. */
 static enum admin_result
@@ -121,7 +121,8 @@ say_written(struct store *s, const struct kind *k, const char *key, const char *
 	return EX_OK;
 }
 
-/* A profile's password may have to be sealed anew with any change; machine-made ones are hashed with a key. */
+/* A profile's password may have to be sealed anew with any change; machine-made ones are hashed
+ * with a key. */
 static unsigned
 vault_for(const struct kind *k, const struct credential *cred)
 {
@@ -185,7 +186,7 @@ cmd_add(struct cli *c)
 	return status;
 }
 
-/* ---- set --------------------------------------------------------------------------------------- */
+/* ---- set ------------------------------------------------------------------------------------- */
 
 static bool
 says_nothing(const struct object *o)
@@ -270,7 +271,7 @@ cmd_passwd(struct cli *c)
 	return status;
 }
 
-/* ---- show, list -------------------------------------------------------------------------------- */
+/* ---- show, list ------------------------------------------------------------------------------ */
 
 int
 cmd_show(struct cli *c)
@@ -375,7 +376,7 @@ cmd_list(struct cli *c)
 	return status;
 }
 
-/* ---- remove ------------------------------------------------------------------------------------ */
+/* ---- remove ---------------------------------------------------------------------------------- */
 
 int
 cmd_remove(struct cli *c)
@@ -398,8 +399,9 @@ cmd_remove(struct cli *c)
 		enum admin_result r = k->remove(&s, o->key, whole);
 
 		if (r == ADMIN_IN_USE && k->parts && !whole)
-			status = cli_fail(c, store_status(r), "%s %s: %s; --whole removes it with %s",
-			    k->name, o->key, admin_why(s.admin), k->parts);
+			status =
+			    cli_fail(c, store_status(r), "%s %s: %s; --whole removes it with %s",
+			        k->name, o->key, admin_why(s.admin), k->parts);
 		else if (r != ADMIN_OK)
 			status = fail_for(&s, k, o->key, r);
 		else if (c->json)

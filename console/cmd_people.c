@@ -22,7 +22,8 @@ ask(struct cli *c, const char *word, const char *name, const char *more, struct 
 	if (!slice_is_text(slice_str(name)) || strpbrk(name, " \t") || strlen(name) > WORDS_MAX / 3)
 		return cli_fail(c, EX_USAGE, "'%s' cannot be a mailbox or an account", name);
 	if (more &&
-	    (!slice_is_text(slice_str(more)) || strpbrk(more, " \t") || strlen(more) > WORDS_MAX / 3))
+	    (!slice_is_text(slice_str(more)) || strpbrk(more, " \t") ||
+	        strlen(more) > WORDS_MAX / 3))
 		return cli_fail(c, EX_USAGE, "'%s' cannot be an address", more);
 	status =
 	    daemon_ask(c, cli_print(c, "%s %s%s%s", word, name, more ? " " : "", more ? more : ""),
@@ -61,7 +62,7 @@ when(struct cli *c, uint64_t s)
 	return cli_dup(c, slice_str(mem));
 }
 
-/* ---- explain ----------------------------------------------------------------------------------- */
+/* ---- explain --------------------------------------------------------------------------------- */
 
 /* "554 5.7.7 This mailbox is paused" */
 static const char *
@@ -122,7 +123,8 @@ print_explanation(struct cli *c, struct slice answer)
 	while (ctl_next(&checks, &check)) {
 		bool note = strcmp(member(c, check, "status"), "note") == 0;
 
-		/* The first that fails is almost always the cause; where none does, what is worth knowing. */
+		/* The first that fails is almost always the cause; where none does, what is worth
+		 * knowing. */
 		if (!cli_has(c, "all") &&
 		    (first ? ctl_u64(ctl_find(check, "number")) != first : !note))
 			continue;
@@ -148,7 +150,7 @@ cmd_explain(struct cli *c)
 	return EX_OK;
 }
 
-/* ---- usage ------------------------------------------------------------------------------------- */
+/* ---- usage ----------------------------------------------------------------------------------- */
 
 static const char *
 percent(struct cli *c, uint64_t used, uint64_t cap)

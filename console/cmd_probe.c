@@ -12,7 +12,8 @@
 #include "wire/tls.h"
 
 /*
- * byway profile test: the relay's own dialogue with a profile's server, also with values that are not stored yet
+ * byway profile test: the relay's own dialogue with a profile's server, also with values that are
+ * not stored yet
  */
 
 enum { WRONG_MAX = 16 * 1024 };
@@ -132,7 +133,7 @@ profile_of(const struct admin_profile *row)
 	};
 }
 
-/* ---- the report --------------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 static void
 print_certificate(const struct probe_report *r)
@@ -210,7 +211,7 @@ write_report(const struct profile *p, const struct probe_report *r)
 	json_end(&j);
 }
 
-/* ---- the test ----------------------------------------------------------------------------------- */
+/* ---- the test -------------------------------------------------------------------------------- */
 
 static const char *
 sender(struct cli *c, const struct admin_profile *row)
@@ -264,7 +265,8 @@ probe(struct store *s, const struct admin_profile *row, const struct trial *t)
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	log_set_level(LOG_ERROR);
 	if (!probe_run(&o, r))
-		return cli_fail(c, EX_USAGE, "the test cannot begin: are --from and --to addresses?");
+		return cli_fail(c, EX_USAGE,
+		    "the test cannot begin: are --from and --to addresses?");
 	if (c->json)
 		write_report(&p, r);
 	else

@@ -6,7 +6,8 @@
 /*
  * byway route: where the mail of an account, or of one of its domains, goes
  *
- * A target is the name of a domain or of an account; where both exist, account:NAME and domain:NAME tell them apart.
+ * A target is the name of a domain or of an account; where both exist, account:NAME and domain:NAME
+ * tell them apart.
  */
 
 struct target {
@@ -54,7 +55,8 @@ find_target(struct store *s, const char *name, struct target *t)
 	return EX_OK;
 }
 
-/* Where mail goes in the end: the domain's own route, else the account's, else native where the plan can send. */
+/* Where mail goes in the end: the domain's own route, else the account's, else native where the
+ * plan can send. */
 static const char *
 effective(struct store *s, const struct object *account, const struct object *domain)
 {
@@ -73,12 +75,14 @@ static const struct object *
 account_of(struct store *s, const struct target *t, enum admin_result *r)
 {
 	*r = ADMIN_OK;
-	return t->kind == &kind_account ? t->o
-	                                : look_up(s, &kind_account, object_text(t->o, "account"), r);
+	return t->kind == &kind_account
+	    ? t->o
+	    : look_up(s, &kind_account, object_text(t->o, "account"), r);
 }
 
 static void
-route_json(struct json *j, struct store *s, const struct object *account, const struct object *domain)
+route_json(struct json *j, struct store *s, const struct object *account,
+    const struct object *domain)
 {
 	const struct object *o = domain ? domain : account;
 
@@ -138,7 +142,7 @@ cmd_route_show(struct cli *c)
 	return status;
 }
 
-/* ---- list -------------------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------------------ */
 
 struct listing {
 	struct store *store;
@@ -217,7 +221,7 @@ cmd_route_list(struct cli *c)
 	return status;
 }
 
-/* ---- set, remove ------------------------------------------------------------------------------- */
+/* ---- set, remove ----------------------------------------------------------------------------- */
 
 /* NULL for FALLBACK: as it was, unless that is the new route itself. */
 static int

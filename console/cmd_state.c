@@ -4,7 +4,8 @@
 #include <stdio.h>
 
 /*
- * byway suspend, resume, pause, verify, block, unblock: one state of one account, mailbox or address. A change counts from the next MAIL of sessions that are open.
+ * byway suspend, resume, pause, verify, block, unblock: one state of one account, mailbox or
+ * address. A change counts from the next MAIL of sessions that are open.
  */
 
 enum subject { ACCOUNT, MAILBOX, NETWORK };
@@ -57,7 +58,7 @@ done(struct cli *c, enum subject subject, const char *was, const char *now)
 	return EX_OK;
 }
 
-/* ---- accounts ---------------------------------------------------------------------------------- */
+/* ---- accounts -------------------------------------------------------------------------------- */
 
 typedef const char *account_fn(struct cli *c, struct admin_account *a);
 
@@ -146,7 +147,7 @@ cmd_verify(struct cli *c)
 	return change_account(c, verify);
 }
 
-/* ---- mailboxes and addresses ------------------------------------------------------------------- */
+/* ---- mailboxes and addresses ----------------------------------------------------------------- */
 
 /* What *STATE becomes, or what stands against it. */
 typedef const char *state_fn(struct cli *c, enum mailbox_state *state);

@@ -12,7 +12,8 @@ static const struct cli_option of_init[] = {
 	{ "name", "HOST", "the relay's host name (default this machine's)" },
 	{ "listen", "LIST",
 	    "addresses for clients that speak STARTTLS, with commas between; without a port: 25, 587, 2525 (and 465 with TLS)" },
-	{ "listen-tls", "LIST", "addresses for clients that speak TLS at once; without a port: 465" },
+	{ "listen-tls", "LIST",
+	    "addresses for clients that speak TLS at once; without a port: 465" },
 	{ "control", "PATH", "the daemon's control socket (default /run/byway/control.sock)" },
 	{ "user", "USER",
 	    "who the daemon becomes (default byway, where root runs this and there is such a user)" },
@@ -88,9 +89,10 @@ static const struct cli_option of_print[] = {
 	{ NULL, NULL, NULL },
 };
 
-#define SOCKET                                                                                        \
-	{                                                                                             \
-		"socket", "PATH", "the daemon's control socket (default what the configuration says)" \
+#define SOCKET                                                                          \
+	{                                                                               \
+		"socket", "PATH",                                                       \
+		    "the daemon's control socket (default what the configuration says)" \
 	}
 
 static const struct cli_option of_daemon[] = {
@@ -192,7 +194,8 @@ const struct cli_command cli_commands[] = {
 	PLAIN("account resume", "ACCOUNT", 1, 1, cmd_resume, NULL, "Ends an account's suspension.",
 	    words_open, "byway account resume acme"),
 	PLAIN("account verify", "ACCOUNT", 1, 1, cmd_verify, NULL,
-	    "Notes that the owner's address is confirmed.", words_open, "byway account verify acme"),
+	    "Notes that the owner's address is confirmed.", words_open,
+	    "byway account verify acme"),
 
 	NEW(mailbox, "ADDRESS", "Adds a mailbox, which may log in.",
 	    "Its domain must be there; the account is the domain's.",
@@ -205,7 +208,8 @@ const struct cli_command cli_commands[] = {
 	    "byway mailbox set alice@acme.example --state paused_admin", true, true),
 	{ "mailbox passwd", "ADDRESS", 1, 1, cmd_passwd, "Gives a mailbox a new password.",
 	    "Without an option it is asked for at the terminal, twice. The old one stops working within a minute everywhere.",
-	    "byway mailbox passwd alice@acme.example", NULL, &kind_mailbox, false, false, true, true },
+	    "byway mailbox passwd alice@acme.example", NULL, &kind_mailbox, false, false, true,
+	    true },
 	REMOVE(mailbox, "ADDRESS", of_remove, "Removes a mailbox.",
 	    "byway mailbox remove bob@acme.example"),
 
@@ -380,7 +384,8 @@ const struct cli_command cli_commands[] = {
 	PLAIN("status", "", 0, 0, cmd_status, of_status,
 	    "Shows how the daemon is: workers, sessions, counters.", NULL, "byway status --json"),
 	PLAIN("reopen", "", 0, 0, cmd_reopen, of_daemon,
-	    "Has the daemon open its log file anew, after it was moved away.", NULL, "byway reopen"),
+	    "Has the daemon open its log file anew, after it was moved away.", NULL,
+	    "byway reopen"),
 	PLAIN("drain", "", 0, 0, cmd_drain, of_daemon,
 	    "Ends the daemon when what is under way is done.", NULL, "byway drain"),
 

@@ -11,8 +11,10 @@
 /*
  * byway trace ID: the story of a session or a message, out of the log
  *
- * Two passes over the log's files. The first learns whose ids belong together: a message's line names its session. The second shows, in order, all lines of a session's id with its messages, or of
- * a message with its session's own lines. Both formats are read, line by line: one file may hold both.
+ * Two passes over the log's files. The first learns whose ids belong together: a message's line
+ * names its session. The second shows, in order, all lines of a session's id with its messages, or
+ * of a message with its session's own lines. Both formats are read, line by line: one file may hold
+ * both.
  */
 
 enum { LINE_ROOM = 16384, FIELDS_MAX = 64, IDS_MAX = 4096, FILES_MAX = 64 };
@@ -36,7 +38,7 @@ struct search {
 	size_t shown;
 };
 
-/* ---- lines ------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static const char *
 value_of(const struct line *l, const char *key)
@@ -120,7 +122,7 @@ parse(struct cli *c, struct slice text, struct line *l)
 		parse_text(c, text, l);
 }
 
-/* ---- what belongs together --------------------------------------------------------------------- */
+/* ---- what belongs together ------------------------------------------------------------------- */
 
 static bool
 knows(const struct search *s, const char *id)
@@ -159,7 +161,7 @@ belongs(const struct search *s, const struct line *l)
 	return *id && (strcmp(id, s->id) == 0 || knows(s, id));
 }
 
-/* ---- showing ----------------------------------------------------------------------------------- */
+/* ---- showing --------------------------------------------------------------------------------- */
 
 /* What every line has, or what stands at its head. */
 static bool
@@ -202,7 +204,7 @@ show_json(struct search *s, const struct line *l)
 	json_close(&s->json, '}');
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 typedef void line_fn(struct search *s, const struct line *l);
 
@@ -269,7 +271,8 @@ struct files {
 	size_t n;
 };
 
-/* PATH and its neighbours that logrotate(8) has made, the oldest first; compressed ones are counted in *PACKED_R. */
+/* PATH and its neighbours that logrotate(8) has made, the oldest first; compressed ones are counted
+ * in *PACKED_R. */
 static void
 find_files(struct cli *c, const char *path, struct files *files, size_t *packed_r)
 {

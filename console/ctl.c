@@ -10,7 +10,7 @@
 
 #include "wire/text.h"
 
-/* ---- the question ------------------------------------------------------------------------------ */
+/* ---- the question ---------------------------------------------------------------------------- */
 
 enum { ANSWER_FIRST = 16 * 1024, ANSWER_MAX = 64 * 1024 * 1024 };
 
@@ -112,7 +112,7 @@ ctl_ask(struct cli *c, const char *path, const char *word, unsigned seconds, str
 	return CTL_FAILED;
 }
 
-/* ---- the answer -------------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------------ */
 
 static struct slice
 skip_blank(struct slice s)
@@ -137,7 +137,8 @@ string_len(struct slice s)
 	return 0;
 }
 
-/* Octets of the value that S starts with. Brackets are counted, not matched: the answer is our own daemon's. */
+/* Octets of the value that S starts with. Brackets are counted, not matched: the answer is our own
+ * daemon's. */
 static size_t
 value_len(struct slice s)
 {
@@ -223,7 +224,8 @@ ctl_find(struct slice object, const char *key)
 	return slice_str("");
 }
 
-/* \uXXXX at S (behind the u) as UTF-8; surrogates are the daemon's escapes of nothing we need: '?'. */
+/* \uXXXX at S (behind the u) as UTF-8; surrogates are the daemon's escapes of nothing we need:
+ * '?'. */
 static void
 put_escape(struct text *t, struct slice hex)
 {

@@ -9,8 +9,10 @@
  */
 #include "console/cli.h"
 
-/* WORD with its arguments; an answer that says "ok" in one way or the other. EX_OK, or the exit status. */
-int daemon_ask(struct cli *c, const char *word, unsigned seconds, struct slice *answer_r) MUST_CHECK;
+/* WORD with its arguments; an answer that says "ok" in one way or the other. EX_OK, or the exit
+ * status. */
+int daemon_ask(struct cli *c, const char *word, unsigned seconds, struct slice *answer_r)
+    MUST_CHECK;
 /* Says why ANSWER is not ok; the exit status. */
 int daemon_refused(struct cli *c, struct slice answer);
 void daemon_print(struct slice answer);

@@ -9,7 +9,7 @@
 #include "conf/directory/admin.h"
 #include "wire/pin.h"
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static const char *
 not_one_of(struct cli *c, const char *text, const char *const *words)
@@ -105,7 +105,8 @@ read_date(struct cli *c, const char *text, int64_t *v_r)
 			return NULL;
 		}
 	}
-	return cli_print(c, "'%s' is not a date like 2026-02-19 or 2026-02-19T14:30:00Z (UTC)", text);
+	return cli_print(c, "'%s' is not a date like 2026-02-19 or 2026-02-19T14:30:00Z (UTC)",
+	    text);
 }
 
 static const char *
@@ -229,7 +230,7 @@ field_read(struct cli *c, const struct field *f, const char *text, void *row)
 	return NULL;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static const char *
 write_date(struct cli *c, int64_t v)

@@ -3,10 +3,12 @@
 #define CONSOLE_FIELD_H
 
 /*
- * field - one member of a directory row: its name, its type, and the way between the member and its text
+ * field - one member of a directory row: its name, its type, and the way between the member and its
+ * text
  *
- * The text is the same on the command line, in the file of export and apply, and in what is shown. field_read() takes many spellings, field_write() gives one, so that two
- * texts of a field say the same if they are equal after reading and writing.
+ * The text is the same on the command line, in the file of export and apply, and in what is shown.
+ * field_read() takes many spellings, field_write() gives one, so that two texts of a field say the
+ * same if they are equal after reading and writing.
  *
  * Owns:   nothing; texts are the cli's memory.
  * Errors: field_read() gives NULL, or what was expected instead, to stand behind the field's name.
@@ -51,7 +53,8 @@ struct field {
 };
 
 /* Sets the member of ROW from TEXT. NULL, or what is wrong. */
-const char *field_read(struct cli *c, const struct field *f, const char *text, void *row) MUST_CHECK;
+const char *field_read(struct cli *c, const struct field *f, const char *text, void *row)
+    MUST_CHECK;
 /* The member as text. */
 const char *field_write(struct cli *c, const struct field *f, const void *row);
 bool field_same(const struct field *f, const char *a, const char *b);

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- whole files ------------------------------------------------------------------------------- */
+/* ---- whole files ----------------------------------------------------------------------------- */
 
 static const char *
 read_fd(struct cli *c, int fd, const char **why_r)
@@ -123,7 +123,7 @@ file_replace(struct cli *c, const char *path, struct slice content, unsigned mod
 	return false;
 }
 
-/* ---- reading the directory's file -------------------------------------------------------------- */
+/* ---- reading the directory's file ------------------------------------------------------------ */
 
 struct reader {
 	struct cli *cli;
@@ -257,7 +257,8 @@ on_section(struct reader *r, struct slice s)
 
 	if (before) {
 		complain(r,
-		    cli_print(r->cli, "[%s %s] stands at line %u already", k->name, key, before->line),
+		    cli_print(r->cli, "[%s %s] stands at line %u already", k->name, key,
+		        before->line),
 		    NULL, NULL);
 		return;
 	}
@@ -291,8 +292,9 @@ on_password(struct reader *r, const char *key, const char *value)
 	if (e->password_file || e->password_hash)
 		complain(r, "a password was said already", NULL, NULL);
 	else if (hash && e->o.kind->password != KIND_HASHED)
-		complain(r, "password_hash: an upstream needs the password itself: say password_file",
-		    NULL, NULL);
+		complain(r,
+		    "password_hash: an upstream needs the password itself: say password_file", NULL,
+		    NULL);
 	else if (hash)
 		e->password_hash = value;
 	else
@@ -330,8 +332,9 @@ on_field(struct reader *r, size_t i, struct slice value, bool from_file)
 	const char *why = NULL;
 
 	if (e->o.values[i]) {
-		complain(r, cli_print(r->cli, "%s was said at line %u already", f->name, e->lines[i]),
-		    NULL, NULL);
+		complain(r,
+		    cli_print(r->cli, "%s was said at line %u already", f->name, e->lines[i]), NULL,
+		    NULL);
 		return;
 	}
 	e->lines[i] = r->line;
@@ -416,7 +419,7 @@ ini_parse_directory(struct cli *c, struct ini *ini, const char *content, struct 
 	}
 }
 
-/* ---- writing it -------------------------------------------------------------------------------- */
+/* ---- writing it ------------------------------------------------------------------------------ */
 
 static void
 write_pem(FILE *f, const char *text)

@@ -8,7 +8,8 @@
  *      [KIND NAME]
  *      key = value
  *
- * Comments stand on lines of their own, behind # or ;. A value goes to the end of its line, blanks at both ends cut; a line may be of any length. In values of certificates, \n stands for a line
+ * Comments stand on lines of their own, behind # or ;. A value goes to the end of its line, blanks
+ * at both ends cut; a line may be of any length. In values of certificates, \n stands for a line
  * end and \\ for a backslash.
  *
  * Owns:   nothing; all is the cli's memory.

@@ -117,7 +117,8 @@ complain(struct text *wrong, const char *prefix, const char *name, const char *w
 }
 
 bool
-object_read(struct cli *c, const struct object *o, void *row, const char *prefix, struct text *wrong)
+object_read(struct cli *c, const struct object *o, void *row, const char *prefix,
+    struct text *wrong)
 {
 	bool good = true;
 	bool options = strcmp(prefix, "--") == 0;
@@ -134,7 +135,8 @@ object_read(struct cli *c, const struct object *o, void *row, const char *prefix
 }
 
 bool
-object_fresh(struct cli *c, const struct object *o, void *row, const char *prefix, struct text *wrong)
+object_fresh(struct cli *c, const struct object *o, void *row, const char *prefix,
+    struct text *wrong)
 {
 	const struct kind *k = o->kind;
 	bool good = true;
@@ -150,7 +152,8 @@ object_fresh(struct cli *c, const struct object *o, void *row, const char *prefi
 
 			assert(!why);
 		} else if (!o->values[i]) {
-			complain(wrong, prefix, options ? f->option : f->name, "a new one needs it");
+			complain(wrong, prefix, options ? f->option : f->name,
+			    "a new one needs it");
 			good = false;
 		}
 	}

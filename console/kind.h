@@ -3,12 +3,15 @@
 #define CONSOLE_KIND_H
 
 /*
- * kind - what the directory holds, told by fields: plans, accounts, domains, mailboxes, profiles, IP identities
+ * kind - what the directory holds, told by fields: plans, accounts, domains, mailboxes, profiles,
+ * IP identities
  *
- * A kind is a list of fields and five functions over conf/directory/admin.h. From it come the commands `byway KIND add|list|show|set|remove`, their options, their JSON, and the
- * sections of export and apply. An object is a row as texts, so that any two can be compared.
+ * A kind is a list of fields and five functions over conf/directory/admin.h. From it come the
+ * commands `byway KIND add|list|show|set|remove`, their options, their JSON, and the sections of
+ * export and apply. An object is a row as texts, so that any two can be compared.
  *
- * Owns:   nothing; objects are the cli's memory. A credential's secret is wiped by credential_fini().
+ * Owns:   nothing; objects are the cli's memory. A credential's secret is wiped by
+ *         credential_fini().
  * Errors: enum admin_result; the sentence is admin_why()'s.
  */
 #include "conf/directory/admin.h"
@@ -22,7 +25,8 @@ struct credential {
 	bool given;
 	bool machine; /* we made it */
 	struct secret plain;
-	const char *hash; /* for mailboxes: made from PLAIN before the transaction, or from a file */
+	const char
+	    *hash; /* for mailboxes: made from PLAIN before the transaction, or from a file */
 };
 
 typedef bool kind_fn(void *ctx, const void *row);
@@ -46,7 +50,8 @@ struct kind {
 	/* KEY into ROW; what is wrong with it, or NULL. */
 	const char *(*set_key)(struct cli *c, void *row, const char *key);
 	const char *(*key_of)(struct cli *c, const void *row);
-	/* After the fields of a new row were read: what depends on others. What is wrong, behind a field's name, or NULL. May be NULL. */
+	/* After the fields of a new row were read: what depends on others. What is wrong, behind a
+	 * field's name, or NULL. May be NULL. */
 	const char *(*settle)(struct cli *c, void *row, const char *const *said);
 	enum admin_result (*get)(struct store *s, const char *key, void *row_r);
 	enum admin_result (*add)(struct store *s, const void *row, const struct credential *cred);
@@ -74,14 +79,16 @@ const struct kind *kind_find(struct slice name);
 struct object *object_of(struct cli *c, const struct kind *k, const void *row);
 /* The command's options as the texts of one named KEY. */
 struct object *object_said(struct cli *c, const struct kind *k, const char *key);
-/* A certificate is named by its file on the command line: the file's text in its place. EX_OK, or the exit status after having said why. */
+/* A certificate is named by its file on the command line: the file's text in its place. EX_OK, or
+ * the exit status after having said why. */
 int object_read_files(struct cli *c, struct object *o) MUST_CHECK;
 /* The text of the field NAME; empty if the kind has none. */
 const char *object_text(const struct object *o, const char *name);
 bool object_has_password(const struct object *o);
 /* True where a stored password cannot stay: it is bound to host, port and TLS mode. */
 bool object_moves(const struct object *was, const struct object *now);
-/* Texts into ROW; those that are NULL stay as they are. What is wrong goes to WRONG, a line each, with PREFIX before the field's name. */
+/* Texts into ROW; those that are NULL stay as they are. What is wrong goes to WRONG, a line each,
+ * with PREFIX before the field's name. */
 bool object_read(struct cli *c, const struct object *o, void *row, const char *prefix,
     struct text *wrong) MUST_CHECK;
 /* A new row of presets, overlaid with O's texts. */

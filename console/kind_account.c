@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console/kind.h"
 
-/* An account's row with the lists behind restrict_senders and require_verified_sender: names with commas between. */
+/* An account's row with the lists behind restrict_senders and require_verified_sender: names with
+ * commas between. */
 struct row {
 	struct admin_account a;
 	const char *lists[2]; /* by enum sender_list */
@@ -81,7 +82,7 @@ key_of(struct cli *c, const void *row)
 	return cli_dup(c, slice_str(((const struct row *)row)->a.name));
 }
 
-/* ---- the lists --------------------------------------------------------------------------------- */
+/* ---- the lists ------------------------------------------------------------------------------- */
 
 struct gather {
 	struct cli *cli;
@@ -168,7 +169,7 @@ set_lists(struct store *s, const struct row *want)
 	return r;
 }
 
-/* ---- rows -------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 static enum admin_result
 get(struct store *s, const char *key, void *row_r)
@@ -228,7 +229,8 @@ on_row(void *ctx, const struct admin_account *row)
 {
 	struct names *names = ctx;
 
-	names->list = cli_room(names->cli, names->list, names->n, &names->cap, sizeof(*names->list));
+	names->list =
+	    cli_room(names->cli, names->list, names->n, &names->cap, sizeof(*names->list));
 	names->list[names->n++] = cli_dup(names->cli, slice_str(row->name));
 	return true;
 }

@@ -13,7 +13,8 @@ static const struct field fields[] = {
 	{ "route", "route", FIELD_ROUTE, AT(route), FIELD_LISTED, "inherit", "ROUTE", NULL, 0, 0,
 	    "where its mail goes: native, a profile of the account, or inherit (default): as the account says" },
 	{ "fallback", "fallback", FIELD_FALLBACK, AT(route), FIELD_LISTED, "none", "ROUTE", NULL, 0,
-	    0, "where mail goes that the route could not take: native, a profile, or none (default)" },
+	    0,
+	    "where mail goes that the route could not take: native, a profile, or none (default)" },
 	{ 0 },
 };
 

@@ -11,7 +11,8 @@ static const struct field fields[] = {
 	{ "sandboxed", "sandboxed", FIELD_BOOL, AT(sandboxed), FIELD_LISTED, "no", "yes|no", NULL,
 	    0, 0, "mail is accepted and discarded: a test lane (default no)" },
 	{ "rate_per_minute", "rate-per-minute", FIELD_NUMBER, AT(rate_per_minute),
-	    FIELD_LISTED | FIELD_UNLIMITED, "0", "N", NULL, 0, 0, "speed limit; 0: none (default)" },
+	    FIELD_LISTED | FIELD_UNLIMITED, "0", "N", NULL, 0, 0,
+	    "speed limit; 0: none (default)" },
 	{ 0 },
 };
 

@@ -171,8 +171,9 @@ take_preset(struct cli *c, struct profile_row *row, const struct provider *prese
 	if (!*row->p.host && !provider_host(preset, slice_str(row->region), &host)) {
 		if (!provider_region(preset, 0))
 			return "host: a new one needs it";
-		return *row->region ? cli_print(c, "region: %s has none of that name", preset->title)
-		                    : cli_print(c, "region: %s needs one", preset->title);
+		return *row->region
+		    ? cli_print(c, "region: %s has none of that name", preset->title)
+		    : cli_print(c, "region: %s needs one", preset->title);
 	}
 	if (!*row->p.host)
 		row->p.host = cli_dup(c, text_slice(&host));
@@ -185,7 +186,8 @@ take_preset(struct cli *c, struct profile_row *row, const struct provider *prese
 	return NULL;
 }
 
-/* --domain, which is no field: where the user name is of a sending domain it names that, and nobody has to know how. */
+/* --domain, which is no field: where the user name is of a sending domain it names that, and nobody
+ * has to know how. */
 static const char *
 take_domain(struct cli *c, struct admin_profile *p, const struct provider *preset)
 {
@@ -242,8 +244,9 @@ set_region(struct cli *c, struct profile_row *row)
 	const struct provider *preset = provider_of(row->p.provider);
 
 	row->region = cli_dup(c,
-	    row->p.transport == TRANSPORT_API ? provider_api_region_of(preset, slice_str(row->p.host))
-	                                      : provider_region_of(preset, slice_str(row->p.host)));
+	    row->p.transport == TRANSPORT_API
+	        ? provider_api_region_of(preset, slice_str(row->p.host))
+	        : provider_region_of(preset, slice_str(row->p.host)));
 }
 
 static enum admin_result
@@ -256,7 +259,8 @@ get(struct store *s, const char *key, void *row_r)
 		return ADMIN_MISSING;
 
 	struct profile_row *row = row_r;
-	enum admin_result r = admin_profile_get(s->admin, p.account, p.name, &s->cli->arena, &row->p);
+	enum admin_result r =
+	    admin_profile_get(s->admin, p.account, p.name, &s->cli->arena, &row->p);
 
 	if (r == ADMIN_OK)
 		set_region(s->cli, row);

@@ -5,7 +5,8 @@
 /*
  * out - what people and programs read: aligned tables, and JSON
  *
- * A cell is cut to one line: octets that are not printable UTF-8 are shown as '?', so that nothing in the database can steer a terminal.
+ * A cell is cut to one line: octets that are not printable UTF-8 are shown as '?', so that nothing
+ * in the database can steer a terminal.
  *
  * Owns:   nothing; a table's cells are the cli's memory.
  */
@@ -34,7 +35,8 @@ void table_end(struct table *t);
 void out_pair(struct cli *c, int width, const char *name, const char *value);
 /* Printable UTF-8 only, on FILE. */
 void out_plain(FILE *f, struct slice s);
-/* Paints what follows, if the output is a terminal; '\0' ends it. COLOUR: 'g' green, 'r' red, 'y' yellow, 'b' bold. */
+/* Paints what follows, if the output is a terminal; '\0' ends it. COLOUR: 'g' green, 'r' red, 'y'
+ * yellow, 'b' bold. */
 void out_paint(const struct cli *c, char colour);
 
 /* Writes JSON member by member; KEY is NULL inside arrays and at the top. */

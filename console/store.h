@@ -5,7 +5,8 @@
 /*
  * store - what commands stand on: the configuration, the directory it names, the vault
  *
- * Life:   store_open, then store_close on every way out; a transaction that was not committed is rolled back.
+ * Life:   store_open, then store_close on every way out; a transaction that was not committed is
+ *         rolled back.
  * Errors: sysexits, already said.
  */
 #include "conf/directory/admin.h"

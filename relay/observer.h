@@ -3,9 +3,11 @@
 #define RELAY_OBSERVER_H
 
 /*
- * watch - who looks over the shoulder of a dialogue, or of an API's request: the probe. A worker's relay has none
+ * watch - who looks over the shoulder of a dialogue, or of an API's request: the probe. A worker's
+ * relay has none
  *
- * Told from inside the dialogue's own steps: a watcher notes and returns; it calls nothing of relay/.
+ * Told from inside the dialogue's own steps: a watcher notes and returns; it calls nothing of
+ * relay/.
  */
 #include "relay/smtp/smtp.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * probe - a relay with one upstream, one transaction and a watcher (probe_advice.c: what to do then)
+ * probe - a relay with one upstream, one transaction and a watcher (probe_advice.c: what to do
+ * then)
  */
 #include "relay/probe.h"
 
@@ -96,7 +97,7 @@ now_ms(void)
 	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec * 1e-6;
 }
 
-/* ---- the report --------------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 static void
 put_said(char said[PROBE_SAID_MAX + 1], struct slice line, struct slice hide)
@@ -150,7 +151,7 @@ finish(struct probe *p)
 	stop(p);
 }
 
-/* ---- the transcript ----------------------------------------------------------------------------- */
+/* ---- the transcript -------------------------------------------------------------------------- */
 
 static void
 put_line(struct probe *p, const char *who, struct slice line)
@@ -223,7 +224,7 @@ note_certificate(struct probe *p, const struct smtp *c)
 	tls_peer_describe(c->s.tls, &t, &p->report->verified);
 }
 
-/* ---- what the dialogue tells -------------------------------------------------------------------- */
+/* ---- what the dialogue tells ----------------------------------------------------------------- */
 
 static void
 note_said(const struct reply *r, struct text *t)
@@ -231,7 +232,8 @@ note_said(const struct reply *r, struct text *t)
 	verdict_said(t, r, SLICE(""));
 }
 
-/* The answer was good as far as the dialogue goes on with it; whether it does, WATCH_FAILED or the verdict says. */
+/* The answer was good as far as the dialogue goes on with it; whether it does, WATCH_FAILED or the
+ * verdict says. */
 static void
 heard(struct probe *p, const struct smtp *c, const struct reply *r)
 {
@@ -279,7 +281,8 @@ ready(struct probe *p)
 		finish(p);
 }
 
-/* Where a request to an API fails: what is about the request, whatever of it went, is not the message's fault. */
+/* Where a request to an API fails: what is about the request, whatever of it went, is not the
+ * message's fault. */
 static enum probe_step
 at_of_api(const struct probe *p, enum verdict_class class)
 {
@@ -463,7 +466,7 @@ on_news(void *ctx, const struct watch_news *n)
 	}
 }
 
-/* ---- what the transaction tells ----------------------------------------------------------------- */
+/* ---- what the transaction tells -------------------------------------------------------------- */
 
 static struct slice
 words_of(const struct relay_verdict *v)
@@ -587,7 +590,7 @@ static const struct relay_events events = {
 	.on_done = on_done,
 };
 
-/* ---- the run ------------------------------------------------------------------------------------ */
+/* ---- the run --------------------------------------------------------------------------------- */
 
 static void
 on_bound(struct ev_loop *ev, ev_timer *w, int revents)

@@ -3,12 +3,16 @@
 #define RELAY_PROBE_H
 
 /*
- * probe - does a profile work: one dialogue with its upstream, or one request to its API, step by step, through the relay's own code (BEHAVIOUR R8)
+ * probe - does a profile work: one dialogue with its upstream, or one request to its API, step by
+ * step, through the relay's own code (BEHAVIOUR R8)
  *
- * Runs a loop of its own until the last step or the end of its time, so it is for a process that serves nobody else. The profile need not be stored anywhere: its
- * password, and its refresh token, are given in the clear and live as long as the call. Nothing is counted against a quota. The guard is asked as for any customer's host.
+ * Runs a loop of its own until the last step or the end of its time, so it is for a process that
+ * serves nobody else. The profile need not be stored anywhere: its password, and its refresh token,
+ * are given in the clear and live as long as the call. Nothing is counted against a quota. The
+ * guard is asked as for any customer's host.
  *
- * Never:  shows the password, a token, or what AUTH said with it; sends a request to an API without TO; goes on after PROBE_S.
+ * Never:  shows the password, a token, or what AUTH said with it; sends a request to an API without
+ *         TO; goes on after PROBE_S.
  */
 #include "relay/relay.h"
 
@@ -45,7 +49,8 @@ struct probe_order {
 	const struct profile *profile;
 	const struct secret *password;
 	const struct secret *refresh; /* OAuth2; empty: the client's own credentials */
-	/* Stores the refresh token that the provider gave in place of REFRESH, which is dead then. */
+	/* Stores the refresh token that the provider gave in place of REFRESH, which is dead
+	 * then. */
 	bool (*keep)(void *ctx, const struct secret *refresh);
 	void *ctx;
 	const char *from, *to; /* TO NULL: no message, and no more than AUTH, or TLS with an API */

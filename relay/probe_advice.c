@@ -96,11 +96,13 @@ advise_api(const struct provider *preset, enum verdict_class class, struct text 
 		return true;
 	case VERDICT_CONNECT:
 		text_put(out,
-		    SLICE("Check host and port (an API's is 443); if they are right, a firewall is in the way."));
+		    SLICE(
+		        "Check host and port (an API's is 443); if they are right, a firewall is in the way."));
 		return true;
 	case VERDICT_TLS:
 		text_put(out,
-		    SLICE("The certificate must be for that host name, from a CA of [upstream] ca_file; give a private CA with --ca if there is one."));
+		    SLICE(
+		        "The certificate must be for that host name, from a CA of [upstream] ca_file; give a private CA with --ca if there is one."));
 		return true;
 	default:
 		return false;
@@ -117,7 +119,8 @@ static const char *token_advice(enum verdict_class class)
 }
 
 void
-probe_advise(const struct profile *p, enum probe_step step, enum verdict_class class, struct text *out)
+probe_advise(const struct profile *p, enum probe_step step, enum verdict_class class,
+    struct text *out)
 {
 	const struct provider *preset = provider_of(p->provider);
 

@@ -261,7 +261,7 @@ relay_token_kept(struct relay *r, uint64_t profile, bool good)
 	}
 }
 
-/* ---- transactions ------------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 struct relay_txn *
 relay_open(struct relay *r, const struct relay_order *order)

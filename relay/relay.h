@@ -3,24 +3,32 @@
 #define RELAY_RELAY_H
 
 /*
- * relay - the upstream side of a worker: one transaction after another, each live (BEHAVIOUR 1, 6, 7)
+ * relay - the upstream side of a worker: one transaction after another, each live (BEHAVIOUR 1, 6,
+ * 7)
  *
  * This is the only header of relay/ that proxy/ includes. A transaction goes
  *
  *      relay_open -> relay_rcpt ... -> relay_data -> on_go -> relay_content ... -> relay_finish -> on_done
  *
- * and ends with on_done (exactly once) or with relay_drop(), after either of which the pointer is dead. Answers come by the owner's id, on the loop, never from inside a relay_ call:
+ * and ends with on_done (exactly once) or with relay_drop(), after either of which the pointer is
+ * dead. Answers come by the owner's id, on the loop, never from inside a relay_ call:
  *
- *      on_rcpt  the verdict on recipient INDEX, in order of index, each exactly once unless dropped. A failure before (connect, TLS, AUTH, MAIL) is told to each
- *               recipient that waits, and to each that comes.
- *      on_go    content may be sent (code 354), or DATA was refused (then the transaction has ended, as with on_done).
+ *      on_rcpt  the verdict on recipient INDEX, in order of index, each exactly once unless
+ *               dropped. A failure before (connect, TLS, AUTH, MAIL) is told to each recipient that
+ *               waits, and to each that comes.
+ *      on_go    content may be sent (code 354), or DATA was refused (then the transaction has
+ *               ended, as with on_done).
  *      on_room  relay_room() is above zero again after it was zero.
- *      on_done  the last word. May come before relay_finish() if the upstream breaks or refuses early; the owner then swallows the client's content and says it at the end.
+ *      on_done  the last word. May come before relay_finish() if the upstream breaks or refuses
+ *               early; the owner then swallows the client's content and says it at the end.
  *
- * The relay picks the connection (pool, native pool's healthy MTA), keeps what was pipelined pipelined, replaces a reused connection that proves dead once before content was sent, uses the fallback
- * route where there is one and nothing of the content went (R6), and classes every failure (verdict.h). No second attempt once a content octet went (L11).
+ * The relay picks the connection (pool, native pool's healthy MTA), keeps what was pipelined
+ * pipelined, replaces a reused connection that proves dead once before content was sent, uses the
+ * fallback route where there is one and nothing of the content went (R6), and classes every failure
+ * (verdict.h). No second attempt once a content octet went (L11).
  *
- * Owns:   transactions, connections, resolver's cache.  ORDER is copied; ACCOUNT snapshots are not kept: profiles are copied.
+ * Owns:   transactions, connections, resolver's cache.  ORDER is copied; ACCOUNT snapshots are not
+ *         kept: profiles are copied.
  * Errors: everything is a verdict.
  */
 #include "conf/conf.h"
@@ -44,13 +52,16 @@ enum verdict_class {
 /* "rate": the class's word in logs, metrics and docs. */
 const char *verdict_word(enum verdict_class class);
 
-/* What the client is to hear, already mapped by the class table of BEHAVIOUR 7. Borrowed for the length of the callback. */
+/* What the client is to hear, already mapped by the class table of BEHAVIOUR 7. Borrowed for the
+ * length of the callback. */
 struct relay_verdict {
 	enum verdict_class class;
 	int code; /* 250, 354, 4xx, 5xx */
 	struct enhanced enhanced;
 	struct slice text; /* words for the client: printable ASCII, no secrets */
-	struct slice upstream; /* the upstream's own reply, flattened, for the log and the final 250; empty if local */
+	struct slice
+	    /* the upstream's own reply, flattened, for the log and the final 250; empty if local */
+	    upstream;
 	bool unknown; /* the final dot went out and no answer came: outcome=unknown */
 };
 
@@ -91,7 +102,8 @@ void relay_reconf(struct relay *r, struct conf *c, struct vault *v);
 void relay_status(const struct relay *r, struct text *out);
 struct relay_offer relay_offers(const struct relay *r, const struct profile *p);
 
-/* What all workers know together of each upstream: connections, pace, refusals. Made before the fork; one that is not given to a relay (before its first order) is its own. */
+/* What all workers know together of each upstream: connections, pace, refusals. Made before the
+ * fork; one that is not given to a relay (before its first order) is its own. */
 struct shape;
 struct shape *shape_open(unsigned workers) MUST_CHECK;
 void shape_close(struct shape *s);
@@ -105,13 +117,17 @@ void relay_share(struct relay *r, struct shape *s, unsigned worker);
 struct relay_health {
 	bool used; /* there are connections, or were of late; what follows is not known otherwise */
 	unsigned refusals; /* of the stored credential, in a row */
-	double closed_s; /* so long nobody asks the provider, since it refused the credential too often; 0: open */
+	double
+	    /* so long nobody asks the provider, since it refused the credential too often; 0:
+	     * open */
+	    closed_s;
 	unsigned idle, leased, waiting;
 	unsigned alive, servers; /* of the native pool */
 };
 struct relay_health relay_health(const struct relay *r, const struct profile *p);
 
-/* A refresh token (sealed) that a provider gave in place of the one before: to be stored, then relay_token_kept(). False: it cannot be. Without FN it is kept in memory alone. */
+/* A refresh token (sealed) that a provider gave in place of the one before: to be stored, then
+ * relay_token_kept(). False: it cannot be. Without FN it is kept in memory alone. */
 struct relay_token {
 	uint64_t profile;
 	struct slice was, is;
@@ -124,17 +140,20 @@ void relay_token_kept(struct relay *r, uint64_t profile, bool good);
 struct relay_txn *relay_open(struct relay *r, const struct relay_order *order) MUST_CHECK;
 /* The next recipient (index counts from 0). False: no memory; nothing was added. */
 bool relay_rcpt(struct relay_txn *t, const struct rcpt_args *rcpt) MUST_CHECK;
-/* No more recipients; ask for the go-ahead. May be called while verdicts are still out: it is pipelined. */
+/* No more recipients; ask for the go-ahead. May be called while verdicts are still out: it is
+ * pipelined. */
 void relay_data(struct relay_txn *t);
 /* So many content octets can be given now. */
 size_t relay_room(const struct relay_txn *t);
 /* Content: CRLF lines, not dot-stuffed, at most relay_room() octets. */
 void relay_content(struct relay_txn *t, struct slice octets);
 void relay_finish(struct relay_txn *t);
-/* The owner gives up: before content the connection is RSET and kept, in the middle of content it is cut. After relay_finish() an
- * owner whose client has left does not drop: the answer is still read and on_done still comes (L7). */
+/* The owner gives up: before content the connection is RSET and kept, in the middle of content it
+ * is cut. After relay_finish() an owner whose client has left does not drop: the answer is still
+ * read and on_done still comes (L7). */
 void relay_drop(struct relay_txn *t);
-/* The route taken, for the log: "native:mx1", "profile:acme-mg"; and "host[address]:port", TLS version; empty before a connection was leased. */
+/* The route taken, for the log: "native:mx1", "profile:acme-mg"; and "host[address]:port", TLS
+ * version; empty before a connection was leased. */
 struct slice relay_route(const struct relay_txn *t);
 struct slice relay_peer(const struct relay_txn *t);
 

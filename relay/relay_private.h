@@ -41,7 +41,8 @@ struct relay {
 	bool (*keep_clear)(void *ctx, const struct secret *refresh);
 	struct resolve *resolve;
 	struct guard *guard;
-	struct tls_ctx *trust; /* of [upstream] ca_file; NULL until it is needed, or if it cannot be read */
+	struct tls_ctx
+	    *trust; /* of [upstream] ca_file; NULL until it is needed, or if it cannot be read */
 	struct native *native;
 	struct ca_store *ca_store; /* whom HTTPS believes */
 	struct spool_budget spools;

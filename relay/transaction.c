@@ -32,7 +32,7 @@ transaction_poke(struct relay_txn *t)
 	loop_defer(t->r->loop, &t->task);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 /* A used one keeps its first chunk of memory, and its link to the relay. */
 static struct relay_txn *
@@ -110,7 +110,7 @@ transaction_close_all(struct relay *r)
 	}
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static bool
 add_route(struct relay_txn *t, const struct profile *p)
@@ -158,7 +158,7 @@ transaction_open(struct relay *r, const struct relay_order *o)
 	return t;
 }
 
-/* ---- telling ------------------------------------------------------------------------------------ */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static void
 tell_rcpt(struct relay_txn *t, struct rcpt *rcpt, const struct relay_verdict *v)
@@ -207,7 +207,7 @@ tell_failure(struct relay_txn *t)
 		tell_end(t, &t->verdict, false);
 }
 
-/* ---- the route ---------------------------------------------------------------------------------- */
+/* ---- the route ------------------------------------------------------------------------------- */
 
 static bool
 keep_verdict(struct relay_txn *t, const struct relay_verdict *v)
@@ -315,7 +315,7 @@ transaction_leased_api(struct relay_txn *t, struct api *a)
 	transaction_poke(t);
 }
 
-/* ---- the loop's side ---------------------------------------------------------------------------- */
+/* ---- the loop's side ------------------------------------------------------------------------- */
 
 static void
 let_go(struct relay_txn *t)
@@ -364,7 +364,7 @@ run(struct task *task)
 	}
 }
 
-/* ---- the dialogue's side ------------------------------------------------------------------------ */
+/* ---- the dialogue's side --------------------------------------------------------------------- */
 
 /* Those who were told that they are refused stay so. */
 static bool
@@ -425,7 +425,8 @@ transaction_rcpt_answer(struct relay_txn *t, const struct relay_verdict *v)
 	if (good)
 		t->accepted++;
 	if (rcpt->told && !good) {
-		/* It was accepted over a connection that died. Nobody may think now that all is well. */
+		/* It was accepted over a connection that died. Nobody may think now that all is
+		 * well. */
 		t->verdict = transaction_verdict(VERDICT_LOST);
 		let_go(t);
 		fail(t);

@@ -3,17 +3,20 @@
 #define RELAY_TRANSACTION_H
 
 /*
- * transaction - one transaction on its way: what is to be sent, which route it takes, what its owner has been told
+ * transaction - one transaction on its way: what is to be sent, which route it takes, what its
+ * owner has been told
  *
  * Recipients are a list with two cursors, like the dialogue's:
  *
  *      first ... | answered, told | sent, unanswered | to be sent ... end
  *                                 ^ answer_at        ^ send_at
  *
- * A new connection (a dead one replaced, another MTA, the fallback route) sets both back to the start; who was told a verdict keeps it: the refused are left
- * out, and an accepted one that is refused now fails the transaction at DATA.
+ * A new connection (a dead one replaced, another MTA, the fallback route) sets both back to the
+ * start; who was told a verdict keeps it: the refused are left out, and an accepted one that is
+ * refused now fails the transaction at DATA.
  *
- * What the owner calls only notes and defers; telling is done on the loop. So a callback may call anything, and nothing below it is pulled away.
+ * What the owner calls only notes and defers; telling is done on the loop. So a callback may call
+ * anything, and nothing below it is pulled away.
  *
  * Owns:   its memory (an arena), kept for the next transaction. Ended ones are recycled by a task.
  */
@@ -31,9 +34,10 @@ struct rcpt {
 	bool accepted; /* as told */
 	bool utf8;
 	unsigned notify;
-	enum verdict_class here; /* VERDICT_OK, or refused by ourselves: this upstream cannot do it */
-	struct slice line;       /* "RCPT TO:<...>" */
-	struct slice dsn;        /* " NOTIFY=... ORCPT=...", for an upstream with DSN */
+	enum verdict_class
+	    here;          /* VERDICT_OK, or refused by ourselves: this upstream cannot do it */
+	struct slice line; /* "RCPT TO:<...>" */
+	struct slice dsn;  /* " NOTIFY=... ORCPT=...", for an upstream with DSN */
 };
 
 struct relay_txn {
@@ -106,12 +110,14 @@ struct rcpt *transaction_next_rcpt(struct relay_txn *t) MUST_CHECK;
 /* The one that transaction_next_rcpt() gave is sent. */
 void transaction_sent(struct relay_txn *t);
 void transaction_rcpt_answer(struct relay_txn *t, const struct relay_verdict *v);
-/* MAIL was refused, or DATA, or there was nobody to send to: the connection is no longer its own. */
+/* MAIL was refused, or DATA, or there was nobody to send to: the connection is no longer its
+ * own. */
 void transaction_refused(struct relay_txn *t, const struct relay_verdict *v);
 void transaction_go(struct relay_txn *t, const struct relay_verdict *v);
 void transaction_room(struct relay_txn *t);
 void transaction_done(struct relay_txn *t, const struct relay_verdict *v);
-/* The connection is gone. MAY_REPLACE: it was a reused one, and closed without a word that means something. */
+/* The connection is gone. MAY_REPLACE: it was a reused one, and closed without a word that means
+ * something. */
 void transaction_lost(struct relay_txn *t, const struct relay_verdict *v, bool may_replace);
 /* A verdict of our own. */
 struct relay_verdict transaction_verdict(enum verdict_class class);

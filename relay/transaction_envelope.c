@@ -2,7 +2,8 @@
 /*
  * transaction_envelope - what is to be sent, written once: never the client's own text
  *
- * The lines end where the parameters begin that only some upstreams take; those are kept beside them.
+ * The lines end where the parameters begin that only some upstreams take; those are kept beside
+ * them.
  */
 #include "relay/transaction.h"
 

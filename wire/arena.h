@@ -5,11 +5,14 @@
 /*
  * arena - bump memory with a cap, a mark and a way back to it
  *
- * Chunks are linked; the first is kept across resets, so that a session which sends message after message allocates nothing.
+ * Chunks are linked; the first is kept across resets, so that a session which sends message after
+ * message allocates nothing.
  *
  * Owns:   its chunks. What it handed out dies with the reset to an older mark or with arena_fini().
- * Life:   init/fini in place; an idle arena that was reset to its start by arena_release() holds no memory.
- * Errors: NULL (or an empty slice with p == NULL) when CAP would be passed; that is the world, not a bug: answer 452 4.3.1.
+ * Life:   init/fini in place; an idle arena that was reset to its start by arena_release() holds no
+ *         memory.
+ * Errors: NULL (or an empty slice with p == NULL) when CAP would be passed; that is the world, not
+ * a bug: answer 452 4.3.1.
  */
 #include "wire/slice.h"
 

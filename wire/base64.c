@@ -3,7 +3,8 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* 0..63, or -1. No table: secrets pass here, and a table lookup by secret leaves traces in the cache. */
+/* 0..63, or -1. No table: secrets pass here, and a table lookup by secret leaves traces in the
+ * cache. */
 static int
 value_of(char c)
 {

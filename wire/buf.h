@@ -8,11 +8,13 @@
  *      0        head            tail         size            max
  *      | free   | data ....... | room        |  (may grow)   |
  *
- * Memory comes in blocks of BUF_SMALL and BUF_LARGE from a free list of the process (one thread: the loop's).
- * A buf starts small, moves to a large block when it must, and gives the block back when it is empty.
+ * Memory comes in blocks of BUF_SMALL and BUF_LARGE from a free list of the process (one thread:
+ * the loop's). A buf starts small, moves to a large block when it must, and gives the block back
+ * when it is empty.
  *
  * Owns:   its block.  Borrowed slices of it die with the next call that is not a const one.
- * Errors: full is an answer (false, or a short count), never an abort; out of memory is the same as full.
+ * Errors: full is an answer (false, or a short count), never an abort; out of memory is the same as
+ * full.
  */
 #include "wire/slice.h"
 
@@ -44,7 +46,8 @@ buf_data(const struct buf *b)
 {
 	return slice_of(b->mem ? b->mem + b->head : "", buf_used(b));
 }
-/* A place of at least MIN octets (moves the data if it must); *N_R says how many. NULL when MIN do not fit. */
+/* A place of at least MIN octets (moves the data if it must); *N_R says how many. NULL when MIN do
+ * not fit. */
 char *buf_space(struct buf *b, size_t min, size_t *n_r) MUST_CHECK;
 /* N octets of that place now hold data; 0 gives a block back that was taken in vain. */
 void buf_add(struct buf *b, size_t n);

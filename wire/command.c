@@ -65,7 +65,8 @@ is_upper_hex(char c)
 	return is_digit(c) || (c >= 'A' && c <= 'F');
 }
 
-/* xtext = *( xchar / hexchar ), RFC 3461, 4: printable but + and =; hexchar = "+" two upper-case hex digits. */
+/* xtext = *( xchar / hexchar ), RFC 3461, 4: printable but + and =; hexchar = "+" two upper-case
+ * hex digits. */
 static bool
 is_xtext(struct slice s)
 {
@@ -83,7 +84,8 @@ is_xtext(struct slice s)
 	return true;
 }
 
-/* EmbeddedUnicodeChar = "\x{" 2 to 6 upper-case hex digits "}", RFC 6533, 3: its length, 0 for none. */
+/* EmbeddedUnicodeChar = "\x{" 2 to 6 upper-case hex digits "}", RFC 6533, 3: its length, 0 for
+ * none. */
 static size_t
 embedded_char(struct slice s)
 {
@@ -101,8 +103,8 @@ embedded_char(struct slice s)
 }
 
 /*
- * utf-8-addr-xtext, RFC 6533, 3: ASCII but + = and backslash, others embedded. Its form with bare UTF-8 is refused: we could not tell at RCPT
- * whether the upstream may have it.
+ * utf-8-addr-xtext, RFC 6533, 3: ASCII but + = and backslash, others embedded. Its form with bare
+ * UTF-8 is refused: we could not tell at RCPT whether the upstream may have it.
  */
 static bool
 is_utf8_addr_xtext(struct slice s)
@@ -136,7 +138,8 @@ is_orcpt(struct slice s)
 }
 
 /*
- * esmtp-param = esmtp-keyword ["=" esmtp-value], RFC 5321, 4.1.2; keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-"). Takes one off *REST.
+ * esmtp-param = esmtp-keyword ["=" esmtp-value], RFC 5321, 4.1.2; keyword = (ALPHA / DIGIT) *(ALPHA
+ * / DIGIT / "-"). Takes one off *REST.
  */
 struct param {
 	struct slice key;
@@ -335,8 +338,8 @@ take_params(struct slice rest, const struct param_row *rows, size_t n, void *out
 }
 
 /*
- * "FROM:" or "TO:", then the path. Blanks behind the colon are tolerated, which RFC 5321, 3.3 forbids and many programs write; nearly all servers
- * do so.
+ * "FROM:" or "TO:", then the path. Blanks behind the colon are tolerated, which RFC 5321, 3.3
+ * forbids and many programs write; nearly all servers do so.
  */
 static enum args_fault
 take_path(struct slice *args, struct slice keyword, enum path_use use, struct path *path_r)

@@ -7,8 +7,8 @@
  *
  * Pure grammar: no I/O, no allocation, no state. The results borrow from LINE and die with it.
  *
- * Never:  looks past LINE; accepts CR, LF, NUL or another control character inside it, nor invalid UTF-8; knows whether the verb is allowed
- *         now (that is the session's table).
+ * Never:  looks past LINE; accepts CR, LF, NUL or another control character inside it, nor invalid
+ *         UTF-8; knows whether the verb is allowed now (that is the session's table).
  */
 #include "wire/path.h"
 #include "wire/slice.h"

@@ -5,7 +5,8 @@
 /*
  * crypto - the few primitives that we need, whichever library stands behind
  *
- * Errors: false means the library failed or, for aead_open, that the blob is not authentic; outputs are then wiped.
+ * Errors: false means the library failed or, for aead_open, that the blob is not authentic; outputs
+ * are then wiped.
  */
 #include "wire/slice.h"
 #include "wire/text.h"
@@ -22,7 +23,8 @@ bool crypto_hash_close(struct crypto_hash *h, unsigned char out[SHA256_LEN]);
 bool crypto_init(void) MUST_CHECK;
 bool crypto_random(void *out, size_t n) MUST_CHECK;
 bool crypto_sha256(struct slice in, unsigned char out[SHA256_LEN]) MUST_CHECK;
-bool crypto_hmac_sha256(struct slice key, struct slice in, unsigned char out[SHA256_LEN]) MUST_CHECK;
+bool crypto_hmac_sha256(struct slice key, struct slice in, unsigned char out[SHA256_LEN])
+    MUST_CHECK;
 bool crypto_hmac_md5(struct slice key, struct slice in, unsigned char out[16])
     MUST_CHECK; /* CRAM-MD5, RFC 2195 */
 bool crypto_hkdf_sha256(struct slice key, struct slice salt, struct slice info, unsigned char *out,

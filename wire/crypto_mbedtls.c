@@ -2,7 +2,8 @@
 /*
  * crypto - the few primitives that we need, from mbedTLS
  *
- * PSA where it costs nothing; HMAC through mbedtls_md, which takes an empty key and needs no key slot.
+ * PSA where it costs nothing; HMAC through mbedtls_md, which takes an empty key and needs no key
+ * slot.
  */
 #include "wire/crypto.h"
 #include "wire/guard.h"
@@ -202,7 +203,7 @@ crypto_wipe(void *p, size_t n)
 		mbedtls_platform_zeroize(p, n);
 }
 
-/* ---- a self-signed certificate ----------------------------------------------------------------- */
+/* ---- a self-signed certificate --------------------------------------------------------------- */
 
 /* What stands behind one name: the list that mbedTLS wants, and an address's octets. */
 struct san {
@@ -211,7 +212,8 @@ struct san {
 	char text[256];
 };
 
-/* Letters, digits, "-", "_", ".", ":" and "*": host names and addresses, and nothing that means something in a distinguished name. */
+/* Letters, digits, "-", "_", ".", ":" and "*": host names and addresses, and nothing that means
+ * something in a distinguished name. */
 static bool
 is_name(struct slice s)
 {
@@ -283,7 +285,8 @@ set_validity(mbedtls_x509write_cert *crt, unsigned days)
 	    mbedtls_x509write_crt_set_validity(crt, not_before, not_after) == 0;
 }
 
-/* Not a CA: a client that has this very certificate in its trust store takes it, and nothing can be signed with it. */
+/* Not a CA: a client that has this very certificate in its trust store takes it, and nothing can be
+ * signed with it. */
 static bool
 set_extensions(mbedtls_x509write_cert *crt, const struct san *sans)
 {

@@ -2,15 +2,16 @@
 /*
  * guard - what the mbedTLS we are built with must be
  *
- * Included by the files that speak to mbedTLS, and by nobody else. A library that fails here would build
- * and then fail under load: that is why these are errors and not warnings.
+ * Included by the files that speak to mbedTLS, and by nobody else. A library that fails here would
+ * build and then fail under load: that is why these are errors and not warnings.
  */
 #ifndef WIRE_GUARD_H
 #define WIRE_GUARD_H
 
 #include <mbedtls/build_info.h>
 
-/* Before 3.6.6 a process that forked after psa_crypto_init() shared its random numbers (CVE-2026-25835). */
+/* Before 3.6.6 a process that forked after psa_crypto_init() shared its random numbers
+ * (CVE-2026-25835). */
 #if MBEDTLS_VERSION_NUMBER < 0x03060600
 #error "mbedTLS 3.6.6 or later is needed: run `make deps`"
 #endif

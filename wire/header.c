@@ -25,8 +25,10 @@ struct pass {
 	struct header *h;
 	header_emit_fn *emit;
 	void *ctx;
-	struct slice run; /* octets of the span to be emitted, grown as long as they are neighbours */
-	const char *line; /* where in the span the held octets stand too; NULL if they came before it */
+	struct slice
+	    run; /* octets of the span to be emitted, grown as long as they are neighbours */
+	const char
+	    *line; /* where in the span the held octets stand too; NULL if they came before it */
 };
 
 /* ---- out ------------------------------------------------------------------------------------- */
@@ -122,8 +124,9 @@ insert_missing(struct pass *p)
 }
 
 /*
- * The line whose held octets end at END is no field, so it is body. We make that plain with an empty line: a server behind us that skips such a
- * line and reads on would find fields that we did not look at.
+ * The line whose held octets end at END is no field, so it is body. We make that plain with an
+ * empty line: a server behind us that skips such a line and reads on would find fields that we did
+ * not look at.
  */
 static void
 start_body(struct pass *p, const char *end)
@@ -195,8 +198,8 @@ start_field(struct pass *p, const char *end)
 }
 
 /*
- * How much of TOKEN the text matches at its end once C has come, when AT octets matched before: the longest start of the token that is an end of
- * those octets and C.
+ * How much of TOKEN the text matches at its end once C has come, when AT octets matched before: the
+ * longest start of the token that is an end of those octets and C.
  */
 static uint8_t
 match_on(struct slice token, size_t at, char c)
@@ -318,7 +321,8 @@ in_name(struct pass *p, struct slice span)
 		h->state = is_blank(c) ? BLANK : NAME;
 		return slice_skip(span, 1);
 	}
-	/* Longer than any name we look for. A name that only goes on is taken for one; endless blanks are not. */
+	/* Longer than any name we look for. A name that only goes on is taken for one; endless
+	 * blanks are not. */
 	if (h->state == NAME && !is_blank(c))
 		start_field(p, span.p);
 	else

@@ -30,8 +30,8 @@ id_init(unsigned worker, uint32_t node)
 }
 
 /*
- * The clock may stand still or go back, and more than 4096 ids may be wanted in a millisecond: the id's time then runs ahead of the
- * clock, never behind what was used already.
+ * The clock may stand still or go back, and more than 4096 ids may be wanted in a millisecond: the
+ * id's time then runs ahead of the clock, never behind what was used already.
  */
 static void
 tick(uint64_t now_ms)

@@ -5,8 +5,9 @@
 /*
  * id - the names that sessions and messages go by in logs and replies
  *
- * 15 characters of base 32 without look-alikes (digits and lower-case letters without i, l, o, u), ordered by time: 45 bits of milliseconds,
- * then worker and counter, so that no two are alike on one node, and 8 bits of node token so that nodes rarely meet.
+ * 15 characters of base 32 without look-alikes (digits and lower-case letters without i, l, o, u),
+ * ordered by time: 45 bits of milliseconds, then worker and counter, so that no two are alike on
+ * one node, and 8 bits of node token so that nodes rarely meet.
  */
 #include "wire/slice.h"
 

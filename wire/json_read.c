@@ -66,7 +66,8 @@ take_word(struct slice *s, struct json_value *v)
 	return true;
 }
 
-/* Brackets are counted, strings passed over: enough to find the end of a value that nobody asked for. */
+/* Brackets are counted, strings passed over: enough to find the end of a value that nobody asked
+ * for. */
 static bool
 take_nested(struct slice *s, struct slice *raw_r)
 {
@@ -134,7 +135,8 @@ member(const struct json_value *v, struct slice key, struct json_value *value_r)
 	for (;; index++) {
 		struct slice name = { "", 0 };
 
-		if (object && (!take_char(&s, '"') || !take_string(&s, &name) || !take_char(&s, ':')))
+		if (object &&
+		    (!take_char(&s, '"') || !take_string(&s, &name) || !take_char(&s, ':')))
 			return false;
 		if (!take_value(&s, value_r))
 			return false;
@@ -164,7 +166,7 @@ json_find(struct slice doc, const char *path, struct json_value *value_r)
 	return true;
 }
 
-/* ---- what it says ------------------------------------------------------------------------------- */
+/* ---- what it says ---------------------------------------------------------------------------- */
 
 static bool
 take_hex(struct slice s, uint32_t *unit_r)

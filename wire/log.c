@@ -15,7 +15,8 @@
 enum {
 	GATHERED_MAX = 256 * 1024,
 	PATH_MAX_LEN = 1024,
-	/* A write of at most this to a pipe is whole or nothing, whoever else writes there (POSIX PIPE_BUF, Linux). */
+	/* A write of at most this to a pipe is whole or nothing, whoever else writes there (POSIX
+	 * PIPE_BUF, Linux). */
 	ATOMIC_WRITE = 4096,
 	CLOSE_WAIT_MS = 1000,
 };
@@ -49,8 +50,9 @@ target_of(int fd)
 }
 
 /*
- * O_NONBLOCK belongs to the open file, which others share (the shell's terminal, the parent's pipe): so a description of our own
- * is opened. Where that is refused the flag is left alone; a pipe's writes then wait for poll() to say that there is room.
+ * O_NONBLOCK belongs to the open file, which others share (the shell's terminal, the parent's
+ * pipe): so a description of our own is opened. Where that is refused the flag is left alone; a
+ * pipe's writes then wait for poll() to say that there is room.
  */
 static void
 open_stderr(void)
@@ -179,7 +181,8 @@ write_some(const char *p, size_t n)
 	return write(out.fd, p, n);
 }
 
-/* What may go in one write: all to a file; to what several processes share no more than stays whole, up to a line's end. */
+/* What may go in one write: all to a file; to what several processes share no more than stays
+ * whole, up to a line's end. */
 static size_t
 portion(const char *p, size_t n)
 {

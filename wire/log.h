@@ -12,15 +12,18 @@
  *              log_end(&l);
  *      }
  *
- * Every line carries time (UTC, milliseconds), level, process, event, id and `at` (what we were doing).  Values are escaped, so that a line
- * stays a line whatever a peer said; each value is cut at 512 octets, a line at 4096.  There is no way to log a struct secret.
+ * Every line carries time (UTC, milliseconds), level, process, event, id and `at` (what we were
+ * doing).  Values are escaped, so that a line stays a line whatever a peer said; each value is cut
+ * at 512 octets, a line at 4096.  There is no way to log a struct secret.
  *
- * Lines are gathered and written with one system call a loop turn (log_flush); level warning and above are written at once.  A full pipe never
- * blocks the loop: a FIFO or terminal is re-opened through /proc/self/fd non-blocking, a socket is written with MSG_DONTWAIT; what cannot be written
+ * Lines are gathered and written with one system call a loop turn (log_flush); level warning and
+ * above are written at once.  A full pipe never blocks the loop: a FIFO or terminal is re-opened
+ * through /proc/self/fd non-blocking, a socket is written with MSG_DONTWAIT; what cannot be written
  * is kept up to 256 KiB and then dropped, and the next line that goes out says how many were lost.
  *
- * Life:   one log a process, used by its loop's thread alone; before log_open() it is standard error, text, level info. Several processes may
- *         share one file or pipe: lines stay whole. SIGPIPE must be ignored by whoever sets up the process.
+ * Life:   one log a process, used by its loop's thread alone; before log_open() it is standard
+ *         error, text, level info. Several processes may share one file or pipe: lines stay whole.
+ *         SIGPIPE must be ignored by whoever sets up the process.
  */
 #include "wire/slice.h"
 
@@ -37,7 +40,9 @@ struct log_line {
 };
 
 struct log_options {
-	const char *path; /* NULL or "-": standard error; else a file, appended, re-opened by log_reopen() */
+	const char *
+	    /* NULL or "-": standard error; else a file, appended, re-opened by log_reopen() */
+	    path;
 	enum log_format format;
 	enum log_level level;
 	const char *process; /* "master", "worker 1", ... ; copied */

@@ -241,7 +241,8 @@ log_line_finish(struct log_line *l)
 	struct text t = text_over(l->mem + l->n, sizeof(l->mem) - l->n);
 
 	if (l->cut)
-		text_put(&t, style.format == LOG_JSON ? SLICE(",\"cut\":true") : SLICE(" cut=true"));
+		text_put(&t,
+		    style.format == LOG_JSON ? SLICE(",\"cut\":true") : SLICE(" cut=true"));
 	text_put(&t, style.format == LOG_JSON ? SLICE("}\n") : SLICE("\n"));
 	assert(!t.overflow);
 	l->n += t.n;

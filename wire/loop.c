@@ -4,8 +4,9 @@
  *
  *      poll -> ev_check (first of all callbacks: the clock) -> callbacks -> ev_prepare (last): end_turn() -> poll
  *
- * Tasks beget tasks. They run in rounds until none is left, but in a bounded number of them: what is left over after that waits for the next turn, and
- * an ev_idle keeps that turn's poll from blocking. So neither a chain of tasks starves I/O nor a task waits for a packet.
+ * Tasks beget tasks. They run in rounds until none is left, but in a bounded number of them: what
+ * is left over after that waits for the next turn, and an ev_idle keeps that turn's poll from
+ * blocking. So neither a chain of tasks starves I/O nor a task waits for a packet.
  */
 #include "wire/loop.h"
 
@@ -139,7 +140,8 @@ end_turn(struct loop *l)
 {
 	unsigned rounds = 0;
 
-	/* Hooks write, writing may fail, and failures are told by tasks: so the hooks are part of the round. */
+	/* Hooks write, writing may fail, and failures are told by tasks: so the hooks are part of
+	 * the round. */
 	do {
 		while (l->ready.first && rounds++ < ROUNDS_MAX)
 			run_round(l);
@@ -279,7 +281,8 @@ loop_cancel(struct loop *l, struct task *t)
 	if (!t->waiting)
 		return;
 	t->waiting = false;
-	if (queue_remove(&l->ready, t) || queue_remove(&l->running, t) || queue_remove(&l->later, t))
+	if (queue_remove(&l->ready, t) || queue_remove(&l->running, t) ||
+	    queue_remove(&l->later, t))
 		return;
 	assert(!"a waiting task is in one of the queues");
 }

@@ -147,7 +147,8 @@ take_words(struct reader *r, struct words *w)
 	}
 }
 
-/* Some programs decode even where nothing may be encoded, and then find another address (RFC 2047 5). */
+/* Some programs decode even where nothing may be encoded, and then find another address (RFC 2047
+ * 5). */
 static bool
 is_encoded_word(struct slice s)
 {
@@ -189,7 +190,8 @@ take_literal(struct reader *r)
 	return true;
 }
 
-/* domain = dot-atom / domain-literal / obs-domain, with blanks and comments where they may be; path.h judges what came of it. */
+/* domain = dot-atom / domain-literal / obs-domain, with blanks and comments where they may be;
+ * path.h judges what came of it. */
 static bool
 take_domain(struct reader *r)
 {
@@ -301,7 +303,8 @@ take_address(struct reader *r, bool inside)
 	return peek(r) == ':' && w.n > 0 && !inside && take_group(r);
 }
 
-/* Addresses with commas between, up to END ('\0': the end of the value), which stays. Empty ones count for nothing (obs-addr-list). */
+/* Addresses with commas between, up to END ('\0': the end of the value), which stays. Empty ones
+ * count for nothing (obs-addr-list). */
 static bool
 take_list(struct reader *r, char end)
 {

@@ -112,8 +112,9 @@ dot_string(struct slice s)
 }
 
 /*
- * Quoted-string = DQUOTE *(qtextSMTP / quoted-pairSMTP) DQUOTE: its length with the quotes, 0 for none. We differ from RFC 5321, 4.1.2: < and >
- * are refused, since servers exist that look for the end of a path without regard to quotes (THREATS A2).
+ * Quoted-string = DQUOTE *(qtextSMTP / quoted-pairSMTP) DQUOTE: its length with the quotes, 0 for
+ * none. We differ from RFC 5321, 4.1.2: < and > are refused, since servers exist that look for the
+ * end of a path without regard to quotes (THREATS A2).
  */
 static size_t
 quoted_string(struct slice s)
@@ -160,7 +161,8 @@ set_domain(struct slice s, struct path *path)
 	return domain_is_valid(s, true);
 }
 
-/* Mailbox = Local-part "@" ( Domain / address-literal ), all of S; S is cut at the '>' already, which no domain and no local part of ours holds. */
+/* Mailbox = Local-part "@" ( Domain / address-literal ), all of S; S is cut at the '>' already,
+ * which no domain and no local part of ours holds. */
 static bool
 mailbox(struct slice s, struct path *path)
 {
@@ -175,7 +177,8 @@ mailbox(struct slice s, struct path *path)
 	    PATH_MAX_OCTETS;
 }
 
-/* A-d-l = At-domain *( "," At-domain ) ":": checked and dropped, as RFC 5321, 4.1.1.3 and appendix C ask. */
+/* A-d-l = At-domain *( "," At-domain ) ":": checked and dropped, as RFC 5321, 4.1.1.3 and appendix
+ * C ask. */
 static bool
 skip_route(struct slice *s)
 {

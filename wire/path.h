@@ -5,9 +5,11 @@
 /*
  * path - SMTP addresses (RFC 5321 4.1.2, RFC 6531 3.3), parsed once and written anew
  *
- * A path is taken apart into local part and domain, and only path_write() makes text of it again: nothing that a client put between < and > ever
- * reaches another server as it came. A quoted local part loses needless quotes; one that holds < > CR LF NUL is refused (THREATS A2). A source
- * route is accepted and dropped. % and ! are ordinary characters. <Postmaster> without a domain is accepted in RCPT (RFC 5321 4.5.1).
+ * A path is taken apart into local part and domain, and only path_write() makes text of it again:
+ * nothing that a client put between < and > ever reaches another server as it came. A quoted local
+ * part loses needless quotes; one that holds < > CR LF NUL is refused (THREATS A2). A source route
+ * is accepted and dropped. % and ! are ordinary characters. <Postmaster> without a domain is
+ * accepted in RCPT (RFC 5321 4.5.1).
  *
  * Owns:   nothing; slices borrow from the parsed line.
  * Limits: local part 64, domain 255, path 256 octets.

@@ -3,7 +3,8 @@
 #define WIRE_PIN_H
 
 /*
- * pin - a certificate by its SHA-256, as people write it: 64 hex digits, with colons where they like
+ * pin - a certificate by its SHA-256, as people write it: 64 hex digits, with colons where they
+ * like
  */
 #include "wire/slice.h"
 

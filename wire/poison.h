@@ -3,9 +3,11 @@
 #define WIRE_POISON_H
 
 /*
- * poison - tells AddressSanitizer which parts of our own memory nobody may touch; nothing in other builds
+ * poison - tells AddressSanitizer which parts of our own memory nobody may touch; nothing in other
+ * builds
  *
- * So a slice that outlived its arena mark or its buf is found by the tests as any other dangling pointer.
+ * So a slice that outlived its arena mark or its buf is found by the tests as any other dangling
+ * pointer.
  */
 #include <stddef.h>
 

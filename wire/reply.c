@@ -36,7 +36,8 @@ take_char(struct slice *rest, char c)
 	return true;
 }
 
-/* status-code = class "." subject "." detail, RFC 3463, 2; a blank or the end must follow. REST is untouched on false. */
+/* status-code = class "." subject "." detail, RFC 3463, 2; a blank or the end must follow. REST is
+ * untouched on false. */
 bool
 enhanced_parse(struct slice *rest, struct enhanced *e_r)
 {
@@ -70,7 +71,8 @@ enhanced_write(struct text *t, struct enhanced e)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* What there is of LINE, perhaps not all of it, can be the start of a reply line whose code, if known, is CODE. */
+/* What there is of LINE, perhaps not all of it, can be the start of a reply line whose code, if
+ * known, is CODE. */
 static bool
 line_is_plausible(struct slice line, struct slice code)
 {
@@ -204,7 +206,8 @@ reply_flatten(struct text *t, const struct reply *r, size_t max)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* One line's words off REST: up to a line break, or what ROOM holds, broken at a blank if there is one. */
+/* One line's words off REST: up to a line break, or what ROOM holds, broken at a blank if there is
+ * one. */
 static struct slice
 take_line(struct slice *rest, size_t room)
 {

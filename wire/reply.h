@@ -3,11 +3,13 @@
 #define WIRE_REPLY_H
 
 /*
- * reply - SMTP replies, read from an upstream and written to a client (RFC 5321 4.2, RFC 2034, RFC 3463)
+ * reply - SMTP replies, read from an upstream and written to a client (RFC 5321 4.2, RFC 2034, RFC
+ * 3463)
  *
- * Reading: lines of at most 2 KiB (a longer one is a fault), 100 lines, 64 KiB; the same code on every line; first digit 2 to 5; CRLF ends a line (a lone LF too,
- * some servers send it). Anything else is a fault: the upstream failed (BEHAVIOUR 7).
- * Writing: a text that does not fit a 512-octet line becomes a multi-line reply, every line with the enhanced code.
+ * Reading: lines of at most 2 KiB (a longer one is a fault), 100 lines, 64 KiB; the same code on
+ * every line; first digit 2 to 5; CRLF ends a line (a lone LF too, some servers send it). Anything
+ * else is a fault: the upstream failed (BEHAVIOUR 7). Writing: a text that does not fit a 512-octet
+ * line becomes a multi-line reply, every line with the enhanced code.
  *
  * Owns:   reply_parser keeps no memory of its own; a struct reply borrows from the bytes given.
  */
@@ -39,15 +41,18 @@ struct reply {
 
 /* Looks at DATA from its start each time; cheap, since replies are short. */
 enum reply_got reply_parse(struct slice data, struct reply *reply_r, size_t *used_r) MUST_CHECK;
-/* The text of each line in turn, code cut (enhanced codes kept): *REST starts as reply.raw. False at the end. */
+/* The text of each line in turn, code cut (enhanced codes kept): *REST starts as reply.raw. False
+ * at the end. */
 bool reply_next_line(struct slice *rest, struct slice *text_r);
-/* All lines' texts without codes, joined by a blank, made printable ASCII, cut at MAX octets: what a client or a log may see. */
+/* All lines' texts without codes, joined by a blank, made printable ASCII, cut at MAX octets: what
+ * a client or a log may see. */
 void reply_flatten(struct text *t, const struct reply *r, size_t max);
 
 bool enhanced_parse(struct slice *rest, struct enhanced *e_r);
 void enhanced_write(struct text *t, struct enhanced e);
 
-/* CODE [ENHANCED] WORDS CRLF, as many lines as it takes; WORDS may hold '\n' where a line break is wanted. Non-ASCII and controls become '?'. */
+/* CODE [ENHANCED] WORDS CRLF, as many lines as it takes; WORDS may hold '\n' where a line break is
+ * wanted. Non-ASCII and controls become '?'. */
 void reply_write(struct text *t, int code, struct enhanced e, struct slice words);
 
 #endif

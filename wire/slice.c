@@ -40,8 +40,8 @@ slice_has_nocase(struct slice s, struct slice needle)
 }
 
 /*
- * RFC 3629, 4: the second octet's range depends on the first, so that overlong forms, surrogates and
- * what lies beyond U+10FFFF have no way in; the others are 80..BF.
+ * RFC 3629, 4: the second octet's range depends on the first, so that overlong forms, surrogates
+ * and what lies beyond U+10FFFF have no way in; the others are 80..BF.
  */
 static size_t
 utf8_shape(uint8_t first, uint8_t *low_r, uint8_t *high_r)

@@ -103,9 +103,11 @@ hex_digit(char c)
 		return c - 'a' + 10;
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
-/* Valid UTF-8 (RFC 3629) without control characters (below 0x20, 0x7f): safe inside one protocol line. */
+/* Valid UTF-8 (RFC 3629) without control characters (below 0x20, 0x7f): safe inside one protocol
+ * line. */
 bool slice_is_text(struct slice s) MUST_CHECK;
-/* Octets of the UTF-8 character (RFC 3629, no surrogates, no overlong forms) that S starts with; 0 if it starts with none. */
+/* Octets of the UTF-8 character (RFC 3629, no surrogates, no overlong forms) that S starts with; 0
+ * if it starts with none. */
 size_t slice_utf8(struct slice s);
 /* Only octets 0x20 to 0x7e. */
 bool slice_is_ascii(struct slice s) MUST_CHECK;

@@ -12,7 +12,7 @@
 
 static const double finish_s = 5;
 
-/* ---- what libev watches ----------------------------------------------------------------------- */
+/* ---- what libev watches ---------------------------------------------------------------------- */
 
 static void
 watch(struct stream *s, ev_io *w, bool *on, bool want)
@@ -75,7 +75,7 @@ stream_due_next(struct stream *s, unsigned what)
 	loop_next(s->loop, &s->again);
 }
 
-/* ---- ends -------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static enum stream_error
 error_of_errno(int e)
@@ -148,7 +148,7 @@ close_fd(struct stream *s)
 	buf_clear(&s->out, true);
 }
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void
 on_connected(struct stream *s)
@@ -310,7 +310,7 @@ stream_deadline(struct stream *s, double seconds)
 		arm(s);
 }
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 void
 stream_init(struct stream *s, struct loop *l, size_t in_max, size_t out_max, stream_fn *fn,
@@ -371,7 +371,8 @@ stream_connect(struct stream *s, const struct sockaddr *to, socklen_t to_len,
 		return false;
 	}
 	if (from && from_len) {
-		/* The port is chosen at connect(), by the four-tuple: many more connections than ports. */
+		/* The port is chosen at connect(), by the four-tuple: many more connections than
+		 * ports. */
 		(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
 		if (bind(fd, from, from_len) != 0)
 			goto fail;

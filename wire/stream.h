@@ -9,21 +9,27 @@
  *
  *      STREAM_CONNECTED  connect() went through
  *      STREAM_SECURED    the TLS handshake is done (and, as a client, the certificate is right)
- *      STREAM_DATA       stream_in() has octets that were not there before, or the stream was resumed with octets left over
+ *      STREAM_DATA       stream_in() has octets that were not there before, or the stream was
+ *                        resumed with octets left over
  *      STREAM_LOWAT      output has fallen below the low-water mark after stream_want_lowat()
  *      STREAM_TIMEOUT    the deadline has passed
- *      STREAM_CLOSED     the peer is gone or the stream failed; stream->error says how. Comes once, last, after all DATA. Output is dropped.
+ *      STREAM_CLOSED     the peer is gone or the stream failed; stream->error says how. Comes once,
+ *                        last, after all DATA. Output is dropped.
  *
- * Writing never calls back and never makes a system call at once: output is gathered and sent at the end of the turn, so that a group of replies or
- * commands leaves in one segment; a buffer past half full is sent right away. TCP_NODELAY is set.
+ * Writing never calls back and never makes a system call at once: output is gathered and sent at
+ * the end of the turn, so that a group of replies or commands leaves in one segment; a buffer past
+ * half full is sent right away. TCP_NODELAY is set.
  *
- * One function (update, in stream.c) works out from the buffers which events libev watches, and is the only one that starts and stops watchers:
- * input full or paused -> no read; output left over -> write. Backpressure follows.
+ * One function (update, in stream.c) works out from the buffers which events libev watches, and is
+ * the only one that starts and stops watchers: input full or paused -> no read; output left over ->
+ * write. Backpressure follows.
  *
  * Owns:   the fd (closed by stream_close), the TLS state, the buffers.
- * Life:   part of its owner (init in place). After stream_close() nothing fires any more. Events never fire from inside a stream_ call,
- *         only from the loop. An owner that goes inside an event must be buried (loop_bury), not freed; after STREAM_CLOSED it still calls
- *         stream_close(), and what is in stream_in() stays readable until then. What is written after the peer has gone is dropped.
+ * Life:   part of its owner (init in place). After stream_close() nothing fires any more. Events
+ *         never fire from inside a stream_ call, only from the loop. An owner that goes inside an
+ *         event must be buried (loop_bury), not freed; after STREAM_CLOSED it still calls
+ *         stream_close(), and what is in stream_in() stays readable until then. What is written
+ *         after the peer has gone is dropped.
  * Errors: enum stream_error. errno does not leave.
  */
 #include <ev.h>
@@ -101,10 +107,12 @@ void stream_adopt(struct stream *s, int fd);
 /* Starts a connection; false (error set) where it fails at once. CONNECTED or CLOSED follows. */
 bool stream_connect(struct stream *s, const struct sockaddr *to, socklen_t to_len,
     const struct sockaddr *from, socklen_t from_len) MUST_CHECK;
-/* Starts TLS once the output so far is out. Octets already in the input buffer belong to nobody: returns false if there are any (STARTTLS
- * injection; the owner closes). HOST: the name to verify as a client, empty as a server. */
+/* Starts TLS once the output so far is out. Octets already in the input buffer belong to nobody:
+ * returns false if there are any (STARTTLS injection; the owner closes). HOST: the name to verify
+ * as a client, empty as a server. */
 bool stream_secure(struct stream *s, struct tls_ctx *ctx, struct slice host) MUST_CHECK;
-/* As a server, where TLS has begun from the first octet and what is in the input buffer is its beginning (behind a PROXY header); never after STARTTLS. */
+/* As a server, where TLS has begun from the first octet and what is in the input buffer is its
+ * beginning (behind a PROXY header); never after STARTTLS. */
 void stream_secure_begun(struct stream *s, struct tls_ctx *ctx);
 bool stream_is_open(const struct stream *s);
 
@@ -136,8 +144,9 @@ void stream_flush(struct stream *s);
 
 /* TIMEOUT in SECONDS from now, unless set anew; 0 takes it away. Later deadlines cost nothing. */
 void stream_deadline(struct stream *s, double seconds);
-/* Sends what is left (at most a few seconds), says close_notify, closes by itself without another event. The owner may go: S must then be
- * left in place until the loop buries it, so only an owner that is itself buried by ON_GONE may use this. */
+/* Sends what is left (at most a few seconds), says close_notify, closes by itself without another
+ * event. The owner may go: S must then be left in place until the loop buries it, so only an owner
+ * that is itself buried by ON_GONE may use this. */
 void stream_finish(struct stream *s, void (*on_gone)(void *owner));
 /* Closes now, drops output; RESET makes the peer see RST. */
 void stream_close(struct stream *s);

@@ -10,7 +10,8 @@ enum {
 	TLS_WRITE_MAX = 16384, /* one record */
 	TLS_TURN_MAX = 65536,  /* read from one stream in a turn */
 	BULK_ROOM = 16384,
-	/* A handshake takes a millisecond of CPU and more; no turn shall take 20. The sockets of those that must wait stay readable. */
+	/* A handshake takes a millisecond of CPU and more; no turn shall take 20. The sockets of
+	 * those that must wait stay readable. */
 	HANDSHAKES_A_TURN = 4,
 	DROPS_A_TURN = 4,
 };
@@ -21,7 +22,7 @@ static struct stream *dirty_first;
 static unsigned handshakes; /* in this turn */
 static char scrap[16384];   /* where dropped input goes */
 
-/* ---- the list of those that have something to send --------------------------------------------- */
+/* ---- the list of those that have something to send ------------------------------------------- */
 
 void
 stream_dirty_put(struct stream *s)
@@ -56,7 +57,8 @@ stream_turn_end(void *ctx)
 	handshakes = 0;
 }
 
-/* A connection that was open may also end with a time-out or an unreachable network: to its owner it is lost, no more. */
+/* A connection that was open may also end with a time-out or an unreachable network: to its owner
+ * it is lost, no more. */
 static enum stream_error
 error_of_lost(int e)
 {
@@ -82,7 +84,7 @@ error_of_tls(enum tls_io r)
 	return STREAM_TLS;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Where the next octets go. The small block does for commands; content wants a big one at once. */
 static char *
@@ -94,7 +96,8 @@ space(struct stream *s, size_t *n_r)
 	return buf_space(&s->in, min, n_r);
 }
 
-/* An end that stands behind data is left for the next turn (poll tells of it again), so that what the owner answers to the data still leaves. */
+/* An end that stands behind data is left for the next turn (poll tells of it again), so that what
+ * the owner answers to the data still leaves. */
 static void
 read_plain(struct stream *s)
 {
@@ -208,7 +211,8 @@ stream_lost(struct stream *s)
 		s->due |= DUE_DATA;
 }
 
-/* Our last words are out. A socket that is closed while the peer still sends answers with RST, which may overtake them: so what comes is read and dropped. */
+/* Our last words are out. A socket that is closed while the peer still sends answers with RST,
+ * which may overtake them: so what comes is read and dropped. */
 void
 stream_drop_input(struct stream *s)
 {
@@ -232,7 +236,7 @@ stream_drop_input(struct stream *s)
 	}
 }
 
-/* ---- TLS --------------------------------------------------------------------------------------- */
+/* ---- TLS ------------------------------------------------------------------------------------- */
 
 void
 stream_handshake(struct stream *s)
@@ -264,10 +268,10 @@ stream_handshake(struct stream *s)
 	s->fn(s->owner, STREAM_SECURED);
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
-/* The peer takes no more. What it said before it went (its 421, or a verdict) is often still there. It is read by a task: who writes may hold a slice of
- * the input. */
+/* The peer takes no more. What it said before it went (its 421, or a verdict) is often still there.
+ * It is read by a task: who writes may hold a slice of the input. */
 static void
 end_of_output(struct stream *s, enum stream_error error)
 {

@@ -3,7 +3,8 @@
 #define WIRE_STREAM_PRIVATE_H
 
 /*
- * stream_private - what stream.c (life and events) and stream_io.c (octets) share; nobody else includes it
+ * stream_private - what stream.c (life and events) and stream_io.c (octets) share; nobody else
+ * includes it
  *
  *                     stream_connect            stream_secure
  *      CLOSED ------> CONNECTING ---> OPEN <---------------------> SECURING (plain output leaves)
@@ -13,8 +14,10 @@
  *      any of these --- failure, end ---> ENDED (CLOSED is told, then stream_close)
  *      OPEN --- stream_finish ---> FINISHING (output leaves) ---> DRAINING (our FIN is out) ---> on_gone
  *
- * Rule: the owner's function is called in tail position only. After it returns nothing of the stream is looked at, so an event may close the stream,
- *       open it anew, or bury the owner. Whatever cannot be told at once becomes a bit in DUE and a task.
+ * Rule: the owner's function is called in tail position only. After it returns nothing of the
+ * stream is looked at, so an event may close the stream,
+ *       open it anew, or bury the owner. Whatever cannot be told at once becomes a bit in DUE and a
+ *       task.
  */
 #include "wire/stream.h"
 

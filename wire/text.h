@@ -11,8 +11,8 @@
  *      text_u64(&t, n);
  *      if (t.overflow) ...
  *
- * Always NUL-terminated (the cap counts the NUL).  Nothing is appended once overflow is set, so that a cut text never looks whole.
- * No memory at all (NULL, 0) is an overflow from the start.
+ * Always NUL-terminated (the cap counts the NUL).  Nothing is appended once overflow is set, so
+ * that a cut text never looks whole. No memory at all (NULL, 0) is an overflow from the start.
  */
 #include "wire/slice.h"
 

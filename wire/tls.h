@@ -3,13 +3,17 @@
 #define WIRE_TLS_H
 
 /*
- * tls - TLS 1.2 and 1.3 over a non-blocking socket, whichever library stands behind (RFC 8446, 5246, 8314)
+ * tls - TLS 1.2 and 1.3 over a non-blocking socket, whichever library stands behind (RFC 8446,
+ * 5246, 8314)
  *
- * A tls_ctx is one side's immutable settings, reference-counted: a listener's (certificates by SNI, ticket keys) or an upstream's (trust, pin). A
- * reload makes a new one; the old one goes with its last connection. A struct tls is one connection's state.
+ * A tls_ctx is one side's immutable settings, reference-counted: a listener's (certificates by SNI,
+ * ticket keys) or an upstream's (trust, pin). A reload makes a new one; the old one goes with its
+ * last connection. A struct tls is one connection's state.
  *
- * Rules:  renegotiation is off; ALPN is not used; tickets of one listener are worthless on another (their keys differ); as a client, a certificate that does not
- *         verify against the trust store, or whose name does not match HOST, ends the handshake, and there is no switch to go on without.
+ * Rules:  renegotiation is off; ALPN is not used; tickets of one listener are worthless on another
+ *         (their keys differ); as a client, a certificate that does not verify against the trust
+ *         store, or whose name does not match HOST, ends the handshake, and there is no switch to
+ *         go on without.
  * Owns:   keys and certificates, wiped on free.
  * Errors: enum tls_io; words in tls_why(). Building a context tells file and reason in WHY.
  */
@@ -31,19 +35,22 @@ enum tls_io {
 
 enum tls_client_cert { TLS_CLIENT_CERT_NONE, TLS_CLIENT_CERT_OPTIONAL, TLS_CLIENT_CERT_REQUIRED };
 
-/* One chain and its key, PEM files. Served for the names in its certificate (SAN, wildcards of one label). */
+/* One chain and its key, PEM files. Served for the names in its certificate (SAN, wildcards of one
+ * label). */
 struct tls_pair {
 	const char *chain_file;
 	const char *key_file;
 };
 
 struct tls_server_options {
-	const struct tls_pair *pairs; /* the first is the default: no SNI, or a name that nobody has */
+	const struct tls_pair
+	    *pairs; /* the first is the default: no SNI, or a name that nobody has */
 	size_t pairs_n;
 	bool tls13; /* offer 1.3 beside 1.2 */
 	enum tls_client_cert client_cert;
 	const char *client_ca_file;
-	/* Tickets: 32 octets each; current and previous key. Distinct for each listener. NULL: no tickets. */
+	/* Tickets: 32 octets each; current and previous key. Distinct for each listener. NULL: no
+	 * tickets. */
 	const unsigned char *ticket_key;
 	unsigned ticket_lifetime_s;
 };
@@ -66,13 +73,15 @@ void tls_ctx_rotate_ticket_key(struct tls_ctx *ctx, const unsigned char key[32])
 /* Days until the first of the ctx's own certificates ends; negative when it has. */
 long tls_ctx_days_left(const struct tls_ctx *ctx);
 
-/* HOST: client only; the name that the certificate must have (an IP address: matched against the addresses in it, no SNI is sent). */
+/* HOST: client only; the name that the certificate must have (an IP address: matched against the
+ * addresses in it, no SNI is sent). */
 struct tls *tls_open(struct tls_ctx *ctx, int fd, struct slice host) MUST_CHECK;
 enum tls_io tls_handshake(struct tls *t) MUST_CHECK;
 enum tls_io tls_read(struct tls *t, char *mem, size_t n, size_t *n_r) MUST_CHECK;
 /* Octets are here that poll does not tell of: read again before waiting. */
 bool tls_pending(const struct tls *t);
-/* Octets of the peer's that were read before tls_open(), right after which this is called: a ClientHello behind a PROXY header. */
+/* Octets of the peer's that were read before tls_open(), right after which this is called: a
+ * ClientHello behind a PROXY header. */
 bool tls_give(struct tls *t, struct slice octets) MUST_CHECK;
 /* On WANT_*, as many octets with the same content must be given again; they may have moved. */
 enum tls_io tls_write(struct tls *t, const char *mem, size_t n, size_t *n_r) MUST_CHECK;

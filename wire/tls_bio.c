@@ -41,7 +41,7 @@ tls_bio_fini(struct tls_bio *b)
 	b->held = NULL;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* Room for another's octets: what is left of the owner's goes into its own memory. */
 static void
@@ -133,7 +133,7 @@ tls_bio_pending(const struct tls_bio *b)
 	return b->kept || (ahead.owner == b && ahead.at < ahead.n);
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* As many as the kernel takes, maybe none; -1 where the connection is gone. */
 static ssize_t

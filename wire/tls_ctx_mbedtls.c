@@ -218,7 +218,7 @@ load_pair(struct pair *p, const struct tls_pair *files, struct text *why)
 	return true;
 }
 
-/* ---- which certificate ------------------------------------------------------------------------- */
+/* ---- which certificate ----------------------------------------------------------------------- */
 
 /* PATTERN may start with "*.", which stands for exactly one label (RFC 6125, 6.4.3). */
 static bool
@@ -243,7 +243,8 @@ common_name(const mbedtls_x509_crt *crt)
 	return slice_of("", 0);
 }
 
-/* The next DNS name at or behind *AT among the subject alternative names, and *AT moves behind it; empty at their end. */
+/* The next DNS name at or behind *AT among the subject alternative names, and *AT moves behind it;
+ * empty at their end. */
 static struct slice
 next_name(const mbedtls_x509_sequence **at)
 {
@@ -292,7 +293,8 @@ is_twin(const struct pair *a, const struct pair *b)
 	return false;
 }
 
-/* Every pair with that name, so that an RSA and an ECDSA certificate may stand side by side: mbedTLS takes the one that the client can use. */
+/* Every pair with that name, so that an RSA and an ECDSA certificate may stand side by side:
+ * mbedTLS takes the one that the client can use. */
 static int
 give_pairs(mbedtls_ssl_context *ssl, struct slice name, bool wildcard, bool *any)
 {
@@ -301,7 +303,8 @@ give_pairs(mbedtls_ssl_context *ssl, struct slice name, bool wildcard, bool *any
 	for (size_t i = 0; i < ctx->pairs_n; i++) {
 		if (!pair_fits(&ctx->pairs[i], name, wildcard))
 			continue;
-		int code = mbedtls_ssl_set_hs_own_cert(ssl, &ctx->pairs[i].chain, &ctx->pairs[i].key);
+		int code =
+		    mbedtls_ssl_set_hs_own_cert(ssl, &ctx->pairs[i].chain, &ctx->pairs[i].key);
 
 		if (code != 0)
 			return code;
@@ -362,7 +365,7 @@ load_pairs(struct tls_ctx *ctx, const struct tls_server_options *o, struct text 
 	return true;
 }
 
-/* ---- tickets ----------------------------------------------------------------------------------- */
+/* ---- tickets --------------------------------------------------------------------------------- */
 
 static int
 on_ticket_read(void *arg, mbedtls_ssl_session *session, unsigned char *mem, size_t n)
@@ -402,9 +405,11 @@ conf_tickets(struct tls_ctx *ctx, const struct tls_server_options *o, struct tex
 	if (!o->ticket_key)
 		return true;
 	/* A longer life breaks TLS 1.3, which knows seven days at most. */
-	ctx->ticket_lifetime_s = life == 0 || life > TICKET_LIFETIME_MAX ? TICKET_LIFETIME_MAX : life;
+	ctx->ticket_lifetime_s =
+	    life == 0 || life > TICKET_LIFETIME_MAX ? TICKET_LIFETIME_MAX : life;
 	if (mbedtls_ssl_ticket_setup(&ctx->tickets, mbedtls_psa_get_random,
-	        MBEDTLS_PSA_RANDOM_STATE, MBEDTLS_CIPHER_AES_256_GCM, ctx->ticket_lifetime_s) != 0 ||
+	        MBEDTLS_PSA_RANDOM_STATE, MBEDTLS_CIPHER_AES_256_GCM,
+	        ctx->ticket_lifetime_s) != 0 ||
 	    !set_ticket_key(ctx, o->ticket_key)) {
 		text_put(why, SLICE("session tickets cannot be set up"));
 		return false;
@@ -463,7 +468,7 @@ tls_server_ctx(const struct tls_server_options *o, struct text *why)
 	return ctx;
 }
 
-/* ---- trust ------------------------------------------------------------------------------------- */
+/* ---- trust ----------------------------------------------------------------------------------- */
 
 /* The cache itself holds a reference, until the file changes. */
 static struct store *
@@ -535,8 +540,9 @@ load_private_ca(struct tls_ctx *ctx, struct slice pem, struct text *why)
 	return code == 0;
 }
 
-/* What we take as a client, PKCS#1 before PSS: TLS 1.3 may not use the first, and mbedTLS cannot verify the second in TLS 1.2, although it offers it for the
- * sake of 1.3. In its own order a TLS 1.2 server with an RSA certificate chooses PSS, and the handshake fails. */
+/* What we take as a client, PKCS#1 before PSS: TLS 1.3 may not use the first, and mbedTLS cannot
+ * verify the second in TLS 1.2, although it offers it for the sake of 1.3. In its own order a TLS
+ * 1.2 server with an RSA certificate chooses PSS, and the handshake fails. */
 static const uint16_t client_signatures[] = {
 	MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
 	MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,

@@ -32,7 +32,7 @@ struct tls {
 
 static struct tls *current; /* in whose call we are: a ticket's callback knows only the context */
 
-/* ---- what mbedTLS says ------------------------------------------------------------------------- */
+/* ---- what mbedTLS says ----------------------------------------------------------------------- */
 
 static void
 say(struct tls *t, const char *words)
@@ -124,8 +124,9 @@ on_send(void *arg, const unsigned char *mem, size_t n)
 	return put == BIO_LOST ? MBEDTLS_ERR_NET_CONN_RESET : (int)put;
 }
 
-/* Every call into mbedTLS that may read or write stands between these two. False: R_R is the answer already. Reading does not wait for what is HELD: two
- * peers that both write until they are stopped would wait for each other. */
+/* Every call into mbedTLS that may read or write stands between these two. False: R_R is the answer
+ * already. Reading does not wait for what is HELD: two peers that both write until they are stopped
+ * would wait for each other. */
 static bool
 enter(struct tls *t, bool reads, enum tls_io *r_r)
 {
@@ -174,7 +175,7 @@ tls_note_ticket(void)
 		current->ticket_ok = true;
 }
 
-/* ---- verification, as a client ----------------------------------------------------------------- */
+/* ---- verification, as a client --------------------------------------------------------------- */
 
 static bool
 has_address(const mbedtls_x509_crt *crt, const unsigned char *address, size_t n)
@@ -187,7 +188,8 @@ has_address(const mbedtls_x509_crt *crt, const unsigned char *address, size_t n)
 	return false;
 }
 
-/* Called for each certificate of the chain, the leaf (depth 0) last. FLAGS holds what mbedTLS has found so far. */
+/* Called for each certificate of the chain, the leaf (depth 0) last. FLAGS holds what mbedTLS has
+ * found so far. */
 static int
 on_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
@@ -196,7 +198,8 @@ on_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 	unsigned char hash[32];
 
 	if (pin) {
-		/* Chain and name are not looked at; that the peer has the key is proven by the handshake. */
+		/* Chain and name are not looked at; that the peer has the key is proven by the
+		 * handshake. */
 		*flags = 0;
 		if (depth == 0 &&
 		    (mbedtls_sha256(crt->raw.p, crt->raw.len, hash, 0) != 0 ||
@@ -209,7 +212,8 @@ on_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 	return 0;
 }
 
-/* The name that is sent and must be in the certificate. An address is never sent (RFC 6066, 3): we match it ourselves. */
+/* The name that is sent and must be in the certificate. An address is never sent (RFC 6066, 3): we
+ * match it ourselves. */
 static bool
 set_host(struct tls *t, struct slice host)
 {
@@ -219,7 +223,8 @@ set_host(struct tls *t, struct slice host)
 	mbedtls_ssl_set_verify(&t->ssl, on_verify, t);
 	if (host.n && host.p[host.n - 1] == '.')
 		host.n--;
-	if (host.n > HOST_MAX || !slice_is_ascii(host) || memchr(host.n ? host.p : "", ' ', host.n)) {
+	if (host.n > HOST_MAX || !slice_is_ascii(host) ||
+	    memchr(host.n ? host.p : "", ' ', host.n)) {
 		say(t, "certificate: no name that could be in one");
 		t->over = TLS_CERTIFICATE;
 		return true;
@@ -240,7 +245,7 @@ set_host(struct tls *t, struct slice host)
 	return mbedtls_ssl_set_hostname(&t->ssl, address || host.n == 0 ? NULL : name) == 0;
 }
 
-/* ---- one connection ---------------------------------------------------------------------------- */
+/* ---- one connection -------------------------------------------------------------------------- */
 
 struct tls *
 tls_open(struct tls_ctx *ctx, int fd, struct slice host)
@@ -304,7 +309,8 @@ tls_read(struct tls *t, char *mem, size_t n, size_t *n_r)
 	return r == TLS_WANT_READ && t->bio.held ? TLS_WANT_WRITE : r;
 }
 
-/* mbedTLS keeps its own copy of a record that is half out: the octets may move, their number may not change. */
+/* mbedTLS keeps its own copy of a record that is half out: the octets may move, their number may
+ * not change. */
 enum tls_io
 tls_write(struct tls *t, const char *mem, size_t n, size_t *n_r)
 {
@@ -324,7 +330,8 @@ tls_write(struct tls *t, const char *mem, size_t n, size_t *n_r)
 	}
 	if (code < 0)
 		return result(t, code);
-	/* Small records wait in the flight; what the kernel did not take of them is not written yet. */
+	/* Small records wait in the flight; what the kernel did not take of them is not written
+	 * yet. */
 	t->accepted = t->bio.held ? (size_t)code : 0;
 	if (t->bio.held)
 		return TLS_WANT_WRITE;
@@ -361,7 +368,7 @@ tls_close(struct tls *t)
 	free(t);
 }
 
-/* ---- what can be told about it ----------------------------------------------------------------- */
+/* ---- what can be told about it --------------------------------------------------------------- */
 
 const char *
 tls_version(const struct tls *t)

@@ -26,7 +26,8 @@ void tls_note_sni(struct mbedtls_ssl_context *ssl, struct slice name);
 /* The connection in whose call we are has shown a ticket of ours. */
 void tls_note_ticket(void);
 
-/* tls_words_mbedtls.c: NULL where there are none. ALERT: what the peer sent, where CODE says that it did. */
+/* tls_words_mbedtls.c: NULL where there are none. ALERT: what the peer sent, where CODE says that
+ * it did. */
 const char *tls_words_of_failure(int code, int alert);
 const char *tls_words_of_certificate(uint32_t flags);
 /* Reading a key or a certificate from a file. */

@@ -47,7 +47,8 @@ fill(struct trust *t, const char *file, struct slice pem, struct text *why)
 		text_put(why, SLICE("out of memory"));
 		return false;
 	}
-	/* A chain may end at what we were given, root or not: the same as with a private CA over SMTP. */
+	/* A chain may end at what we were given, root or not: the same as with a private CA over
+	 * SMTP. */
 	X509_STORE_set_flags(t->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
 	if (pem.n) {
 		if (add_pem(t->store, pem) > 0)

@@ -5,23 +5,31 @@
 /*
  * admin - the writing side of the directory, for the control tool: synchronous, by name, in words
  *
- * Every row is a plain struct. What comes in is copied; strings of a row that comes out live in the caller's arena (_get) or as long as the callback runs (_each). A string
- * that is NULL on the way in counts as empty; on the way out there is no NULL.
+ * Every row is a plain struct. What comes in is copied; strings of a row that comes out live in the
+ * caller's arena (_get) or as long as the callback runs (_each). A string that is NULL on the way
+ * in counts as empty; on the way out there is no NULL.
  *
- *      _add     a new row                    ADMIN_EXISTS, ADMIN_INVALID, ADMIN_MISSING (what it belongs to)
+ *      _add     a new row                    ADMIN_EXISTS, ADMIN_INVALID, ADMIN_MISSING (what it
+ *               belongs to)
  *      _get     one row by its name          ADMIN_MISSING
  *      _set     writes every field of the row of that name; so: _get, change, _set
  *      _remove  ADMIN_IN_USE where others hang on it (its own parts aside, see each)
- *      _each    all rows of ACCOUNT (NULL: of all), in order of name; stops at once where the callback gives false
+ *      _each    all rows of ACCOUNT (NULL: of all), in order of name; stops at once where the
+ *               callback gives false
  *
- * Names are unique and ASCII case does not count: plan and account by name, domain by name, mailbox by address, profile and senders by (account, name), IP identity by network.
- * Callbacks may read through A; they may write only inside admin_begin(). A write stands alone in a transaction of its own, or in the one that admin_begin() opened; one that fails leaves nothing behind and the outer transaction usable. Every write moves the
- * directory's revision (by triggers, so that the sqlite3 shell does it too); daemons see it within [directory] poll_ms.
+ * Names are unique and ASCII case does not count: plan and account by name, domain by name, mailbox
+ * by address, profile and senders by (account, name), IP identity by network. Callbacks may read
+ * through A; they may write only inside admin_begin(). A write stands alone in a transaction of its
+ * own, or in the one that admin_begin() opened; one that fails leaves nothing behind and the outer
+ * transaction usable. Every write moves the directory's revision (by triggers, so that the sqlite3
+ * shell does it too); daemons see it within [directory] poll_ms.
  *
- * Owns:   the connection. The vault is borrowed; NULL: profiles' passwords can be neither set nor sealed anew.
+ * Owns:   the connection. The vault is borrowed; NULL: profiles' passwords can be neither set nor
+ *         sealed anew.
  * Life:   one thread, one process (never across a fork).
  * Errors: enum admin_result, with one sentence for people in admin_why().
- * Never:  gives a credential (but to admin_profile_unseal) or a hash back; puts a secret into a sentence.
+ * Never:  gives a credential (but to admin_profile_unseal) or a hash back; puts a secret into a
+ *         sentence.
  */
 #include "conf/directory/directory.h"
 #include "wire/arena.h"
@@ -60,12 +68,15 @@ struct admin_account {
 	const char *owner_email; /* may be empty */
 	enum owner_signup owner_signup;
 	bool owner_verified;
-	unsigned renewal_day; /* of the monthly allowance: 1..31 (a shorter month: its last day); 0 at _add: 1 */
+	unsigned
+	    /* of the monthly allowance: 1..31 (a shorter month: its last day); 0 at _add: 1 */
+	    renewal_day;
 	bool restrict_senders;
 	bool require_verified_sender;
 	bool check_sender_domain;
 	bool check_sender_callout;
-	struct admin_route route; /* a fresh account has no profiles yet: ROUTE_INHERIT or ROUTE_NATIVE at _add */
+	struct admin_route
+	    route; /* a fresh account has no profiles yet: ROUTE_INHERIT or ROUTE_NATIVE at _add */
 };
 
 struct admin_domain {
@@ -129,16 +140,19 @@ struct admin_sender {
 	const char *name; /* an address; in SENDERS_ALLOWED also "@domain", for all of it */
 };
 
-/* Opens PATH and brings its schema up to date. CREATE: makes it (mode 0640, with the plans of BEHAVIOUR Q1) where it is absent; without, an absent file is an error. NULL with
- * file and reason in WHY. */
-struct admin *admin_open(const char *path, bool create, struct vault *v, struct text *why) MUST_CHECK;
+/* Opens PATH and brings its schema up to date. CREATE: makes it (mode 0640, with the plans of
+ * BEHAVIOUR Q1) where it is absent; without, an absent file is an error. NULL with file and reason
+ * in WHY. */
+struct admin *admin_open(const char *path, bool create, struct vault *v, struct text *why)
+    MUST_CHECK;
 void admin_close(struct admin *a);
 /* The sentence for the last result that was not ADMIN_OK. */
 const char *admin_why(const struct admin *a);
 /* Moves with every write. */
 enum admin_result admin_revision(struct admin *a, uint64_t *revision_r) MUST_CHECK;
 
-/* One transaction over many writes; admin_begin waits for other writers (5 s, then ADMIN_BUSY). No nesting. admin_close rolls back. */
+/* One transaction over many writes; admin_begin waits for other writers (5 s, then ADMIN_BUSY). No
+ * nesting. admin_close rolls back. */
 enum admin_result admin_begin(struct admin *a) MUST_CHECK;
 enum admin_result admin_commit(struct admin *a) MUST_CHECK;
 void admin_rollback(struct admin *a);
@@ -162,7 +176,8 @@ enum admin_result admin_account_add(struct admin *a, const struct admin_account 
 enum admin_result admin_account_get(struct admin *a, const char *name, struct arena *mem,
     struct admin_account *row_r) MUST_CHECK;
 enum admin_result admin_account_set(struct admin *a, const struct admin_account *row) MUST_CHECK;
-/* WHOLE: with its domains, mailboxes, IP identities, profiles and senders; without, ADMIN_IN_USE while it has any. */
+/* WHOLE: with its domains, mailboxes, IP identities, profiles and senders; without, ADMIN_IN_USE
+ * while it has any. */
 enum admin_result admin_account_remove(struct admin *a, const char *name, bool whole) MUST_CHECK;
 enum admin_result admin_account_each(struct admin *a, admin_account_fn *fn, void *ctx) MUST_CHECK;
 
@@ -182,7 +197,8 @@ enum admin_result admin_mailbox_set(struct admin *a, const struct admin_mailbox 
 enum admin_result admin_mailbox_remove(struct admin *a, const char *address) MUST_CHECK;
 enum admin_result admin_mailbox_each(struct admin *a, const char *account, admin_mailbox_fn *fn,
     void *ctx) MUST_CHECK;
-/* HASH: of conf/vault/password.h, or any crypt(3) hash; empty: nobody can log in. A new mailbox has none. */
+/* HASH: of conf/vault/password.h, or any crypt(3) hash; empty: nobody can log in. A new mailbox has
+ * none. */
 enum admin_result admin_mailbox_set_hash(struct admin *a, const char *address, const char *hash)
     MUST_CHECK;
 
@@ -194,18 +210,22 @@ enum admin_result admin_ip_remove(struct admin *a, const char *network) MUST_CHE
 enum admin_result admin_ip_each(struct admin *a, const char *account, admin_ip_fn *fn, void *ctx)
     MUST_CHECK;
 
-/* PASSWORD: NULL: none at _add, kept at _set; empty: taken away; else sealed. It is the plain one and stays the caller's. A change of host, port or TLS mode needs the password again where there is
- * one (BEHAVIOUR R3): ADMIN_INVALID. The credential's version moves with every change of host, port, TLS mode, user name, password, private CA or pin. */
+/* PASSWORD: NULL: none at _add, kept at _set; empty: taken away; else sealed. It is the plain one
+ * and stays the caller's. A change of host, port or TLS mode needs the password again where there
+ * is one (BEHAVIOUR R3): ADMIN_INVALID. The credential's version moves with every change of host,
+ * port, TLS mode, user name, password, private CA or pin. */
 enum admin_result admin_profile_add(struct admin *a, const struct admin_profile *row,
     const struct secret *password) MUST_CHECK;
 enum admin_result admin_profile_get(struct admin *a, const char *account, const char *name,
     struct arena *mem, struct admin_profile *row_r) MUST_CHECK;
 enum admin_result admin_profile_set(struct admin *a, const struct admin_profile *row,
     const struct secret *password) MUST_CHECK;
-/* Seals it (or takes it away: empty). A change of host, port, TLS mode or token endpoint takes it away too. */
+/* Seals it (or takes it away: empty). A change of host, port, TLS mode or token endpoint takes it
+ * away too. */
 enum admin_result admin_profile_set_refresh_token(struct admin *a, const char *account,
     const char *name, const struct secret *token) MUST_CHECK;
-/* The stored password, open: for what the control tool itself says to the server that it is sealed for, and for nothing else. Empty where there is none. */
+/* The stored password, open: for what the control tool itself says to the server that it is sealed
+ * for, and for nothing else. Empty where there is none. */
 enum admin_result admin_profile_unseal(struct admin *a, const char *account, const char *name,
     struct secret *password_r) MUST_CHECK;
 /* ADMIN_IN_USE while a route or a fallback names it. */
@@ -222,7 +242,8 @@ enum admin_result admin_sender_remove(struct admin *a, const struct admin_sender
 enum admin_result admin_sender_each(struct admin *a, const char *account, admin_sender_fn *fn,
     void *ctx) MUST_CHECK;
 
-/* The route of an account (DOMAIN empty or NULL) or of one of its domains; the rest of the row stays. */
+/* The route of an account (DOMAIN empty or NULL) or of one of its domains; the rest of the row
+ * stays. */
 enum admin_result admin_route_set(struct admin *a, const char *account, const char *domain,
     const struct admin_route *route) MUST_CHECK;
 
@@ -237,10 +258,12 @@ struct admin_visitor {
 	admin_sender_fn *sender;
 };
 
-/* The whole directory as of one moment, in a stable order: plans; then each account followed by its profiles, domains, mailboxes, IP identities and senders, each kind in order of name. */
+/* The whole directory as of one moment, in a stable order: plans; then each account followed by its
+ * profiles, domains, mailboxes, IP identities and senders, each kind in order of name. */
 enum admin_result admin_walk(struct admin *a, const struct admin_visitor *v, void *ctx) MUST_CHECK;
 
-/* Seals every credential that is not under the vault's current key anew, in one transaction; versions stay. One that cannot be opened (its row was edited, its key is gone) is left as it is,
+/* Seals every credential that is not under the vault's current key anew, in one transaction;
+ * versions stay. One that cannot be opened (its row was edited, its key is gone) is left as it is,
  * counted in *BROKEN_R and named in BROKEN, a line each. */
 enum admin_result admin_reseal(struct admin *a, uint64_t *done_r, uint64_t *broken_r,
     struct text *broken) MUST_CHECK;

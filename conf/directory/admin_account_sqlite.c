@@ -71,7 +71,9 @@ owner_signup_find(struct slice word, enum owner_signup *how_r)
 static struct plan
 take_plan(struct take *t)
 {
-	struct plan row = { .name = take_str(t), .can_send = take_bool(t), .unit = COUNT_RECIPIENTS };
+	struct plan row = {
+		.name = take_str(t), .can_send = take_bool(t), .unit = COUNT_RECIPIENTS
+	};
 
 	if (!count_unit_find(take_slice(t), &row.unit))
 		row.unit = COUNT_RECIPIENTS;
@@ -93,7 +95,8 @@ check_plan(struct admin *a, const struct plan *row)
 	if (row->recipients == 0)
 		return say(a, ADMIN_INVALID, "plan %s: recipients must be 1 or more", row->name);
 	if (row->size_max == 0)
-		return say(a, ADMIN_INVALID, "plan %s: size_max must be 1 octet or more", row->name);
+		return say(a, ADMIN_INVALID, "plan %s: size_max must be 1 octet or more",
+		    row->name);
 	return ADMIN_OK;
 }
 
@@ -238,7 +241,8 @@ check_account(struct admin *a, const struct admin_account *row)
 	if (row->registered < 0)
 		return say(a, ADMIN_INVALID, "account %s: registered is before 1970", row->name);
 	if (email.n && !address_normal(email, address))
-		return say(a, ADMIN_INVALID, "account %s: owner_email is not an address", row->name);
+		return say(a, ADMIN_INVALID, "account %s: owner_email is not an address",
+		    row->name);
 	return ADMIN_OK;
 }
 
@@ -393,7 +397,8 @@ admin_account_each(struct admin *a, admin_account_fn *fn, void *ctx)
 /* ---- routes ---- */
 
 static enum admin_result
-write_route(struct admin *a, const char *account, const char *domain, const struct admin_route *route)
+write_route(struct admin *a, const char *account, const char *domain,
+    const struct admin_route *route)
 {
 	struct route ids;
 	uint64_t id;

@@ -118,7 +118,8 @@ admin_domain_add(struct admin *a, const struct admin_domain *row)
 	r = must_be_new(a, DOMAIN_ID, "domain", name);
 	if (r == ADMIN_OK)
 		r = find_account(a, row->account, &account);
-	return write_end(a, r == ADMIN_OK ? write_domain(a, domain_add_sql, account, name, row) : r);
+	return write_end(a,
+	    r == ADMIN_OK ? write_domain(a, domain_add_sql, account, name, row) : r);
 }
 
 enum admin_result
@@ -140,7 +141,8 @@ admin_domain_set(struct admin *a, const struct admin_domain *row)
 	if (r == ADMIN_OK && was != account)
 		r = say(a, ADMIN_INVALID,
 		    "domain %s: belongs to another account; remove it there first", name);
-	return write_end(a, r == ADMIN_OK ? write_domain(a, domain_set_sql, account, name, row) : r);
+	return write_end(a,
+	    r == ADMIN_OK ? write_domain(a, domain_set_sql, account, name, row) : r);
 }
 
 enum admin_result
@@ -346,7 +348,8 @@ keep_mailbox(void *ctx, struct take *t)
 }
 
 enum admin_result
-admin_mailbox_get(struct admin *a, const char *address, struct arena *mem, struct admin_mailbox *row_r)
+admin_mailbox_get(struct admin *a, const char *address, struct arena *mem,
+    struct admin_mailbox *row_r)
 {
 	struct put in = put_into(db_stmt(&a->db, mailbox_get_sql));
 	struct keep_mailbox k = { mem, row_r };
@@ -427,7 +430,8 @@ write_ip(struct admin *a, const char *sql, const char *network, const struct net
 }
 
 static enum admin_result
-check_ip(struct admin *a, const struct admin_ip *row, struct net *net_r, char text[NET_TEXT_MAX + 5])
+check_ip(struct admin *a, const struct admin_ip *row, struct net *net_r,
+    char text[NET_TEXT_MAX + 5])
 {
 	if (row->state != MAILBOX_ACTIVE && row->state != MAILBOX_BLOCKED)
 		return say(a, ADMIN_INVALID, "ip %s: state must be active or blocked",
@@ -473,7 +477,8 @@ admin_ip_remove(struct admin *a, const char *from)
 	if (r != ADMIN_OK || (r = write_begin(a)) != ADMIN_OK)
 		return r;
 	r = find_id(a, IP_ID, "ip", network, &id);
-	return write_end(a, r == ADMIN_OK ? remove_by_id(a, "DELETE FROM ip WHERE id = ?1", id) : r);
+	return write_end(a,
+	    r == ADMIN_OK ? remove_by_id(a, "DELETE FROM ip WHERE id = ?1", id) : r);
 }
 
 struct keep_ip {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Profiles and their credentials: sealed on the way in, bound to account, profile, version, host, port and TLS mode (BEHAVIOUR R3), sealed anew when the key ring turns.
+ * Profiles and their credentials: sealed on the way in, bound to account, profile, version, host,
+ * port and TLS mode (BEHAVIOUR R3), sealed anew when the key ring turns.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -398,7 +399,8 @@ same_place(const struct profile *was, const struct admin_profile *row)
 	    was->tls == row->tls;
 }
 
-/* The password behind the change: the new one, or the stored one, to be sealed for the new version. */
+/* The password behind the change: the new one, or the stored one, to be sealed for the new
+ * version. */
 static enum admin_result
 set_profile(struct admin *a, const struct admin_profile *row, const struct secret *password,
     const struct stored *was)
@@ -486,13 +488,15 @@ admin_profile_set_refresh_token(struct admin *a, const char *account, const char
 }
 
 enum admin_result
-admin_profile_unseal(struct admin *a, const char *account, const char *name, struct secret *password_r)
+admin_profile_unseal(struct admin *a, const char *account, const char *name,
+    struct secret *password_r)
 {
 	struct stored p = { 0 };
 	enum admin_result r = find_stored(a, account, name, &p);
 
 	if (r == ADMIN_OK && !*p.p.password)
-		r = secret_init(password_r, SLICE("")) ? ADMIN_OK : say(a, ADMIN_FAILED, "no memory");
+		r = secret_init(password_r, SLICE("")) ? ADMIN_OK
+		                                       : say(a, ADMIN_FAILED, "no memory");
 	else if (r == ADMIN_OK)
 		r = unseal(a, &p.p, password_r);
 	free_stored(&p);
@@ -505,7 +509,8 @@ unseal_refresh_token(struct admin *a, const struct profile *p, struct secret *to
 	struct vault_place at = profile_refresh_place(p);
 
 	if (!*p->refresh_token)
-		return secret_init(token_r, SLICE("")) ? ADMIN_OK : say(a, ADMIN_FAILED, "no memory");
+		return secret_init(token_r, SLICE("")) ? ADMIN_OK
+		                                       : say(a, ADMIN_FAILED, "no memory");
 	if (!a->vault)
 		return say(a, ADMIN_FAILED,
 		    "no key file is open: the refresh token cannot be opened");

@@ -169,7 +169,8 @@ run(struct admin *a, const struct put *values, const char *what)
 }
 
 enum admin_result
-one_row(struct admin *a, struct put *values, row_fn *fn, void *ctx, const char *word, const char *name)
+one_row(struct admin *a, struct put *values, row_fn *fn, void *ctx, const char *word,
+    const char *name)
 {
 	int rc = values->ok ? sqlite3_step(values->st) : SQLITE_ERROR;
 	enum admin_result r = ADMIN_OK;
@@ -260,7 +261,8 @@ remove_by_id(struct admin *a, const char *sql, uint64_t id)
 
 /* A statement of its own for each, so that a callback may do the same again. */
 enum admin_result
-each_row(struct admin *a, const char *all, const char *one, const char *account, row_fn *fn, void *ctx)
+each_row(struct admin *a, const char *all, const char *one, const char *account, row_fn *fn,
+    void *ctx)
 {
 	sqlite3_stmt *st = NULL;
 	uint64_t id = 0;

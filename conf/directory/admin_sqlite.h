@@ -3,7 +3,8 @@
 #define CONF_DIRECTORY_ADMIN_SQLITE_H
 
 /*
- * admin_sqlite - private to admin*_sqlite.c: transactions, errors and look-ups that all kinds of rows share
+ * admin_sqlite - private to admin*_sqlite.c: transactions, errors and look-ups that all kinds of
+ * rows share
  */
 #include "conf/directory/admin.h"
 #include "conf/directory/admin_names.h"
@@ -49,11 +50,13 @@ enum admin_result resolve_route(struct admin *a, uint64_t account, const char *a
 void put_route(struct put *p, const struct route *r);
 struct admin_route take_route_names(struct take *t);
 
-/* Calls FN with each row of ACCOUNT (SQL one, its id the only value), or of all where ACCOUNT is NULL (SQL all). FN may use A; false stops. */
+/* Calls FN with each row of ACCOUNT (SQL one, its id the only value), or of all where ACCOUNT is
+ * NULL (SQL all). FN may use A; false stops. */
 typedef bool row_fn(void *ctx, struct take *t);
 enum admin_result each_row(struct admin *a, const char *all, const char *one, const char *account,
     row_fn *fn, void *ctx) MUST_CHECK;
-/* The one row that the statement with VALUES gives, to FN; ADMIN_MISSING says "no WORD NAME", and false of FN that there is no memory. */
+/* The one row that the statement with VALUES gives, to FN; ADMIN_MISSING says "no WORD NAME", and
+ * false of FN that there is no memory. */
 enum admin_result one_row(struct admin *a, struct put *values, row_fn *fn, void *ctx,
     const char *word, const char *name) MUST_CHECK;
 /* A copy in MEM; *OK turns false where there is no room. */

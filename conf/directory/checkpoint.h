@@ -5,7 +5,8 @@
 /*
  * checkpoint - counts of the limits kept in the directory, from which a node restores its own
  *
- * A row is a series: one number for each of the 64 periods that end with LATEST, at the index of its period modulo 64. Rows are a node's own and never another's.
+ * A row is a series: one number for each of the 64 periods that end with LATEST, at the index of
+ * its period modulo 64. Rows are a node's own and never another's.
  *
  * Errors: false and WHY. Blocking: on a worker thread, or where nobody waits.
  */
@@ -26,7 +27,8 @@ struct checkpoint_row {
 	uint32_t pushed[CHECKPOINT_PERIODS];
 };
 
-/* In one transaction: ROWS are written over what stood there, and what was over before NOW_S goes. */
+/* In one transaction: ROWS are written over what stood there, and what was over before NOW_S
+ * goes. */
 bool checkpoint_save(const char *path, const char *node, const struct checkpoint_row *rows,
     size_t rows_n, int64_t now_s, struct text *why) MUST_CHECK;
 typedef void checkpoint_fn(void *ctx, const struct checkpoint_row *row);

@@ -8,7 +8,8 @@ enum { BUSY_MS = 2000 };
 static const char save_sql[] =
     "INSERT OR REPLACE INTO tally (node, kind, id, account, grain, keep, latest, epoch, own, pushed)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-static const char trim_sql[] = "DELETE FROM tally WHERE node = ? AND (latest + keep + 2) * grain < ?";
+static const char trim_sql[] =
+    "DELETE FROM tally WHERE node = ? AND (latest + keep + 2) * grain < ?";
 static const char load_sql[] =
     "SELECT kind, id, account, grain, keep, latest, epoch, own, pushed FROM tally"
     " WHERE node = ? AND (latest + keep + 2) * grain >= ?";

@@ -206,7 +206,8 @@ lower(struct slice s, struct ask *a)
 		a->name[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] | 0x20) : s.p[i];
 }
 
-/* Nothing can be asked without memory; then the answer itself needs some. The caller's deadline speaks. */
+/* Nothing can be asked without memory; then the answer itself needs some. The caller's deadline
+ * speaks. */
 static struct ask *
 begin(struct directory *d, enum ask_kind kind, uint64_t owner, directory_fn *fn)
 {
@@ -227,7 +228,8 @@ answer_from_memory(struct directory *d, struct ask *a)
 		return false;
 	if (!crypto_equal(e->login, a->key, sizeof(e->login)))
 		return false;
-	/* A snapshot may have been refreshed since without a look at the hash: both must be of today. */
+	/* A snapshot may have been refreshed since without a look at the hash: both must be of
+	 * today. */
 	bool current = is_fresh(d, e->sender) && is_current(d, e->checked, e->sender->account.id);
 	bool may = e->sender->state == MAILBOX_ACTIVE || e->sender->state == MAILBOX_BLOCKED;
 
@@ -267,7 +269,8 @@ directory_login(struct directory *d, struct slice user, struct slice password, u
 }
 
 void
-directory_address(struct directory *d, const struct sockaddr *from, uint64_t owner, directory_fn *fn)
+directory_address(struct directory *d, const struct sockaddr *from, uint64_t owner,
+    directory_fn *fn)
 {
 	struct ask *a = begin(d, ASK_ADDRESS, owner, fn);
 	struct cache_entry *e;

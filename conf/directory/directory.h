@@ -3,13 +3,18 @@
 #define CONF_DIRECTORY_DIRECTORY_H
 
 /*
- * directory - who may send, as whom, and by which route: accounts, plans, domains, mailboxes, IP identities, profiles, routes
+ * directory - who may send, as whom, and by which route: accounts, plans, domains, mailboxes, IP
+ * identities, profiles, routes
  *
- * One asynchronous interface; one file a backend (directory_sqlite.c). Look-ups run on worker threads; what comes back is a snapshot, immutable and reference-counted, that a
- * session keeps. A snapshot knows the directory's revision it was read at: directory_is_fresh() says whether anything has changed since; a session asks at every MAIL and
- * refreshes if not (BEHAVIOUR S4). Passwords are compared on the thread too (crypt_r is slow by design), with the same work for unknown names (A1).
+ * One asynchronous interface; one file a backend (directory_sqlite.c). Look-ups run on worker
+ * threads; what comes back is a snapshot, immutable and reference-counted, that a session keeps. A
+ * snapshot knows the directory's revision it was read at: directory_is_fresh() says whether
+ * anything has changed since; a session asks at every MAIL and refreshes if not (BEHAVIOUR S4).
+ * Passwords are compared on the thread too (crypt_r is slow by design), with the same work for
+ * unknown names (A1).
  *
- * Owns:   snapshots by reference count (loop thread only). Callbacks come on the loop, never from inside the call.
+ * Owns:   snapshots by reference count (loop thread only). Callbacks come on the loop, never from
+ *         inside the call.
  */
 #include <sys/socket.h>
 
@@ -63,7 +68,8 @@ enum on_quota { ON_QUOTA_DEFAULT, ON_QUOTA_DEFER, ON_QUOTA_REJECT };
 /* How a profile's provider is spoken to. */
 enum transport { TRANSPORT_SMTP, TRANSPORT_API };
 
-/* How a profile logs in: PROFILE_OAUTH2 with access tokens that its refresh token, or its client, gets. */
+/* How a profile logs in: PROFILE_OAUTH2 with access tokens that its refresh token, or its client,
+ * gets. */
 enum profile_auth { PROFILE_PASSWORD, PROFILE_OAUTH2 };
 
 /* An account's own upstream. */
@@ -77,7 +83,9 @@ struct profile {
 	enum upstream_tls tls;
 	const char *username; /* empty: no AUTH */
 	const char *password; /* sealed blob; empty: none */
-	uint64_t version; /* of the credential: moves with host, port, tls, username, password, ca_pem, pin */
+	uint64_t
+	    /* of the credential: moves with host, port, tls, username, password, ca_pem, pin */
+	    version;
 	const char *ca_pem;       /* private CA, or empty */
 	const char *pin;          /* hex SHA-256, or empty */
 	const char *keep_headers; /* provider option headers that may pass, blank-separated */
@@ -118,9 +126,13 @@ struct account {
 	size_t domains_n;
 	struct profile *profiles; /* in order of id */
 	size_t profiles_n;
-	const char **allowed; /* restrict_senders: addresses and "@domain", lower case; empty where it is off */
+	const char **
+	    /* restrict_senders: addresses and "@domain", lower case; empty where it is off */
+	    allowed;
 	size_t allowed_n;
-	const char **verified; /* require_verified_sender: single addresses, lower case; empty where it is off */
+	const char **
+	    /* require_verified_sender: single addresses, lower case; empty where it is off */
+	    verified;
 	size_t verified_n;
 };
 
@@ -139,18 +151,21 @@ struct sender {
 
 enum login_result {
 	LOGIN_OK,
-	LOGIN_REFUSED, /* unknown, wrong password, paused: one answer for all. A blocked mailbox is LOGIN_OK: it hears why at MAIL (A6) */
+	/* unknown, wrong password, paused: one answer for all. A blocked mailbox is LOGIN_OK: it
+	 * hears why at MAIL (A6) */
+	LOGIN_REFUSED,
 	LOGIN_UNAVAILABLE, /* the directory cannot say: 454 4.3.0 */
 };
 
 struct directory;
 
-/* OWNER is the asker's id, as given. SENDER is NULL unless LOGIN_OK; its reference is the callee's. WHY: for the log only ("unknown mailbox", "password", "paused by owner"). */
+/* OWNER is the asker's id, as given. SENDER is NULL unless LOGIN_OK; its reference is the callee's.
+ * WHY: for the log only ("unknown mailbox", "password", "paused by owner"). */
 typedef void directory_fn(void *ctx, uint64_t owner, enum login_result result,
     struct sender *sender, const char *why);
 
-/* WORK may be shared. CTX is passed to every callback. Opens (and migrates) the database; WHY tells file and reason; an absent file is an error. After fork, in
- * the process that will use it. */
+/* WORK may be shared. CTX is passed to every callback. Opens (and migrates) the database; WHY tells
+ * file and reason; an absent file is an error. After fork, in the process that will use it. */
 struct directory *directory_open(struct loop *l, struct work *w, const struct conf *c,
     struct vault *v, void *ctx, struct text *why) MUST_CHECK;
 /* No callback any more, whatever was asked. Not from inside a callback. */
@@ -161,32 +176,41 @@ void directory_reconf(struct directory *d, const struct conf *c, struct vault *v
 /* USER and PASSWORD are copied, PASSWORD is wiped after use. */
 void directory_login(struct directory *d, struct slice user, struct slice password, uint64_t owner,
     directory_fn *fn);
-/* An identity for an address that has not logged in; LOGIN_REFUSED if there is none. Answers for unknown addresses are remembered too. */
+/* An identity for an address that has not logged in; LOGIN_REFUSED if there is none. Answers for
+ * unknown addresses are remembered too. */
 void directory_address(struct directory *d, const struct sockaddr *from, uint64_t owner,
     directory_fn *fn);
-/* True where the directory holds any IP identity at all: if not, directory_address need not be asked. */
+/* True where the directory holds any IP identity at all: if not, directory_address need not be
+ * asked. */
 bool directory_has_addresses(const struct directory *d);
 bool directory_is_fresh(const struct directory *d, const struct sender *s);
-/* Whether there is a mailbox ADDRESS, whatever its state: LOGIN_OK or LOGIN_REFUSED, without a sender. */
+/* Whether there is a mailbox ADDRESS, whatever its state: LOGIN_OK or LOGIN_REFUSED, without a
+ * sender. */
 void directory_mailbox(struct directory *d, struct slice address, uint64_t owner, directory_fn *fn);
-/* The same sender, read anew (no password), whatever its state is now. LOGIN_REFUSED: it is gone. */
-void directory_refresh(struct directory *d, const struct sender *s, uint64_t owner, directory_fn *fn);
+/* The same sender, read anew (no password), whatever its state is now. LOGIN_REFUSED: it is
+ * gone. */
+void directory_refresh(struct directory *d, const struct sender *s, uint64_t owner,
+    directory_fn *fn);
 
-/* For those who help: the mailbox of that address (or the account of that name, where there is no @ in it), whatever its state. Of an account the sender has no id, and the account's name. */
+/* For those who help: the mailbox of that address (or the account of that name, where there is no @
+ * in it), whatever its state. Of an account the sender has no id, and the account's name. */
 void directory_find(struct directory *d, struct slice name, uint64_t owner, directory_fn *fn);
 
 struct sender *sender_ref(struct sender *s);
 void sender_unref(struct sender *s);
-/* The route of mail from DOMAIN: domain's own, else the account's, else native. Never ROUTE_INHERIT in kind. */
+/* The route of mail from DOMAIN: domain's own, else the account's, else native. Never ROUTE_INHERIT
+ * in kind. */
 struct route sender_route(const struct sender *s, struct slice domain);
 /* NULL if the account has none of that id. */
 const struct profile *sender_profile(const struct sender *s, uint64_t id);
-/* Where P's password is sealed for (R3): what both the side that seals and the side that opens must use. */
+/* Where P's password is sealed for (R3): what both the side that seals and the side that opens must
+ * use. */
 struct vault_place profile_place(const struct profile *p);
 /* The same of its refresh token, which outlives versions. */
 struct vault_place profile_refresh_place(const struct profile *p);
 
-/* The words of the schema, the control tool and the log; _find is false, *_R untouched, for any other. */
+/* The words of the schema, the control tool and the log; _find is false, *_R untouched, for any
+ * other. */
 const char *
 account_state_word(enum account_state state); /* active, billing, deliverability, abuse, closed */
 bool account_state_find(struct slice word, enum account_state *state_r) MUST_CHECK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions on their way: joined where the same one is already asked, answered from the loop and never from inside the call.
+ * Questions on their way: joined where the same one is already asked, answered from the loop and
+ * never from inside the call.
  */
 #include "conf/directory/directory_front.h"
 

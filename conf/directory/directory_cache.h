@@ -3,10 +3,12 @@
 #define CONF_DIRECTORY_DIRECTORY_CACHE_H
 
 /*
- * directory_cache - what the front has looked up, by name: bounded in rows and in octets, least recently used goes first
+ * directory_cache - what the front has looked up, by name: bounded in rows and in octets, least
+ * recently used goes first
  *
  * Owns:   its entries and one reference to each entry's sender.
- * Life:   loop thread only. A pointer to an entry is good until the next cache_put() or cache_drop().
+ * Life:   loop thread only. A pointer to an entry is good until the next cache_put() or
+ *         cache_drop().
  */
 #include "conf/directory/directory.h"
 

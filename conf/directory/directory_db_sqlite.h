@@ -3,9 +3,11 @@
 #define CONF_DIRECTORY_DIRECTORY_DB_SQLITE_H
 
 /*
- * directory_db_sqlite - one connection to the directory's file: opened, migrated, its statements kept
+ * directory_db_sqlite - one connection to the directory's file: opened, migrated, its statements
+ * kept
  *
- * WAL, foreign keys on, a busy timeout, no other file than a directory's (application_id), none that others can read. The schema stands in directory_schema_sqlite.c as an ordered table of
+ * WAL, foreign keys on, a busy timeout, no other file than a directory's (application_id), none
+ * that others can read. The schema stands in directory_schema_sqlite.c as an ordered table of
  * migrations; PRAGMA user_version counts how many of them the file has had.
  *
  * Owns:   the connection and its statements.
@@ -17,7 +19,8 @@
 #include "wire/slice.h"
 #include "wire/text.h"
 
-/* What a profile's password is sealed for, beside port and TLS mode: the host; with OAuth2 the token endpoint too, which it goes to. */
+/* What a profile's password is sealed for, beside port and TLS mode: the host; with OAuth2 the
+ * token endpoint too, which it goes to. */
 #define PROFILE_PLACE " CASE auth WHEN 'oauth2' THEN token_endpoint || ' ' || host ELSE host END"
 
 enum { DB_STATEMENTS = 96 };
@@ -33,7 +36,8 @@ struct db {
 };
 
 /* CREATE: makes the file, mode 0640, where there is none. */
-bool db_open(struct db *db, const char *path, bool create, int busy_ms, struct text *why) MUST_CHECK;
+bool db_open(struct db *db, const char *path, bool create, int busy_ms, struct text *why)
+    MUST_CHECK;
 void db_close(struct db *db);
 const char *db_error(const struct db *db);
 /* True where the last failure was that somebody else holds a lock. */
@@ -77,7 +81,8 @@ uint64_t take_u64(struct take *t);
 unsigned take_unsigned(struct take *t);
 bool take_bool(struct take *t);
 
-/* directory_schema_sqlite.c: brings the file to UNTIL migrations (0: all). WHY says what is wrong with the file. */
+/* directory_schema_sqlite.c: brings the file to UNTIL migrations (0: all). WHY says what is wrong
+ * with the file. */
 bool db_migrate(struct db *db, int until, struct text *why) MUST_CHECK;
 /* How many there are. */
 int db_migrations(void);

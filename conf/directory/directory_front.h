@@ -3,14 +3,16 @@
 #define CONF_DIRECTORY_DIRECTORY_FRONT_H
 
 /*
- * directory_front - private to directory.c (what is known on the loop), directory_ask.c (questions on their way) and directory_run.c (what threads do)
+ * directory_front - private to directory.c (what is known on the loop), directory_ask.c (questions
+ * on their way) and directory_run.c (what threads do)
  *
  *      directory_login() --- remembered, fresh ---------------------> deferred task --> fn
  *             |                                                           ^
  *             |--- the same question is on its way: joins it              |
  *             '--- ask -> thread: run -> loop: done -> cache -> fn of the asker and of all who joined
  *
- * Freshness. The poll learns which accounts were written to. A snapshot is fresh while its account has not been since it was read: its revision is at least `floor`, and at least what `changed`
+ * Freshness. The poll learns which accounts were written to. A snapshot is fresh while its account
+ * has not been since it was read: its revision is at least `floor`, and at least what `changed`
  * holds for the account.
  */
 #include <pthread.h>
@@ -61,7 +63,8 @@ struct changed {
 struct directory {
 	struct loop *loop;
 	struct work *work; /* passwords: slow */
-	struct work *reader; /* our own thread: a crowd that logs in must not hold up the poll, nor a MAIL */
+	struct work *
+	    reader; /* our own thread: a crowd that logs in must not hold up the poll, nor a MAIL */
 	void *ctx;
 	ev_timer timer;
 	unsigned remember_s;

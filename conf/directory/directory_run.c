@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a thread does with a question: a backend, a slow hash, an answer in the ask. Of the directory it sees the idle backends (under the lock), the vault (under its own) and what never changes.
+ * What a thread does with a question: a backend, a slow hash, an answer in the ask. Of the
+ * directory it sees the idle backends (under the lock), the vault (under its own) and what never
+ * changes.
  */
 #include "conf/directory/directory_front.h"
 
@@ -59,7 +61,8 @@ directory_tag(const struct directory *d, struct slice purpose, struct slice a, s
 
 /* ---- log-in ---- */
 
-/* Machine-made passwords need the vault, and must not hold it while the slow hash of a refusal runs. */
+/* Machine-made passwords need the vault, and must not hold it while the slow hash of a refusal
+ * runs. */
 static bool
 is_right(struct ask *a, struct slice hash)
 {

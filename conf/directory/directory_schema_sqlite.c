@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The schema, as an ordered table of migrations: once published, a migration never changes; the next one comes behind it.
+ * The schema, as an ordered table of migrations: once published, a migration never changes; the
+ * next one comes behind it.
  *
- * Ids are never used again (AUTOINCREMENT): counters, pooled connections and sealed credentials go by them. That a route names a profile of its own account is a foreign key, not a habit.
+ * Ids are never used again (AUTOINCREMENT): counters, pooled connections and sealed credentials go
+ * by them. That a route names a profile of its own account is a foreign key, not a habit.
  *
- *      change   one row a write: which account it concerns (NULL: all of them) and what kind of row it was. Its AUTOINCREMENT sequence is the directory's revision. The last 4096 are kept:
- *               who has seen less must take everything as changed.
+ *      change   one row a write: which account it concerns (NULL: all of them) and what kind of row
+ *               it was. Its AUTOINCREMENT sequence is the directory's revision. The last 4096 are
+ *               kept: who has seen less must take everything as changed.
  */
 #include "conf/directory/directory_db_sqlite.h"
 
@@ -18,7 +21,8 @@ enum { LOCK_S = 5, LOCK_PAUSE_MS = 5 };
 #define APPLICATION_ID 0x42797779
 
 /* clang-format off */
-/* A change of TABLE concerns the account that the expressions give for the row as it is and as it was. */
+/* A change of TABLE concerns the account that the expressions give for the row as it is and as it
+ * was. */
 #define CHANGE_ROW(kind, account) \
 	"INSERT INTO change (account, kind) VALUES ((" account "), '" kind "');"
 #define CHANGES(table, now, was) \
@@ -203,7 +207,8 @@ static const char schema_6[] =
     "ALTER TABLE profile ADD COLUMN token_endpoint TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE profile ADD COLUMN refresh_token TEXT NOT NULL DEFAULT ''"
     " CHECK (refresh_token = '' OR refresh_token LIKE 'v1.%');";
-/* What nodes have counted, so that a start does not begin at nothing: the series of struct checkpoint_row. No triggers: nobody's snapshot changes with it. */
+/* What nodes have counted, so that a start does not begin at nothing: the series of struct
+ * checkpoint_row. No triggers: nobody's snapshot changes with it. */
 static const char schema_7[] =
     "CREATE TABLE tally ("
     "node TEXT NOT NULL,"
@@ -273,7 +278,8 @@ migrate_one(struct db *db, int which)
 	return db_exec(db, migrations[which]) && db_exec(db, sql);
 }
 
-/* Takes the lock for writing. While others do the same SQLite may say BUSY at once, without the patience of the busy handler: two that change a file to WAL would wait for each other. */
+/* Takes the lock for writing. While others do the same SQLite may say BUSY at once, without the
+ * patience of the busy handler: two that change a file to WAL would wait for each other. */
 static bool
 lock(struct db *db)
 {
@@ -304,7 +310,8 @@ db_migrate(struct db *db, int until, struct text *why)
 		return false;
 	if (version >= last)
 		return true;
-	/* Another process may be migrating too: only the lock's holder knows where the file stands. */
+	/* Another process may be migrating too: only the lock's holder knows where the file
+	 * stands. */
 	if (!lock(db)) {
 		text_fmt(why, "%s", db_error(db));
 		return false;

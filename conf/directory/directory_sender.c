@@ -14,7 +14,8 @@ struct block {
 	struct sender sender;
 };
 
-/* Where the next arrays and strings go. The arrays come first: all of them need a pointer's alignment and have sizes that keep it. */
+/* Where the next arrays and strings go. The arrays come first: all of them need a pointer's
+ * alignment and have sizes that keep it. */
 struct packer {
 	char *at;
 	char *end;
@@ -188,7 +189,8 @@ find_domain(const struct account *a, struct slice name)
 		    name.p[i] >= 'A' && name.p[i] <= 'Z' ? (char)(name.p[i] | 0x20) : name.p[i];
 	while (from < to) {
 		size_t middle = from + (to - from) / 2;
-		int sign = compare_names(slice_of(lower, name.n), slice_str(a->domains[middle].name));
+		int sign =
+		    compare_names(slice_of(lower, name.n), slice_str(a->domains[middle].name));
 
 		if (sign == 0)
 			return &a->domains[middle];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The directory in SQLite: reads a sender with all it stands on within one transaction, so that a snapshot is of one moment.
+ * The directory in SQLite: reads a sender with all it stands on within one transaction, so that a
+ * snapshot is of one moment.
  */
 #include "conf/directory/directory_backend.h"
 
@@ -48,9 +49,11 @@ static const char allowed_sql[] =
     "SELECT lower(name) FROM allowed_sender WHERE account = ?1 ORDER BY lower(name) COLLATE BINARY";
 static const char verified_sql[] =
     "SELECT lower(name) FROM verified_sender WHERE account = ?1 ORDER BY lower(name) COLLATE BINARY";
-/* Prefix lengths in use, from the longest; then the network itself: two steps along one index for each length. */
+/* Prefix lengths in use, from the longest; then the network itself: two steps along one index for
+ * each length. */
 static const char bits_sql[] = "SELECT max(bits) FROM ip WHERE family = ?1 AND bits < ?2";
-static const char network_sql[] = "SELECT id FROM ip WHERE family = ?1 AND bits = ?2 AND first = ?3";
+static const char network_sql[] =
+    "SELECT id FROM ip WHERE family = ?1 AND bits = ?2 AND first = ?3";
 static const char changes_sql[] =
     "SELECT revision, account, kind FROM change WHERE revision > ?1 ORDER BY revision";
 
@@ -318,7 +321,8 @@ read_sender(struct backend *b, struct arena *mem, const char *sql, uint64_t id, 
 }
 
 static enum found
-one_moment(struct backend *b, const char *sql, uint64_t id, bool is_address, struct sender **sender_r)
+one_moment(struct backend *b, const char *sql, uint64_t id, bool is_address,
+    struct sender **sender_r)
 {
 	struct sender loose = { .is_address = is_address };
 	struct arena mem;
@@ -419,7 +423,8 @@ next_bits(struct backend *b, unsigned family, int64_t *bits)
 	bool ok = in.ok && sqlite3_step(st) == SQLITE_ROW;
 
 	if (ok)
-		*bits = sqlite3_column_type(st, 0) == SQLITE_NULL ? -1 : sqlite3_column_int64(st, 0);
+		*bits =
+		    sqlite3_column_type(st, 0) == SQLITE_NULL ? -1 : sqlite3_column_int64(st, 0);
 	if (st)
 		sqlite3_reset(st);
 	return ok;
@@ -492,7 +497,8 @@ read_changes(struct backend *b, uint64_t since, struct backend_changes *c)
 	}
 	if (st)
 		sqlite3_reset(st);
-	/* What was trimmed from the end, or a file from a backup with an older revision, is a gap as well. */
+	/* What was trimmed from the end, or a file from a backup with an older revision, is a gap
+	 * as well. */
 	c->all = c->all || next != c->revision + 1;
 	c->ips = c->ips || c->all;
 	return rc == SQLITE_DONE;

@@ -10,7 +10,8 @@
 
 enum { MACHINE_MIN = 26, SALT_LEN = 16, TEXT_MAX = CRYPT_MAX_PASSPHRASE_SIZE };
 
-/* A real one of the default scheme and cost (its password is nobody's: 32 random octets, forgotten). */
+/* A real one of the default scheme and cost (its password is nobody's: 32 random octets,
+ * forgotten). */
 #define DEFAULT_DUMMY "$y$j9T$NbI6JtourWjsvTt94oGdL0$E1XflXKHAtEbt5zVyUblpzsVNNEYEhsp7iM232/O3K7"
 
 static const char *dummy = DEFAULT_DUMMY;
@@ -77,7 +78,8 @@ password_hash_is_usable(struct slice hash)
 	setting[hash.n] = '\0';
 	int how = crypt_checksalt(setting);
 
-	/* A bare setting passes crypt_checksalt() too; a hash of ours and of any modern scheme has a '$' or 13 characters. */
+	/* A bare setting passes crypt_checksalt() too; a hash of ours and of any modern scheme has
+	 * a '$' or 13 characters. */
 	return (how == CRYPT_SALT_OK || how == CRYPT_SALT_METHOD_LEGACY ||
 	           how == CRYPT_SALT_TOO_CHEAP) &&
 	    hash.n >= 13;
@@ -116,7 +118,8 @@ machine_mac(struct vault *v, struct slice key, struct slice salt, struct slice p
 	text_put(&t, salt);
 	text_char(&t, '$');
 	text_put(&t, plain);
-	bool ok = !t.overflow && vault_mac_by(v, key, SLICE("mailbox password"), text_slice(&t), mac);
+	bool ok =
+	    !t.overflow && vault_mac_by(v, key, SLICE("mailbox password"), text_slice(&t), mac);
 
 	crypto_wipe(in, sizeof(in));
 	return ok;

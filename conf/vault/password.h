@@ -5,10 +5,12 @@
 /*
  * password - hashes of mailbox passwords: made, checked (BEHAVIOUR A1, A2; crypt(5))
  *
- * Two families. People's passwords: any crypt(3) scheme, yescrypt when we make one. Passwords that a machine made (128 bits and more): `$hm1$<key id>$<salt>$<mac>`, a keyed hash that
- * costs microseconds; only secret_generate()'s belong there.
+ * Two families. People's passwords: any crypt(3) scheme, yescrypt when we make one. Passwords that
+ * a machine made (128 bits and more): `$hm1$<key id>$<salt>$<mac>`, a keyed hash that costs
+ * microseconds; only secret_generate()'s belong there.
  *
- * Every refusal has cost one slow hash, whatever the reason: unknown name (empty hash), locked ("*", "!..."), malformed, wrong. So time tells nothing (A1). A hash of another scheme or cost
+ * Every refusal has cost one slow hash, whatever the reason: unknown name (empty hash), locked
+ * ("*", "!..."), malformed, wrong. So time tells nothing (A1). A hash of another scheme or cost
  * than the default takes its own time.
  *
  * Life:   any thread; crypt's 32 KiB of state are the thread's own and wiped after each use.
@@ -20,12 +22,15 @@
 
 enum { PASSWORD_HASH_MAX = 384 };
 
-/* A hash for people's passwords, default scheme and cost. False: the password is empty, longer than 511 octets or holds a NUL, or the system failed. */
+/* A hash for people's passwords, default scheme and cost. False: the password is empty, longer than
+ * 511 octets or holds a NUL, or the system failed. */
 bool password_hash(const struct secret *plain, struct text *hash_r) MUST_CHECK;
-/* A keyed hash under V's current key. False: fewer than 26 characters (128 bits in base 32), or the vault failed. */
+/* A keyed hash under V's current key. False: fewer than 26 characters (128 bits in base 32), or the
+ * vault failed. */
 bool password_hash_machine(struct vault *v, const struct secret *plain, struct text *hash_r)
     MUST_CHECK;
-/* A machine-made one is checked in microseconds; this is that check alone, false for any other hash. */
+/* A machine-made one is checked in microseconds; this is that check alone, false for any other
+ * hash. */
 bool password_is_machine(struct slice hash) MUST_CHECK;
 bool password_verify_machine(struct vault *v, struct slice hash, const struct secret *plain)
     MUST_CHECK;
@@ -33,7 +38,8 @@ bool password_verify_machine(struct vault *v, struct slice hash, const struct se
 bool password_verify(struct vault *v, struct slice hash, const struct secret *plain) MUST_CHECK;
 /* True where HASH could verify anything: a scheme that this system knows, not locked. */
 bool password_hash_is_usable(struct slice hash) MUST_CHECK;
-/* What refusals of unknown names compare with: for tests with a cheap scheme. NULL: back to the default. Not while threads verify. */
+/* What refusals of unknown names compare with: for tests with a cheap scheme. NULL: back to the
+ * default. Not while threads verify. */
 void password_set_dummy(const char *hash);
 
 #endif

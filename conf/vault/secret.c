@@ -14,7 +14,8 @@
 /* ---- memory ---- */
 
 /*
- * One region of cells, made at the first use; a secret takes a run of them. What needs more than RUN_MAX has a mapping of its own.
+ * One region of cells, made at the first use; a secret takes a run of them. What needs more than
+ * RUN_MAX has a mapping of its own.
  *
  *      region  |cell|cell|cell|cell|...            taken[]  1 1 0 1 ...
  *              '----secret---'
@@ -168,7 +169,8 @@ fault_of(int fd, bool shared, struct stat *st)
 		return "is longer than 64 KiB";
 	if (!shared && (st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		return "can be touched by others than its owner: chmod 0600 it";
-	/* Root reads what is the service user's; that user then looks again, and for him a third one's file is not good. */
+	/* Root reads what is the service user's; that user then looks again, and for him a third
+	 * one's file is not good. */
 	if (!shared && geteuid() != 0 && st->st_uid != 0 && st->st_uid != geteuid())
 		return "belongs to somebody else (expected root, or the user who runs this)";
 	return NULL;

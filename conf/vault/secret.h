@@ -5,9 +5,11 @@
 /*
  * secret - octets that nobody may see: wiped on free, compared in constant time, unprintable
  *
- * Nothing in log.h, text.h or errors takes one. secret_peek() is for the line that speaks AUTH and for cryptography alone.
- * Owns:   its memory: cells of one region that is locked (where the limit allows it) and kept out of core dumps, or a mapping of its own
- *         for what is longer than a few cells. Calls may be made from any thread.
+ * Nothing in log.h, text.h or errors takes one. secret_peek() is for the line that speaks AUTH and
+ * for cryptography alone.
+ * Owns:   its memory: cells of one region that is locked (where the limit allows it) and kept out
+ *         of core dumps, or a mapping of its own for what is longer than a few cells. Calls may be
+ *         made from any thread.
  */
 #include "wire/slice.h"
 
@@ -27,8 +29,9 @@ secret_peek(const struct secret *s)
 {
 	return slice_of(s->p ? s->p : "", s->n);
 }
-/* Reads a file whole, less one trailing line end. Unless SHARED, refuses one that group or others may touch or (unless we are root) that belongs to neither root nor us. Never more than
- * 64 KiB, only regular files. WHY says what and where. */
+/* Reads a file whole, less one trailing line end. Unless SHARED, refuses one that group or others
+ * may touch or (unless we are root) that belongs to neither root nor us. Never more than 64 KiB,
+ * only regular files. WHY says what and where. */
 bool secret_read_file(struct secret *s, const char *path, bool shared, char *why, size_t why_len)
     MUST_CHECK;
 /* N random octets as base 32 text (passwords that we make: 128 bits and more). */

@@ -8,7 +8,8 @@
 /*
  * blob   v1.<key id>.<base64>      base64 of nonce (12), ciphertext, tag (16)
  * key    HKDF-SHA256(master, salt = key id, info = "byway credential v1|" account)
- * AAD    each field behind its length (32 bits), numbers as 64 bits, all big-endian: two places never give the same octets
+ * AAD    each field behind its length (32 bits), numbers as 64 bits, all big-endian: two places
+ *        never give the same octets
  */
 enum {
 	ID_MAX = 32,
@@ -215,7 +216,8 @@ vault_seal(struct vault *v, const struct vault_place *at, const struct secret *p
 	struct text aad = text_over(mem, sizeof(mem));
 	bool ok;
 
-	if (plain->n > VAULT_PLAIN_MAX || !write_aad(&aad, k, at) || !crypto_random(raw, AEAD_NONCE))
+	if (plain->n > VAULT_PLAIN_MAX || !write_aad(&aad, k, at) ||
+	    !crypto_random(raw, AEAD_NONCE))
 		return false;
 	ok = account_key(k, at->account, key) &&
 	    crypto_aead_seal(key, raw, text_slice(&aad), secret_peek(plain), raw + AEAD_NONCE);
@@ -242,7 +244,8 @@ blob_split(struct slice blob, struct slice *id_r, struct slice *sealed_r)
 }
 
 enum vault_result
-vault_unseal(struct vault *v, const struct vault_place *at, struct slice blob, struct secret *plain_r)
+vault_unseal(struct vault *v, const struct vault_place *at, struct slice blob,
+    struct secret *plain_r)
 {
 	unsigned char key[AEAD_KEY], raw[RAW_MAX];
 	char mem[AAD_MAX];

@@ -3,15 +3,19 @@
 #define CONF_VAULT_VAULT_H
 
 /*
- * vault - credentials sealed at rest (BEHAVIOUR R3): AES-256-GCM, a key per account by HKDF from a master key
+ * vault - credentials sealed at rest (BEHAVIOUR R3): AES-256-GCM, a key per account by HKDF from a
+ * master key
  *
- * A blob is text: v1.<key id>.<base64 of nonce, ciphertext, tag>. It is bound (AAD) to the place it was sealed for: account, profile, field, version, host, port and TLS
- * mode; a row that was swapped or whose host was edited cannot be opened.
+ * A blob is text: v1.<key id>.<base64 of nonce, ciphertext, tag>. It is bound (AAD) to the place it
+ * was sealed for: account, profile, field, version, host, port and TLS mode; a row that was swapped
+ * or whose host was edited cannot be opened.
  *
- * The key ring is a file, one key a line: `<id> <64 hex digits>`, the last line is the one that seals; older ones still open. It must not be
- * readable by group or others. `byway key rotate` adds a key and seals all rows anew in one transaction.
+ * The key ring is a file, one key a line: `<id> <64 hex digits>`, the last line is the one that
+ * seals; older ones still open. It must not be readable by group or others. `byway key rotate` adds
+ * a key and seals all rows anew in one transaction.
  *
- * Owns:   the keys: locked in memory where the limit allows it, kept out of core dumps, wiped. All calls may be made from any thread; open and close from one.
+ * Owns:   the keys: locked in memory where the limit allows it, kept out of core dumps, wiped. All
+ *         calls may be made from any thread; open and close from one.
  * Errors: the key file's go to WHY in one sentence with its path; never a key.
  */
 #include "conf/vault/secret.h"
@@ -43,14 +47,16 @@ enum vault_result vault_unseal(struct vault *v, const struct vault_place *at, st
 const char *vault_current(const struct vault *v);
 /* True where BLOB was sealed with the current key. */
 bool vault_is_current(const struct vault *v, struct slice blob);
-/* A keyed hash that needs no slow function (BEHAVIOUR A2): for machine-made passwords and remembered log-ins. With the current key: what is stored must name it
- * (vault_current) and is checked with vault_mac_by(), or it dies with the next rotation. */
+/* A keyed hash that needs no slow function (BEHAVIOUR A2): for machine-made passwords and
+ * remembered log-ins. With the current key: what is stored must name it (vault_current) and is
+ * checked with vault_mac_by(), or it dies with the next rotation. */
 bool vault_mac(struct vault *v, struct slice purpose, struct slice in, unsigned char out[32])
     MUST_CHECK;
 /* False also where the ring has no key of that id. */
 bool vault_mac_by(struct vault *v, struct slice key_id, struct slice purpose, struct slice in,
     unsigned char out[32]) MUST_CHECK;
-/* Makes a key file with one key (mode 0600; fails if there is one), or adds a key to it (atomically). */
+/* Makes a key file with one key (mode 0600; fails if there is one), or adds a key to it
+ * (atomically). */
 bool vault_create(const char *key_file, struct text *why) MUST_CHECK;
 bool vault_add_key(const char *key_file, struct text *why) MUST_CHECK;
 

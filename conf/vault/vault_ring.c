@@ -13,8 +13,9 @@
 #include "wire/crypto.h"
 
 /*
- * Writing the key ring. A key that was used and then lost is a lost password for every row that it sealed: so writers take turns (a lock on the file), and a new
- * ring replaces the old one only when it is whole and on disk.
+ * Writing the key ring. A key that was used and then lost is a lost password for every row that it
+ * sealed: so writers take turns (a lock on the file), and a new ring replaces the old one only when
+ * it is whole and on disk.
  */
 enum { KEY_OCTETS = 32, LINE_MAX_OCTETS = 256 };
 
@@ -33,7 +34,8 @@ new_line(struct text *t)
 	unsigned char key[KEY_OCTETS];
 	time_t now = time(NULL);
 	struct tm tm;
-	bool ok = gmtime_r(&now, &tm) && secret_generate(&tail, 2) && crypto_random(key, sizeof(key));
+	bool ok =
+	    gmtime_r(&now, &tm) && secret_generate(&tail, 2) && crypto_random(key, sizeof(key));
 
 	if (ok) {
 		text_fmt(t, "k%04d%02d%02d", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
@@ -120,8 +122,9 @@ open_locked(const char *key_file)
 
 		if (fd < 0)
 			return -1;
-		if (flock(fd, LOCK_EX) == 0 && fstat(fd, &held) == 0 && stat(key_file, &named) == 0 &&
-		    held.st_ino == named.st_ino && held.st_dev == named.st_dev)
+		if (flock(fd, LOCK_EX) == 0 && fstat(fd, &held) == 0 &&
+		    stat(key_file, &named) == 0 && held.st_ino == named.st_ino &&
+		    held.st_dev == named.st_dev)
 			return fd;
 		close(fd);
 	}

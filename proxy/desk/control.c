@@ -4,7 +4,8 @@
  *
  *      client: READING -> (asked) WAITING -> WRITING -> gone
  *
- * A struct control_ask is the client itself. A client that goes away while it waits stays until it is answered; then nobody hears it.
+ * A struct control_ask is the client itself. A client that goes away while it waits stays until it
+ * is answered; then nobody hears it.
  */
 #include "proxy/desk/control.h"
 
@@ -97,7 +98,8 @@ write_more(struct control_ask *a)
 	forget(a);
 }
 
-/* Waits for its line: the line is asked as soon as it is whole. Waits for its answer: all that can come is its end. */
+/* Waits for its line: the line is asked as soon as it is whole. Waits for its answer: all that can
+ * come is its end. */
 static void
 read_more(struct control_ask *a)
 {

@@ -5,15 +5,17 @@
 /*
  * control - the master's control socket (server.control_socket): a local stream socket, mode 0600
  *
- * A client sends one line, a word with its arguments and LF; the answer is one JSON object on one line, then the end of the stream. `reload` is answered when it is over, which
- * may take seconds.
+ * A client sends one line, a word with its arguments and LF; the answer is one JSON object on one
+ * line, then the end of the stream. `reload` is answered when it is over, which may take seconds.
  *
  *      ping      {"ok":true,"version":"0.1.0","pid":4711}
  *      reopen    {"ok":true}                          log files are opened anew
  *      drain     {"ok":true}                          graceful stop has begun, as with TERM
  *      reload    {"ok":true,"revision":2,"warnings":["..."],"mistakes":[]}
- *                {"ok":false,"revision":1,"warnings":[],"mistakes":["byway.ini:12: [listener mx] tls: ..."]}
- *                    ok false: the old configuration goes on, wholly or (a mistake then names it) in the workers that could not change
+ *                {"ok":false,"revision":1,"warnings":[],"mistakes":["byway.ini:12: [listener mx]
+ *                tls: ..."]}
+ *                    ok false: the old configuration goes on, wholly or (a mistake then names it)
+ *                    in the workers that could not change
  *      status    {"ok":true,"version":"0.1.0","pid":4711,"started":1767225600,"uptime_s":5,"state":"up","revision":1,
  *                 "config":"/etc/byway/byway.ini","user":"byway",
  *                 "workers":[{"number":0,"pid":4712,"state":"up","generation":1,"started":1767225600,"sessions":3,"deaths":0,
@@ -21,20 +23,27 @@
  *                 "counters":{"connections_accepted":17, ...},"gauges":{"sessions_open":3, ...},
  *                 "log_lost":0,
  *                 "reload":{"at":1767225603,"ok":true,"revision":2,"warnings":[],"mistakes":[]}}
- *                    state of all: starting, up, reloading, draining; of a worker: starting, up, draining, dead;
- *                    "answered":false: that worker did not answer within half a second: revision, worst_us and relay are absent;
- *                    generation counts the starts of that worker; worst_us is the longest turn of its loop since the last status; times are unix seconds;
- *                    "reload" is null before the first
+ *                    state of all: starting, up, reloading, draining; of a worker: starting, up,
+ *                    draining, dead; "answered":false: that worker did not answer within half a
+ *                    second: revision, worst_us and relay are absent; generation counts the starts
+ *                    of that worker; worst_us is the longest turn of its loop since the last
+ *                    status; times are unix seconds; "reload" is null before the first
  *      explain NAME [TO], usage NAME, limits show|reset NAME, forgive NAME
  *                what desk.h says; "error" where nobody can answer
- *      profile 7 {"ok":true,"known":true,"connections":2,"refusals":0,"closed_s":0,"held_s":12,"connections_learned":0,"messages_learned":0,
- *                 "class":"rate","line":"421 4.7.0 ...","said":1767225603,"good":1767225600,"failing_since":1767225603}
- *                    how the upstream of the profile with that id is, over all workers: for how long nobody may try (the breaker), for how long it is held for its rate, what was learned of
- *                    its limits (0: nothing), and what it said last about itself; "known":false where nothing was sent there since the start; null: never
+ *      profile 7
+ *      {"ok":true,"known":true,"connections":2,"refusals":0,"closed_s":0,"held_s":12,"connections_learned":0,"messages_learned":0,
+ *                 "class":"rate","line":"421 4.7.0
+ *                 ...","said":1767225603,"good":1767225600,"failing_since":1767225603}
+ *                    how the upstream of the profile with that id is, over all workers: for how
+ *                    long nobody may try (the breaker), for how long it is held for its rate, what
+ *                    was learned of its limits (0: nothing), and what it said last about itself;
+ *                    "known":false where nothing was sent there since the start; null: never
  *      else      {"ok":false,"error":"unknown request: ..."}
  *
- * Owns:   the socket (unlinked by control_close), its clients. A stale socket is replaced; one where somebody answers is an error.
- * Errors: a client that does not send its line within 5 s, or sends more than CONTROL_LINE_MAX octets, is dropped.
+ * Owns:   the socket (unlinked by control_close), its clients. A stale socket is replaced; one
+ *         where somebody answers is an error.
+ * Errors: a client that does not send its line within 5 s, or sends more than CONTROL_LINE_MAX
+ * octets, is dropped.
  */
 #include "wire/loop.h"
 #include "wire/text.h"

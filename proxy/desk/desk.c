@@ -360,7 +360,8 @@ find(struct desk *d, uint64_t id)
 }
 
 static void
-on_found(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
+on_found(void *ctx, uint64_t owner, enum login_result result, struct sender *sender,
+    const char *why)
 {
 	struct worker *w = ctx;
 	struct question *q = find(w->desk, owner);

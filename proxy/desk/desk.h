@@ -3,14 +3,18 @@
 #define PROXY_DESK_DESK_H
 
 /*
- * desk - the worker's help desk: answers questions of the control socket about one mailbox, address or account (BEHAVIOUR H1, H2)
+ * desk - the worker's help desk: answers questions of the control socket about one mailbox, address
+ * or account (BEHAVIOUR H1, H2)
  *
- *      explain MAILBOX [TO]     what explain.h says; an IP address in place of the mailbox is the identity that it has
+ *      explain MAILBOX [TO]     what explain.h says; an IP address in place of the mailbox is the
+ *                               identity that it has
  *      usage NAME               {"ok":true,"name":"a@b","kind":"mailbox","account":"acme","plan":"pro","state":"active","mailbox_state":"active","limits":[...],
- *                                "refusals":[{"cause":"rcpt","code":550,"count":3,"first":...,"last":...,"sender":"a@b","to":"c@d","words":"550 5.1.1 ...","id":"..."}],
+ *                                "refusals":[{"cause":"rcpt","code":550,"count":3,"first":...,"last":...,"sender":"a@b","to":"c@d","words":"550
+ *                                5.1.1 ...","id":"..."}],
  *                                "profiles":[{"name":"mg","host":"smtp.example","port":587,"state":"ok","retry_s":0,"sent":5,"failed":0,"last_sent":...,"last_failed":0,
  *                                "class":"ok","said":"250 2.0.0 Ok","id":"..."}]}
- *                               kind: mailbox, address, account; state of a profile: ok, failing (its last mail met trouble), refused (its credentials are), unused;
+ *                               kind: mailbox, address, account; state of a profile: ok, failing
+ *                               (its last mail met trouble), refused (its credentials are), unused;
  *                               limits: as quota.h writes them; "native" is among the profiles
  *      limits show NAME         {"ok":true,"name":...,"limits":[...]}
  *      limits reset NAME        {"ok":true}; the counters of an account, or of a mailbox

@@ -200,7 +200,8 @@ check_limits(const struct explain_facts *f, struct finding *x)
 	else if (x->words.n == 0)
 		text_put(&x->words, SLICE("The plan has no limits"));
 	if (!f->limits_known)
-		say(x, NOTE, SAY_NONE, "Look at the log and at the counters' servers: byway status.");
+		say(x, NOTE, SAY_NONE,
+		    "Look at the log and at the counters' servers: byway status.");
 }
 
 /* ---- 5: recipients ---- */
@@ -260,13 +261,15 @@ check_recipients(const struct explain_facts *f, struct finding *x)
 	struct sum sum = refusals(f, SLICE(""), causes);
 
 	if (cap > 0)
-		text_fmt(&x->words, "Up to %llu recipients per message; one more, and nobody gets it",
+		text_fmt(&x->words,
+		    "Up to %llu recipients per message; one more, and nobody gets it",
 		    (unsigned long long)cap);
 	else
 		text_put(&x->words, SLICE("Any number of recipients per message"));
 	if (sum.count == 0)
 		return;
-	say(x, NOTE, SAY_TOO_MANY_RCPT_MESSAGE, "Split into batches that fit, or upgrade the plan.");
+	say(x, NOTE, SAY_TOO_MANY_RCPT_MESSAGE,
+	    "Split into batches that fit, or upgrade the plan.");
 	text_fmt(&x->words, "; %u refused for that, last at ", sum.count);
 	say_time(x, sum.last.last_s);
 }
@@ -284,7 +287,8 @@ check_mailbox(const struct explain_facts *f, struct finding *x)
 	case MAILBOX_ACTIVE:
 		if (f->sender->sandboxed) {
 			say(x, NOTE, SAY_NONE, "byway mailbox set ADDRESS --sandboxed no");
-			text_put(&x->words, SLICE(", and sandboxed: mail is accepted and discarded"));
+			text_put(&x->words,
+			    SLICE(", and sandboxed: mail is accepted and discarded"));
 		}
 		break;
 	case MAILBOX_BLOCKED:

@@ -3,9 +3,11 @@
 #define PROXY_DESK_EXPLAIN_H
 
 /*
- * explain - why a mailbox cannot send: ten checks in the order of the help page, the first that fails is the cause (BEHAVIOUR H1)
+ * explain - why a mailbox cannot send: ten checks in the order of the help page, the first that
+ * fails is the cause (BEHAVIOUR H1)
  *
- * The checks ask what the SMTP path asks (policy.h and its like), of the same snapshot; what only others know (the recipient's server) is told from what was refused of late.
+ * The checks ask what the SMTP path asks (policy.h and its like), of the same snapshot; what only
+ * others know (the recipient's server) is told from what was refused of late.
  *
  * Owns:   nothing.
  */
@@ -39,7 +41,9 @@ struct explain_facts {
 
 /* The whole answer as one JSON object:
  * {"ok":true,"name":...,"account":...,"plan":...,"route":...,"failing":3,"smtp":REPLY,"checks":[{"number":1,"name":"owner","title":...,"status":"ok","finding":...,"todo":...,"reply":REPLY}]}
- * status: ok, fail, or note (worth knowing); failing: the first that fails, or null; smtp: what MAIL is answered with now, or null; REPLY: {"id":...,"code":...,"enhanced":...,"text":...} or null. */
+ * status: ok, fail, or note (worth knowing); failing: the first that fails, or null; smtp: what
+ * MAIL is answered with now, or null; REPLY: {"id":...,"code":...,"enhanced":...,"text":...} or
+ * null. */
 void explain_write(const struct explain_facts *f, struct text *out);
 /* "2026-11-21 19:00 UTC" */
 void explain_time(struct text *t, int64_t s);

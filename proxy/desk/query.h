@@ -5,7 +5,8 @@
 /*
  * query - questions of the control socket that a worker answers (desk.h)
  *
- * Owns:   the asks that wait. A worker that dies or is too slow answers nobody; the client then hears so after a while.
+ * Owns:   the asks that wait. A worker that dies or is too slow answers nobody; the client then
+ *         hears so after a while.
  */
 #include "proxy/desk/control.h"
 #include "proxy/process/supervisor.h"

@@ -170,7 +170,8 @@ recent_said(struct recent *r, unsigned w, const struct recent_line *line, bool g
 	for (size_t i = 0; i < WAYS; i++) {
 		const struct recent_line *l = &set[i].row;
 		int64_t age = l->sent_s > l->failed_s ? l->sent_s : l->failed_s;
-		int64_t least = at->row.sent_s > at->row.failed_s ? at->row.sent_s : at->row.failed_s;
+		int64_t least =
+		    at->row.sent_s > at->row.failed_s ? at->row.sent_s : at->row.failed_s;
 
 		if (l->sent + l->failed > 0 && l->account == line->account &&
 		    l->profile == line->profile) {

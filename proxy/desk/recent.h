@@ -5,11 +5,13 @@
 /*
  * recent - what was refused of late, by cause, and what each upstream said last (BEHAVIOUR H2)
  *
- * For people who ask: the log has all of it, and this the last of each kind. A worker writes its own column in shared memory; any worker reads all of them, so that one can answer for all.
- * Causes of one sender fold into one row with a count. Where a set is full, the oldest row makes room.
+ * For people who ask: the log has all of it, and this the last of each kind. A worker writes its
+ * own column in shared memory; any worker reads all of them, so that one can answer for all. Causes
+ * of one sender fold into one row with a count. Where a set is full, the oldest row makes room.
  *
  * Owns:   the mapping, made before the fork.
- * Never:  locks: a row being written is seen as such, and read again or passed over. Holds a secret: words are those that clients hear or that the log has.
+ * Never:  locks: a row being written is seen as such, and read again or passed over. Holds a
+ *         secret: words are those that clients hear or that the log has.
  */
 #include <stdint.h>
 
@@ -49,7 +51,8 @@ void recent_said(struct recent *r, unsigned w, const struct recent_line *line, b
     int64_t now_s);
 
 typedef void recent_refusal_fn(void *ctx, const struct recent_refusal *row);
-/* All columns' rows of ACCOUNT (and of failed log-ins, which have none); of SENDER alone where it is not empty. The same cause may come once for each worker. */
+/* All columns' rows of ACCOUNT (and of failed log-ins, which have none); of SENDER alone where it
+ * is not empty. The same cause may come once for each worker. */
 void recent_each(const struct recent *r, uint64_t account, struct slice sender,
     recent_refusal_fn *fn, void *ctx);
 /* All columns added up, the last words of all; false if nothing was ever sent that way. */

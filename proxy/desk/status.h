@@ -5,7 +5,8 @@
 /*
  * status - what the master can say about itself and its workers, as JSON (the form is in control.h)
  *
- * The workers are asked and have half a second; one question serves all clients that ask meanwhile. The master's loop never waits.
+ * The workers are asked and have half a second; one question serves all clients that ask meanwhile.
+ * The master's loop never waits.
  */
 #include "proxy/desk/control.h"
 #include "proxy/process/supervisor.h"

@@ -6,7 +6,8 @@
 
 #include "proxy/dialogue/dialogue.h"
 
-/* Formats straight into the output buffer. The room was checked before the command was begun (REPLY_ROOM); a verdict of an upstream waits for room. */
+/* Formats straight into the output buffer. The room was checked before the command was begun
+ * (REPLY_ROOM); a verdict of an upstream waits for room. */
 static void
 say(struct session *s, int code, struct enhanced e, struct slice words)
 {
@@ -63,7 +64,8 @@ session_reply_more(struct session *s, enum reply_id r, struct slice more)
 	say(s, row->code, row->enhanced, text_slice(&t));
 }
 
-/* A client must never take an upstream's trouble for its own: not for a lost session, not for a wrong password. */
+/* A client must never take an upstream's trouble for its own: not for a lost session, not for a
+ * wrong password. */
 static bool
 may_be_forwarded(int code)
 {
@@ -108,7 +110,8 @@ smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* What the sender's usual route can carry, as far as its upstream has told; all of it before login and before the first contact. */
+/* What the sender's usual route can carry, as far as its upstream has told; all of it before login
+ * and before the first contact. */
 static struct relay_offer
 offer_of(const struct session *s)
 {
@@ -141,7 +144,8 @@ session_say_ehlo(struct session *s)
 	}
 	text_fmt(&t, "%s\nPIPELINING\nSIZE %llu\n", s->lane->conf->server.name,
 	    (unsigned long long)smaller(size, o.size));
-	/* 8-bit content is taken whatever the upstream offers: the verdict is about the content, not the wish (NO_8BIT). */
+	/* 8-bit content is taken whatever the upstream offers: the verdict is about the content,
+	 * not the wish (NO_8BIT). */
 	text_put(&t, SLICE("8BITMIME\n"));
 	if (o.smtputf8)
 		text_put(&t, SLICE("SMTPUTF8\n"));

@@ -118,7 +118,8 @@ turn_away(struct session *s)
 	return session_end(s, CLOSE_LOGIN_FAILURES, SAY_AUTH_TOO_MANY);
 }
 
-/* The third wrong answer ends the connection, and the first where the address has guessed enough (A3). */
+/* The third wrong answer ends the connection, and the first where the address has guessed enough
+ * (A3). */
 static void
 say_failure(struct session *s)
 {
@@ -216,7 +217,8 @@ answer_when_due(struct session *s)
 	ev_timer_start(loop_ev(s->worker->loop), &s->answer);
 }
 
-/* Where the operator wants it so, an owner who has not confirmed an address in time hears of it here (S2). */
+/* Where the operator wants it so, an owner who has not confirmed an address in time hears of it
+ * here (S2). */
 static void
 turn_away_late_owner(struct session *s)
 {
@@ -231,7 +233,8 @@ turn_away_late_owner(struct session *s)
 }
 
 static void
-on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
+on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sender,
+    const char *why)
 {
 	struct worker *w = ctx;
 	struct session *s = session_find(w->sessions, owner);
@@ -421,7 +424,8 @@ auth_line(struct session *s, struct slice line)
 	return decode(s, line);
 }
 
-/* True and the first step set if we know the mechanism; PROMPT_R is what to say when no response came with the command. */
+/* True and the first step set if we know the mechanism; PROMPT_R is what to say when no response
+ * came with the command. */
 static bool
 find_mechanism(struct session *s, struct slice word, struct slice *prompt_r)
 {

@@ -3,9 +3,11 @@
 #define PROXY_DIALOGUE_DIALOGUE_H
 
 /*
- * dialogue - a session from the inside, for the files that make it up: session.c (life, input, rules), commands.c, auth.c, envelope.c, content.c
+ * dialogue - a session from the inside, for the files that make it up: session.c (life, input,
+ * rules), commands.c, auth.c, envelope.c, content.c
  *
- * The state is one enum; only session_enter() writes it, which also sets the state's deadline. Whatever waits for an answer from elsewhere parks the session: a command that parked is
+ * The state is one enum; only session_enter() writes it, which also sets the state's deadline.
+ * Whatever waits for an answer from elsewhere parks the session: a command that parked is
  * dispatched again when the session is resumed, unless it was consumed.
  */
 #include "proxy/limits/guess_nodes.h"
@@ -81,8 +83,9 @@ struct session {
 	char helo[HELO_MAX];
 	uint64_t chunk; /* BDAT: octets of the chunk still to come */
 	bool chunk_last;
-	enum reply_id chunk_refused; /* SAY_NONE, or what to say when the chunk has been swallowed */
-	char *auth_user;             /* LOGIN: the name while the password is awaited; malloc'd */
+	enum reply_id
+	    chunk_refused; /* SAY_NONE, or what to say when the chunk has been swallowed */
+	char *auth_user;   /* LOGIN: the name while the password is awaited; malloc'd */
 	size_t auth_user_n;
 	char *auth_password; /* while other nodes are asked; malloc'd */
 	size_t auth_password_n;
@@ -96,7 +99,8 @@ struct session {
 };
 
 enum verdict { DONE, WAIT, KEEP, CLOSED };
-/* DONE: the line is consumed. WAIT: consumed, parked until session_resume(). KEEP: parked, the same line comes again. CLOSED: the session has ended. */
+/* DONE: the line is consumed. WAIT: consumed, parked until session_resume(). KEEP: parked, the same
+ * line comes again. CLOSED: the session has ended. */
 
 typedef enum verdict verb_fn(struct session *s, struct slice args);
 
@@ -105,7 +109,8 @@ void session_enter(struct session *s, enum state state);
 const char *session_doing(const struct session *s);
 /* Handles what waits in the input, from the loop. */
 void session_resume(struct session *s);
-/* Ends the session: says SAY first (SAY_NONE: nothing), logs the row. S must not be touched after, except by callers that return CLOSED. */
+/* Ends the session: says SAY first (SAY_NONE: nothing), logs the row. S must not be touched after,
+ * except by callers that return CLOSED. */
 enum verdict session_end(struct session *s, enum close_row row, enum reply_id say);
 struct session *session_find(struct sessions *all, uint64_t number);
 /* It has logged in: no longer to be shed, login deadline gone. */
@@ -154,7 +159,8 @@ void envelope_on_quota(struct session *s);
 /* Says why TXN may not have its content, and ends it; where the reply is 421, the session too. */
 void envelope_refuse_quota(struct session *s);
 void envelope_on_go(struct session *s, const struct relay_verdict *v);
-/* sender_check.c: what stands against mail FROM. SAY_OK: being looked up, the command must wait and come again. */
+/* sender_check.c: what stands against mail FROM. SAY_OK: being looked up, the command must wait and
+ * come again. */
 enum reply_id sender_check(struct session *s, const struct path *from);
 /* sandbox.c: what the relay would do, for a transaction without one */
 void sandbox_rcpt(struct session *s);

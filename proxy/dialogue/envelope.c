@@ -25,7 +25,8 @@ static const enum reply_id rcpt_faults[] = {
 
 /* The directory's answer about the sender of the MAIL in hand, which then comes again. */
 static void
-on_looked(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
+on_looked(void *ctx, uint64_t owner, enum login_result result, struct sender *sender,
+    const char *why)
 {
 	struct worker *w = ctx;
 	struct session *s = session_find(w->sessions, owner);
@@ -51,7 +52,8 @@ on_looked(void *ctx, uint64_t owner, enum login_result result, struct sender *se
 	session_resume(s);
 }
 
-/* SAY_NONE: the sender is known and its snapshot is fresh. SAY_OK: being looked up, the command must wait. Else why not. */
+/* SAY_NONE: the sender is known and its snapshot is fresh. SAY_OK: being looked up, the command
+ * must wait. Else why not. */
 static enum reply_id
 identify(struct session *s)
 {
@@ -199,7 +201,8 @@ refuse_sender(struct session *s, const struct path *from)
 	return reply_row(no.say)->code == 421 ? session_end(s, CLOSE_QUOTA, SAY_NONE) : DONE;
 }
 
-/* Who MAIL is from, and whether and how that sender may send: policy in the order of BEHAVIOUR 4. */
+/* Who MAIL is from, and whether and how that sender may send: policy in the order of BEHAVIOUR
+ * 4. */
 static enum reply_id
 check_policy(struct session *s, const struct mail_args *mail, struct policy_route *route)
 {
@@ -363,7 +366,8 @@ log_rcpt(struct session *s, const struct rcpt *r, const struct relay_verdict *v)
 	struct log_line l;
 
 	remember_verdict(s, v, r->address);
-	if (!log_begin(&l, LOG_INFO, "recipient", id_slice(&s->txn.id), slice_str(session_doing(s))))
+	if (!log_begin(&l, LOG_INFO, "recipient", id_slice(&s->txn.id),
+	        slice_str(session_doing(s))))
 		return;
 	log_str(&l, "session", id_slice(&s->id));
 	log_str(&l, "to", r->address);
@@ -464,7 +468,8 @@ envelope_refuse_quota(struct session *s)
 		session_end(s, CLOSE_QUOTA, SAY_NONE);
 }
 
-/* Reserves for the recipients that are accepted or may yet be. It runs while verdicts are still out; where it fails and some of them are then refused, it is asked again for fewer. */
+/* Reserves for the recipients that are accepted or may yet be. It runs while verdicts are still
+ * out; where it fails and some of them are then refused, it is asked again for fewer. */
 static enum quota_state
 claim(struct session *s)
 {
@@ -486,7 +491,8 @@ claim(struct session *s)
 	return q == QUOTA_NO && txn_has_unsaid(t) ? QUOTA_WAIT : q;
 }
 
-/* DATA is refused by a limit. What stands behind it can only be content, which must not be run as commands. */
+/* DATA is refused by a limit. What stands behind it can only be content, which must not be run as
+ * commands. */
 static enum verdict
 refuse_data(struct session *s)
 {
@@ -507,7 +513,8 @@ nobody_left(const struct txn *t)
 	return t->denied > 0 ? SAY_NO_VALID_RCPT : SAY_NO_RCPT_NOW;
 }
 
-/* What stands against content now. SAY_NONE: nothing, or only the verdicts that are still out can tell. SAY_OK: wait for them. */
+/* What stands against content now. SAY_NONE: nothing, or only the verdicts that are still out can
+ * tell. SAY_OK: wait for them. */
 static enum reply_id
 check_envelope(const struct txn *t)
 {
@@ -577,7 +584,8 @@ do_data(struct session *s, struct slice args)
 	return WAIT;
 }
 
-/* The chunk's octets are on their way whatever we say: they are swallowed first, then R is said (RFC 3030 3). */
+/* The chunk's octets are on their way whatever we say: they are swallowed first, then R is said
+ * (RFC 3030 3). */
 static enum verdict
 swallow_chunk(struct session *s, enum reply_id r)
 {
@@ -687,7 +695,8 @@ go_ahead(struct session *s)
 	}
 }
 
-/* The upstream would take the content, and a limit does not let it go: the connection is lost, since DATA cannot be taken back. */
+/* The upstream would take the content, and a limit does not let it go: the connection is lost,
+ * since DATA cannot be taken back. */
 static void
 refuse_late(struct session *s)
 {

@@ -3,13 +3,16 @@
 #define PROXY_DIALOGUE_PROXY_PROTOCOL_H
 
 /*
- * proxy_protocol - the header that a balancer puts before the client's octets (HAProxy's PROXY protocol, versions 1 and 2)
+ * proxy_protocol - the header that a balancer puts before the client's octets (HAProxy's PROXY
+ * protocol, versions 1 and 2)
  *
- * Pure: whether the peer may send one, and how long we wait for it, is the listener's business. Version 1 is one line of at most 107 octets;
- * version 2 is binary, at most 536 octets with its TLVs, which are skipped.
+ * Pure: whether the peer may send one, and how long we wait for it, is the listener's business.
+ * Version 1 is one line of at most 107 octets; version 2 is binary, at most 536 octets with its
+ * TLVs, which are skipped.
  *
  * Owns:   nothing.
- * Never:  takes octets behind the header; accepts what is not TCP over IP; needs more than PROXY_HEADER_MAX octets to decide.
+ * Never:  takes octets behind the header; accepts what is not TCP over IP; needs more than
+ *         PROXY_HEADER_MAX octets to decide.
  */
 #include "wire/slice.h"
 
@@ -24,7 +27,10 @@ enum proxy_got {
 };
 
 struct proxy_header {
-	bool local; /* LOCAL (a health check), UNKNOWN, a Unix socket: the connection's own addresses hold */
+	bool
+	    /* LOCAL (a health check), UNKNOWN, a Unix socket: the connection's own addresses
+	     * hold */
+	    local;
 	struct sockaddr_storage source; /* family 0 where local */
 	struct sockaddr_storage dest;
 };

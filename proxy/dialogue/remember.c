@@ -5,7 +5,8 @@
 #include "proxy/dialogue/dialogue.h"
 #include "proxy/desk/recent.h"
 
-/* Trouble of the route itself, of which the next message will hear as well; all else is the message's. */
+/* Trouble of the route itself, of which the next message will hear as well; all else is the
+ * message's. */
 static const bool is_route_trouble[VERDICT_CLASS_COUNT] = {
 	[VERDICT_AUTH] = true,
 	[VERDICT_AUTH_TEMP] = true,

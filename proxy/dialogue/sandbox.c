@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sandbox - mail of a sandboxed sender: checked and counted as usual, answered in the relay's place, sent nowhere (BEHAVIOUR A7)
+ * sandbox - mail of a sandboxed sender: checked and counted as usual, answered in the relay's
+ * place, sent nowhere (BEHAVIOUR A7)
  */
 #include "proxy/dialogue/dialogue.h"
 
@@ -21,7 +22,8 @@ sandbox_rcpt(struct session *s)
 static void
 on_go(struct task *t)
 {
-	struct session *s = (struct session *)(void *)((char *)t - offsetof(struct session, sandbox));
+	struct session *s =
+	    (struct session *)(void *)((char *)t - offsetof(struct session, sandbox));
 	const struct relay_verdict go = { .class = VERDICT_GO, .code = 354 };
 
 	if (s->state != STATE_GONE && s->txn.open && s->txn.asked)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sender_check - the envelope sender at MAIL: the rules, then look-ups that the session waits for (BEHAVIOUR S5)
+ * sender_check - the envelope sender at MAIL: the rules, then look-ups that the session waits for
+ * (BEHAVIOUR S5)
  */
 #include "proxy/dialogue/dialogue.h"
 #include "proxy/rules/sender_rules.h"
 #include "relay/smtp/callout.h"
 
-/* The MAIL in hand comes again, and finds what was said; whether the sender is still as it was is asked anew. */
+/* The MAIL in hand comes again, and finds what was said; whether the sender is still as it was is
+ * asked anew. */
 static void
 heard(struct worker *w, uint64_t owner, enum reply_id said)
 {
@@ -43,7 +45,8 @@ sender_on_callout(void *ctx, uint64_t owner, enum callout_said said)
 }
 
 static void
-on_mailbox(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
+on_mailbox(void *ctx, uint64_t owner, enum login_result result, struct sender *sender,
+    const char *why)
 {
 	static const enum reply_id said[] = {
 		[LOGIN_OK] = SAY_NONE,

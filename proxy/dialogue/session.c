@@ -25,7 +25,8 @@ static const char *const close_words[] = {
 #undef CLOSE
 };
 
-/* What a verb does in a state; a blank cell refuses with SAY_BAD_SEQUENCE, unless the verb is fine at any time. */
+/* What a verb does in a state; a blank cell refuses with SAY_BAD_SEQUENCE, unless the verb is fine
+ * at any time. */
 struct rule {
 	verb_fn *act;
 	enum reply_id refuse;
@@ -85,7 +86,8 @@ session_doing(const struct session *s)
 	return doings[s->state];
 }
 
-/* Seconds that STATE may last without an answer from the client; 0: as long as somebody else works. */
+/* Seconds that STATE may last without an answer from the client; 0: as long as somebody else
+ * works. */
 static double
 limit_of(const struct session *s, enum state state)
 {
@@ -119,7 +121,8 @@ set_deadline(struct session *s)
 	double limit = s->parked ? 0 : limit_of(s, s->state);
 
 	if (s->sender == NULL && !s->txn.open && s->state != STATE_GONE) {
-		double left = s->opened + s->lane->conf->timeouts.login_s - loop_now(s->worker->loop);
+		double left =
+		    s->opened + s->lane->conf->timeouts.login_s - loop_now(s->worker->loop);
 
 		left = left > 0.001 ? left : 0.001;
 		limit = limit > 0 && limit < left ? limit : left;
@@ -349,7 +352,8 @@ dispatch(struct session *s, struct slice line)
 	/* Replies keep order: only what goes upstream may overtake verdicts that are still out. */
 	if (txn_has_unsaid(&s->txn) && cmd.verb != VERB_RCPT && cmd.verb != VERB_DATA)
 		return KEEP;
-	/* What stands behind DATA is content, whatever the answer will be, and is never run as commands (L10). */
+	/* What stands behind DATA is content, whatever the answer will be, and is never run as
+	 * commands (L10). */
 	if (cmd.verb == VERB_DATA && stream_in(&s->stream).n > line.n + 2)
 		return txn_has_unsaid(&s->txn)
 		    ? KEEP
@@ -568,7 +572,8 @@ on_data(struct session *s)
 		take_proxy_header(s);
 	if (s->state != STATE_PROXY && s->state != STATE_GONE && !s->parked)
 		take_commands(s);
-	/* What is left is half a line or waits for the relay: the deadline of the command in hand stays as it is. */
+	/* What is left is half a line or waits for the relay: the deadline of the command in hand
+	 * stays as it is. */
 }
 
 static void

@@ -136,7 +136,8 @@ session_find(struct sessions *all, uint64_t number)
 {
 	uint32_t i = (uint32_t)number;
 
-	if (i >= all->size || all->slots[i].session == NULL || all->slots[i].session->number != number)
+	if (i >= all->size || all->slots[i].session == NULL ||
+	    all->slots[i].session->number != number)
 		return NULL;
 	return all->slots[i].session;
 }

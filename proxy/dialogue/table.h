@@ -5,7 +5,8 @@
 /*
  * table - a worker's sessions: by number, and those that have not logged in by age
  *
- * A number is a slot and the slot's generation, so that an answer for a session that has gone finds nobody.
+ * A number is a slot and the slot's generation, so that an answer for a session that has gone finds
+ * nobody.
  */
 #include <stdbool.h>
 

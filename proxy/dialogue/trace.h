@@ -3,7 +3,8 @@
 #define PROXY_DIALOGUE_TRACE_H
 
 /*
- * trace - the fields that we add: Received:, and Date: and Message-ID: for a message that has none (RFC 5321 4.4, RFC 6409 8, BEHAVIOUR L9)
+ * trace - the fields that we add: Received:, and Date: and Message-ID: for a message that has none
+ * (RFC 5321 4.4, RFC 6409 8, BEHAVIOUR L9)
  */
 #include "wire/header.h"
 

@@ -5,12 +5,15 @@
 /*
  * txn - one mail transaction: envelope, content, outcome (BEHAVIOUR L10)
  *
- * txn_end() is the only way out of a transaction. It is called after every final reply, RSET, EHLO, STARTTLS, AUTH, limit hit and error, and leaves nothing behind.
+ * txn_end() is the only way out of a transaction. It is called after every final reply, RSET, EHLO,
+ * STARTTLS, AUTH, limit hit and error, and leaves nothing behind.
  *
- * Recipients are a list in the order of the client's commands, all known to the relay (what we refuse ourselves is answered at once and never listed), with two
- * cursors: the verdicts come in order, and the client hears them in order, perhaps later, when its output has room.
+ * Recipients are a list in the order of the client's commands, all known to the relay (what we
+ * refuse ourselves is answered at once and never listed), with two cursors: the verdicts come in
+ * order, and the client hears them in order, perhaps later, when its output has room.
  *
- * Owns:   its memory in the session's arena (back to the start at txn_end), the relay's transaction.
+ * Owns:   its memory in the session's arena (back to the start at txn_end), the relay's
+ *         transaction.
  */
 #include "conf/replies.h"
 #include "proxy/limits/quota.h"
@@ -47,7 +50,8 @@ struct content {
 	bool from_seen; /* the header has passed, From: was looked at */
 	enum reply_id from_said;
 	uint64_t octets; /* as transmitted, less dot-stuffing */
-	ev_tstamp since; /* when content began, shifted by the time that the upstream made it wait */
+	ev_tstamp
+	    since; /* when content began, shifted by the time that the upstream made it wait */
 	ev_tstamp blocked; /* when it began to wait for room; 0: it does not */
 };
 
@@ -82,9 +86,11 @@ struct txn {
 
 struct session;
 
-/* Ends it: drops the relay's transaction if it still runs, gives back the quota that was not committed, frees the memory. Logging is the caller's, before. */
+/* Ends it: drops the relay's transaction if it still runs, gives back the quota that was not
+ * committed, frees the memory. Logging is the caller's, before. */
 void txn_end(struct session *s);
-/* One "message" line and the counters. V: the upstream's (or relay's) verdict, or NULL and WHY: a row of ours, a client that left. CODE 0: the client heard nothing. */
+/* One "message" line and the counters. V: the upstream's (or relay's) verdict, or NULL and WHY: a
+ * row of ours, a client that left. CODE 0: the client heard nothing. */
 void txn_log(struct session *s, int code, const struct relay_verdict *v, const char *why);
 /* Verdicts are out that the client has not heard. */
 bool txn_has_unsaid(const struct txn *t);

@@ -6,8 +6,12 @@
  *
  *      word:  tag 18 | level 20 | when 26      level in sixteenths of a failure, when in quarters of a second
  *
- * names holds failures of login names and, under the pair's hash, those of a name at an address that it knows; addresses holds failures; users holds how many names have logged in from an
- * address; pairs holds who they are; pending holds attempts without an answer, by name or pair (what a dead worker left there leaks away in a minute). A key's word is in one set; where the set is full, the word with the least in it makes room. Words that are 194 days old look young again: harmless.
+ * names holds failures of login names and, under the pair's hash, those of a name at an address
+ * that it knows; addresses holds failures; users holds how many names have logged in from an
+ * address; pairs holds who they are; pending holds attempts without an answer, by name or pair
+ * (what a dead worker left there leaks away in a minute). A key's word is in one set; where the set
+ * is full, the word with the least in it makes room. Words that are 194 days old look young again:
+ * harmless.
  */
 #include "proxy/limits/guess.h"
 
@@ -82,7 +86,8 @@ age(const struct word *w, uint64_t now)
 	return (now - w->when) & when_mask;
 }
 
-/* Lets out what has leaked since; RATE in units a tick. When moves only by what the leaked units took, so that looking often changes nothing. */
+/* Lets out what has leaked since; RATE in units a tick. When moves only by what the leaked units
+ * took, so that looking often changes nothing. */
 static void
 leak(struct word *w, double rate, uint64_t now)
 {
@@ -181,7 +186,8 @@ lower(struct slice name, char mem[LOGIN_MAX])
 	size_t n = name.n < LOGIN_MAX ? name.n : 0;
 
 	for (size_t i = 0; i < n; i++)
-		mem[i] = name.p[i] >= 'A' && name.p[i] <= 'Z' ? (char)(name.p[i] | 0x20) : name.p[i];
+		mem[i] =
+		    name.p[i] >= 'A' && name.p[i] <= 'Z' ? (char)(name.p[i] | 0x20) : name.p[i];
 	return slice_of(mem, n);
 }
 
@@ -282,7 +288,8 @@ delay_of(int64_t failures, unsigned is_free, const struct guess_rules *r)
 }
 
 static struct guess_verdict
-begin_known(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a, uint64_t now)
+begin_known(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+    uint64_t now)
 {
 	uint32_t failures = move(&g->names, a->pair, 0, name_rate(r), now) / UNIT;
 
@@ -363,14 +370,16 @@ guess_begin(struct guess *g, const struct guess_rules *r, const struct sockaddr 
 }
 
 void
-guess_void(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a, double now_s)
+guess_void(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+    double now_s)
 {
 	(void)r;
 	(void)move(&g->pending, pending_of(a), -UNIT, pending_rate(), ticks(now_s));
 }
 
 void
-guess_wrong(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a, double now_s)
+guess_wrong(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+    double now_s)
 {
 	uint64_t now = ticks(now_s);
 
@@ -402,7 +411,8 @@ remember(struct guess *g, const struct guess_rules *r, uint64_t pair, uint64_t n
 }
 
 void
-guess_right(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a, double now_s)
+guess_right(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+    double now_s)
 {
 	uint64_t now = ticks(now_s);
 	bool was;

@@ -7,7 +7,8 @@
 
 enum { SUBJECT_MAX = 1024 };
 
-/* What is about a name is on the name's server, what is about an address on the address's: two orders, one conversation where that is the same one. */
+/* What is about a name is on the name's server, what is about an address on the address's: two
+ * orders, one conversation where that is the same one. */
 enum { BY_NAME, BY_ADDRESS, ORDERS };
 
 struct leg {
@@ -136,8 +137,9 @@ on_tally(struct tally_order *o)
 }
 
 struct guess_inquiry *
-guess_ask(struct tally *t, struct vault *v, const struct guess_rules *r, const struct sockaddr *from,
-    struct slice name, struct guess_mark *m, guess_answered_fn *fn, void *ctx, uint64_t owner)
+guess_ask(struct tally *t, struct vault *v, const struct guess_rules *r,
+    const struct sockaddr *from, struct slice name, struct guess_mark *m, guess_answered_fn *fn,
+    void *ctx, uint64_t owner)
 {
 	struct guess_inquiry *q = NULL;
 
@@ -231,7 +233,8 @@ guess_tell_right(struct tally *t, const struct guess_rules *r, const struct gues
 }
 
 void
-guess_tell_forgiven(struct tally *t, struct vault *v, const struct guess_rules *r, struct slice name)
+guess_tell_forgiven(struct tally *t, struct vault *v, const struct guess_rules *r,
+    struct slice name)
 {
 	struct guess_mark m = { 0 };
 	struct tally_order *o;

@@ -5,7 +5,8 @@
 /*
  * guess_nodes - failed log-ins of all nodes, on the counters' servers (BEHAVIOUR A3)
  *
- * Asked before the password is looked at, where this node does not know the name to have logged in from the address; the answer goes into guess_decide(). Four bare series, so that who goes round
+ * Asked before the password is looked at, where this node does not know the name to have logged in
+ * from the address; the answer goes into guess_decide(). Four bare series, so that who goes round
  * the nodes gets no more guesses, and an owner whom one node knows is known at all:
  *
  *      N name      failures                                 two halves of [guessing] window
@@ -13,9 +14,11 @@
  *      P pair      the name has logged in from there        two halves of [guessing] remember
  *      U address   how many names have                      the same
  *
- * A series is named by 64 bits of a keyed hash; the key comes from the vault's current one, which nodes share. While a new key is on its way to all nodes, they count apart.
+ * A series is named by 64 bits of a keyed hash; the key comes from the vault's current one, which
+ * nodes share. While a new key is on its way to all nodes, they count apart.
  *
- * Without servers nothing is asked and nothing counted. Where they cannot be asked, the answer is that nothing is known; this node's own counts hold.
+ * Without servers nothing is asked and nothing counted. Where they cannot be asked, the answer is
+ * that nothing is known; this node's own counts hold.
  *
  * Owns:   a query, until its answer or guess_drop(). Never: names or addresses in a series.
  */
@@ -35,7 +38,8 @@ struct guess_mark {
 
 typedef void guess_answered_fn(void *ctx, uint64_t owner);
 
-/* NULL: M is filled in. Else it will be when FN is called, and must live until then or guess_drop(). */
+/* NULL: M is filled in. Else it will be when FN is called, and must live until then or
+ * guess_drop(). */
 struct guess_inquiry *guess_ask(struct tally *t, struct vault *v, const struct guess_rules *r,
     const struct sockaddr *from, struct slice name, struct guess_mark *m, guess_answered_fn *fn,
     void *ctx, uint64_t owner);

@@ -3,13 +3,15 @@
  * quota - limits as lines of an order
  *
  *      line            series               grain    span
- *      account_month   d <account>          day      since the renewal day (the days' numbers, summed up)
+ *      account_month   d <account>          day      since the renewal day (the days' numbers,
+ *                      summed up)
  *      mailbox_day     b <mailbox>          day      1
  *      account_day     d <account>          day      1
  *      account_hour    h <account>          minute   60, sliding
  *      rate            r, a <sender>        5 s      13, sliding
  *
- * The lines stand in the order in which they refuse (BEHAVIOUR 4). All are counted whether they have a cap or not, the rate alone only where there is one.
+ * The lines stand in the order in which they refuse (BEHAVIOUR 4). All are counted whether they
+ * have a cap or not, the rate alone only where there is one.
  */
 #include "proxy/limits/quota.h"
 
@@ -79,7 +81,8 @@ struct quota {
 
 /* ---- days ---- */
 
-/* Days since 1970 of the first of a month: YEAR and MONTH (0: January) in the proleptic Gregorian calendar. */
+/* Days since 1970 of the first of a month: YEAR and MONTH (0: January) in the proleptic Gregorian
+ * calendar. */
 static int64_t
 first_of(int64_t year, int64_t month)
 {
@@ -272,7 +275,8 @@ watch_levels(struct quota_ticket *t)
 		for (size_t k = 0; k < sizeof(levels) / sizeof(levels[0]); k++) {
 			if (used * 100 < line->cap * levels[k])
 				continue;
-			if (tally_tell(t->quota->tally, line, limit == LIMIT_MONTH, period, levels[k]))
+			if (tally_tell(t->quota->tally, line, limit == LIMIT_MONTH, period,
+			        levels[k]))
 				log_level(t, limit, line, used, levels[k]);
 			break;
 		}

@@ -5,11 +5,14 @@
 /*
  * quota - the limits of a sender's plan: month, day, hour, rate (BEHAVIOUR 5)
  *
- * What one message asks of the counters is a ticket. At MAIL it only looks; before the upstream sees content it reserves for every recipient that is accepted or may yet be; after the upstream's
- * last word quota_commit() keeps what was accepted and gives the rest back. Whatever else becomes of a ticket, quota_drop() gives all back. A limit that is full answers with a row of
- * the reply catalogue and the words behind it: which limit, used of allowed, and when there is room.
+ * What one message asks of the counters is a ticket. At MAIL it only looks; before the upstream
+ * sees content it reserves for every recipient that is accepted or may yet be; after the upstream's
+ * last word quota_commit() keeps what was accepted and gives the rest back. Whatever else becomes
+ * of a ticket, quota_drop() gives all back. A limit that is full answers with a row of the reply
+ * catalogue and the words behind it: which limit, used of allowed, and when there is room.
  *
- * The sender's snapshot says what the caps are, so that a change of plan acts at once; the numbers know nothing of plans (Q9).
+ * The sender's snapshot says what the caps are, so that a change of plan acts at once; the numbers
+ * know nothing of plans (Q9).
  *
  * Owns:   tickets, until they are committed or dropped.
  * Never:  answers from inside the call: a ticket that says QUOTA_WAIT is told by FN, from the loop.
@@ -50,13 +53,17 @@ bool quota_is_likely(const struct quota_ticket *t);
 const struct quota_refusal *quota_refusal(const struct quota_ticket *t);
 /* How many recipients the ticket was asked for. */
 uint64_t quota_recipients(const struct quota_ticket *t);
-/* The upstream has, or may have, taken the message for ACCEPTED recipients. The ticket is dead then. NULL is fine. */
+/* The upstream has, or may have, taken the message for ACCEPTED recipients. The ticket is dead
+ * then. NULL is fine. */
 void quota_commit(struct quota_ticket *t, uint64_t accepted);
 /* Gives everything back. The ticket is dead then. NULL is fine. */
 void quota_drop(struct quota_ticket *t);
 
-/* All counters of S's account, and of S itself unless WHOLE, each as {"limit":"account_hour","used":3,"cap":50,"next":1767225600,"resets":1767229200} in a list "limits"; S may die. CAP 0 is none;
- * NEXT (of the hour and the rate): when a unit frees; RESETS: when all is free. Tells FN when it is known: members of a JSON object, or the empty slice where the counters cannot be asked. */
+/* All counters of S's account, and of S itself unless WHOLE, each as
+ * {"limit":"account_hour","used":3,"cap":50,"next":1767225600,"resets":1767229200} in a list
+ * "limits"; S may die. CAP 0 is none; NEXT (of the hour and the rate): when a unit frees; RESETS:
+ * when all is free. Tells FN when it is known: members of a JSON object, or the empty slice where
+ * the counters cannot be asked. */
 typedef void quota_usage_fn(void *ctx, struct slice json);
 bool quota_usage(struct quota *q, const struct sender *s, bool whole, quota_usage_fn *fn, void *ctx)
     MUST_CHECK;
@@ -67,7 +74,8 @@ bool quota_reset(struct quota *q, const struct sender *s, bool whole, quota_rese
 
 /* ---- pure, for tests ---- */
 
-/* Days since 1970 of the beginning of the month of the allowance that day DAY is in, and of the next one. */
+/* Days since 1970 of the beginning of the month of the allowance that day DAY is in, and of the
+ * next one. */
 void quota_month(int64_t day, unsigned renewal_day, int64_t *begins_r, int64_t *ends_r);
 
 #endif

@@ -18,7 +18,8 @@ struct tally {
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Seconds that a test lays over the clock: an int64_t in the file that BYWAY_CLOCK names. No other build knows of it. */
+/* Seconds that a test lays over the clock: an int64_t in the file that BYWAY_CLOCK names. No other
+ * build knows of it. */
 static int64_t
 test_offset_ms(void)
 {

@@ -5,17 +5,23 @@
 /*
  * tally - numbers by name that workers, and with memcached nodes, share (BEHAVIOUR Q3, Q4, Q10)
  *
- * A series is what is counted of one thing: one number for each period of GRAIN_S seconds. It is named by a letter and an id; its ids never hold what a client has said. An order adds N to
- * the current number of several series at once, all or none, if for each of its lines the sum over the line's span stays within the line's cap.
+ * A series is what is counted of one thing: one number for each period of GRAIN_S seconds. It is
+ * named by a letter and an id; its ids never hold what a client has said. An order adds N to the
+ * current number of several series at once, all or none, if for each of its lines the sum over the
+ * line's span stays within the line's cap.
  *
- *      reserve -> FITS   the numbers stand; tally_refund() takes some or all of them back, on the day they belong to
+ *      reserve -> FITS   the numbers stand; tally_refund() takes some or all of them back, on the
+ *                        day they belong to
  *              -> OVER   nothing was added; order->over is the first line without room
  *              -> LOST   the numbers cannot be asked and [counters] on_counter_loss is closed
  *
- * Two backends. Shared memory of the machine, made by the master before the fork: exact under a lock, never waits. memcached: numbers of all nodes; the machine's memory then holds what this
- * node has added, and what it has seen, so that a lost server can be bridged and filled again (tally_memcached.c).
+ * Two backends. Shared memory of the machine, made by the master before the fork: exact under a
+ * lock, never waits. memcached: numbers of all nodes; the machine's memory then holds what this
+ * node has added, and what it has seen, so that a lost server can be bridged and filled again
+ * (tally_memcached.c).
  *
- * A line that slides is a rolling window: it counts the SPAN periods that end now; near a period's edge, where another node's clock may be on its other side, the neighbour too.
+ * A line that slides is a rolling window: it counts the SPAN periods that end now; near a period's
+ * edge, where another node's clock may be on its other side, the neighbour too.
  *
  * Owns:   nothing of an order; it must live until done() where TALLY_LATER was said.
  * Errors: LOST, and nothing else: whatever fails is decided by on_counter_loss.
@@ -79,7 +85,8 @@ struct tally_order {
 	bool again;
 };
 
-/* In each worker; the first one restores what the last checkpoint held. WORK writes the checkpoints. */
+/* In each worker; the first one restores what the last checkpoint held. WORK writes the
+ * checkpoints. */
 struct tally *tally_open(struct loop *l, struct work *w, const struct conf *c,
     struct tally_shared *shared, struct text *why) MUST_CHECK;
 /* Tells all that waits, and writes a checkpoint. WORK has been closed before. */
@@ -88,7 +95,8 @@ void tally_reconf(struct tally *t, const struct conf *c);
 
 /* NOW: the verdict is there and done() is not called. */
 enum tally_when tally_reserve(struct tally *t, struct tally_order *o);
-/* Would it fit? Nothing is added. Answers from what is known here where that is recent and far from the cap. */
+/* Would it fit? Nothing is added. Answers from what is known here where that is recent and far from
+ * the cap. */
 enum tally_when tally_look(struct tally *t, struct tally_order *o);
 /* As it stands, on the server. The caps do not matter. */
 enum tally_when tally_read(struct tally *t, struct tally_order *o);
@@ -98,12 +106,14 @@ enum tally_when tally_reset(struct tally *t, struct tally_order *o);
 void tally_refund(struct tally *t, const struct tally_order *o, uint32_t n);
 /* Numbers all nodes share: there are servers. */
 bool tally_has_servers(const struct tally *t);
-/* Bare numbers are on the servers alone: no node keeps or restores them, so that those whose names strangers choose take no place from others. Caps do not matter; LOST where there is no server or
+/* Bare numbers are on the servers alone: no node keeps or restores them, so that those whose names
+ * strangers choose take no place from others. Caps do not matter; LOST where there is no server or
  * it cannot be asked. Their letters are capitals. */
 enum tally_when tally_bare_add(struct tally *t, struct tally_order *o);
 enum tally_when tally_bare_read(struct tally *t, struct tally_order *o);
 enum tally_when tally_bare_reset(struct tally *t, struct tally_order *o);
-/* True once for LEVEL of the slot (0 or 1) of the line's series in PERIOD, and for those below it. */
+/* True once for LEVEL of the slot (0 or 1) of the line's series in PERIOD, and for those below
+ * it. */
 bool tally_tell(struct tally *t, const struct tally_line *line, unsigned slot, uint64_t period,
     unsigned level);
 /* JSON members for status. */

@@ -75,7 +75,8 @@ find_op(struct tally_batch *b, const struct tally_record *r, uint32_t period, bo
 	return op;
 }
 
-/* The record's PUSHED and FINAL are about the batch's epoch from now on. False: the record is further on than we are. */
+/* The record's PUSHED and FINAL are about the batch's epoch from now on. False: the record is
+ * further on than we are. */
 static bool
 enter_epoch(struct tally_batch *b, struct tally_record *r)
 {
@@ -85,7 +86,8 @@ enter_epoch(struct tally_batch *b, struct tally_record *r)
 		b->stale = true;
 		return false;
 	}
-	bool there = r->restored && atomic_load(&tally_common(b->shared)->server[b->server].refilled);
+	bool there =
+	    r->restored && atomic_load(&tally_common(b->shared)->server[b->server].refilled);
 
 	for (size_t i = 0; i < TALLY_RING; i++)
 		r->cell[i].pushed = there ? r->cell[i].own : 0;
@@ -169,7 +171,8 @@ add_bare(struct tally_batch *b, struct tally_order *o)
 
 		line->at = (uint32_t)(b->now_ms / 1000 / line->grain_s);
 		for (uint32_t k = o->verb == TALLY_BARE_ADD ? 1 : line->span; k-- > 0;) {
-			struct tally_op *op = find_named(b, line->kind, line->id, line->at - k, true);
+			struct tally_op *op =
+			    find_named(b, line->kind, line->id, line->at - k, true);
 
 			op->ttl_s = (line->span + 1) * line->grain_s;
 			op->read = op->read || o->verb == TALLY_BARE_READ;
@@ -248,9 +251,11 @@ base_of(struct tally_batch *b, struct tally_record *r, struct tally_op *op)
 	op->base = op->value > op->mine ? op->value - op->mine : 0;
 	if (!c)
 		return op->base;
-	/* A number that was there and has gone: the server forgets. Else numbers only fall, to 0. */
+	/* A number that was there and has gone: the server forgets. Else numbers only fall, to
+	 * 0. */
 	b->lost = b->lost || (!op->create && !op->found && !op->zero);
-	/* What is not there may not have been put back yet, or have found no memory: what was known counts. */
+	/* What is not there may not have been put back yet, or have found no memory: what was known
+	 * counts. */
 	if ((b->floors || !op->found) && !op->zero && op->base < c->seen)
 		op->base = c->seen;
 	return op->base;

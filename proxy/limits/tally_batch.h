@@ -3,19 +3,25 @@
 #define PROXY_LIMITS_TALLY_BATCH_H
 
 /*
- * tally_batch - many orders as few operations on a server's numbers, and the verdicts from what the server then holds
+ * tally_batch - many orders as few operations on a server's numbers, and the verdicts from what the
+ * server then holds
  *
  *      add   own reservations in FIRST, then read: ops[] = { number, by }
- *      send  all ops in a row: what is new is made, what has BY is added to (below zero: taken from), then all are read
+ *      send  all ops in a row: what is new is made, what has BY is added to (below zero: taken
+ *            from), then all are read
  *      settle
  *
- * An order is let in if what it read, less what it added itself and what came behind it in the same batch, leaves room. Of all that are let in, the one whose addition came last has read
- * all others: so no cap is ever passed, whoever asks at the same time. Two that meet at the edge may refuse each other; they take back what they added and try again a little later.
+ * An order is let in if what it read, less what it added itself and what came behind it in the same
+ * batch, leaves room. Of all that are let in, the one whose addition came last has read all others:
+ * so no cap is ever passed, whoever asks at the same time. Two that meet at the edge may refuse
+ * each other; they take back what they added and try again a little later.
  *
- * Sums of periods that are over (SETTLE_MS ago) are read once and kept in the machine's memory: later they can only fall, by what is given back. So a message reads what is open. Before anybody is
- * refused all is read.
+ * Sums of periods that are over (SETTLE_MS ago) are read once and kept in the machine's memory:
+ * later they can only fall, by what is given back. So a message reads what is open. Before anybody
+ * is refused all is read.
  *
- * The epoch is a part of every number's name. A server that has lost its numbers gets a new one, in which every node puts again what it has added itself (own, pushed).
+ * The epoch is a part of every number's name. A server that has lost its numbers gets a new one, in
+ * which every node puts again what it has added itself (own, pushed).
  *
  * Never:  I/O. Does not know libmemcached.
  */
@@ -67,7 +73,8 @@ bool batch_sync(struct tally_batch *b, struct tally_record *r);
 void batch_settle(struct tally_batch *b, enum counter_loss loss);
 /* Nothing was sent: what was to be pushed is owed again. */
 void batch_undo(struct tally_batch *b);
-/* Nothing was read. SENT: it may have arrived, and is taken as if it had. Orders are decided as LOSS says. */
+/* Nothing was read. SENT: it may have arrived, and is taken as if it had. Orders are decided as
+ * LOSS says. */
 void batch_fail(struct tally_batch *b, bool sent, enum counter_loss loss);
 /* One order without any server. */
 void batch_decide_here(struct tally_shared *s, struct tally_order *o, enum counter_loss loss,

@@ -5,7 +5,8 @@
 /*
  * tally_checkpoint - the machine's numbers to the directory and back
  *
- * Every [counters] checkpoint seconds one worker writes what has changed, through a worker thread; at its end each writes once more. The first worker of a start restores before it listens.
+ * Every [counters] checkpoint seconds one worker writes what has changed, through a worker thread;
+ * at its end each writes once more. The first worker of a start restores before it listens.
  *
  * Errors: logged, and tried again at the next turn with everything.
  */

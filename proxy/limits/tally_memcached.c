@@ -24,7 +24,8 @@ enum {
 	PROBE_MS = 250,
 	BUMP_MS = 5000, /* between epochs that numbers which went missing make us begin */
 	ROUNDS = 4,     /* of one batch, while epochs change */
-	GATHER_US = 1000, /* between the beginnings of two batches: what comes meanwhile goes together */
+	GATHER_US =
+	    1000, /* between the beginnings of two batches: what comes meanwhile goes together */
 };
 
 enum news { NEWS_NONE, NEWS_LOST = 1, NEWS_BACK = 2, NEWS_EMPTY = 4, NEWS_EVICTED = 8 };
@@ -275,7 +276,8 @@ probe(struct server *s)
 
 /* ---- the thread: batches ---- */
 
-/* Sends what the batch holds. EPOCH: nothing of it counts, once more in the one that we now know. */
+/* Sends what the batch holds. EPOCH: nothing of it counts, once more in the one that we now
+ * know. */
 static enum exchange
 exchange(struct server *s)
 {
@@ -432,7 +434,8 @@ scan(struct server *s)
 
 /* ---- the thread: its life ---- */
 
-/* A server that was asked just now is not asked for every order alone: a crowd shares the cost, and who comes alone does not wait. */
+/* A server that was asked just now is not asked for every order alone: a crowd shares the cost, and
+ * who comes alone does not wait. */
 static void
 let_gather(const struct server *s)
 {
@@ -672,7 +675,8 @@ tally_remote_start(struct tally_remote *r, const char *node)
 }
 
 struct tally_remote *
-tally_remote_open(struct loop *l, const struct conf *c, struct tally_shared *shared, struct text *why)
+tally_remote_open(struct loop *l, const struct conf *c, struct tally_shared *shared,
+    struct text *why)
 {
 	struct counter_server at;
 	const char *wrong = NULL;
@@ -695,7 +699,8 @@ tally_remote_open(struct loop *l, const struct conf *c, struct tally_shared *sha
 	ev_async_start(loop_ev(l), &r->answered);
 	r->ring = memcached_create(NULL);
 	bool ok = r->ring &&
-	    memcached_success(memcached_behavior_set(r->ring, MEMCACHED_BEHAVIOR_KETAMA_WEIGHTED, 1));
+	    memcached_success(memcached_behavior_set(r->ring, MEMCACHED_BEHAVIOR_KETAMA_WEIGHTED,
+	        1));
 
 	word = 0;
 	while (ok && conf_counter_server(c, &word, &at, &wrong))

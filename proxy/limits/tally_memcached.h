@@ -5,12 +5,15 @@
 /*
  * tally_memcached - orders on memcached servers, by a thread for each server
  *
- * What a worker's sessions ask in one turn of the loop goes to the thread in one piece; the thread takes all that has gathered while it waited for the server, and sends it as one batch
- * (tally_batch.h). All numbers of a group are on one server: KETAMA_WEIGHTED over the groups, so that a server that comes or goes moves few of them. No server is ever ejected: the groups of
- * one that is away are counted here meanwhile, and nowhere else.
+ * What a worker's sessions ask in one turn of the loop goes to the thread in one piece; the thread
+ * takes all that has gathered while it waited for the server, and sends it as one batch
+ * (tally_batch.h). All numbers of a group are on one server: KETAMA_WEIGHTED over the groups, so
+ * that a server that comes or goes moves few of them. No server is ever ejected: the groups of one
+ * that is away are counted here meanwhile, and nowhere else.
  *
- * Breaker: a server that refuses, or has been silent three times, is not asked for a second, doubling to ten; then it is tried in the background. While it is open, and for what was on its way when
- * it broke, [counters] on_counter_loss decides, at once and on the loop.
+ * Breaker: a server that refuses, or has been silent three times, is not asked for a second,
+ * doubling to ten; then it is tried in the background. While it is open, and for what was on its
+ * way when it broke, [counters] on_counter_loss decides, at once and on the loop.
  *
  * Errors: an addition that was not answered counts as made; it is never sent again.
  * Never:  blocks the loop; logs from a thread.

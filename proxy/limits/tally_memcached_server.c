@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tally_memcached_server - one batch, one conversation: additions without answer, then one read of all numbers
+ * tally_memcached_server - one batch, one conversation: additions without answer, then one read of
+ * all numbers
  *
  *      add <epoch>.h1f.1c8f2a0 0 7320 1 noreply    what is new, gathered with the next line
  *      incr <epoch>.h1f.1c8f2a0 3 noreply
  *      get byway.epoch <epoch>.h1f.1c8f2a0 ...
  *
- * The read comes behind the additions on the same connection, so it has seen them. A connection that failed in the middle is closed at once, lest an answer to an older question be read as the next
- * one's.
+ * The read comes behind the additions on the same connection, so it has seen them. A connection
+ * that failed in the middle is closed at once, lest an answer to an older question be read as the
+ * next one's.
  */
 #include "proxy/limits/tally_memcached.h"
 
@@ -230,7 +232,8 @@ link_epoch(struct memcached_link *l, uint64_t old, uint64_t next, uint64_t *epoc
 	if (e != EXCHANGE_OK || *epoch_r > old)
 		return e;
 	text_u64(&t, next);
-	/* Who meets none makes one, once; who knows of a later one than there is has the last word. */
+	/* Who meets none makes one, once; who knows of a later one than there is has the last
+	 * word. */
 	rc = *epoch_r == 0 ? memcached_add(l->mc, epoch_name, n, mem, t.n, 0, 0)
 	                   : memcached_set(l->mc, epoch_name, n, mem, t.n, 0, 0);
 	if (!went_out(l, rc))

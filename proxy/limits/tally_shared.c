@@ -4,7 +4,8 @@
  *
  *      | common | partition 0 ... n-1: lock, used, index[INDEX] -> record | records of partition 0 | 1 | ...
  *
- * Records are taken in order, so that few series touch few pages; the index is open addressing. A series that nobody can ask for any more gives its place to the next one that meets it.
+ * Records are taken in order, so that few series touch few pages; the index is open addressing. A
+ * series that nobody can ask for any more gives its place to the next one that meets it.
  */
 #include "proxy/limits/tally_shared.h"
 
@@ -79,7 +80,8 @@ tally_shared_open(unsigned series)
 	for (size_t i = 0; ok && i < partitions; i++)
 		ok = lock_init(&s->partition[i].lock);
 	if (!ok ||
-	    getrandom(&s->common.life, sizeof(s->common.life), 0) != (ssize_t)sizeof(s->common.life)) {
+	    getrandom(&s->common.life, sizeof(s->common.life), 0) !=
+	        (ssize_t)sizeof(s->common.life)) {
 		munmap(s, size);
 		return NULL;
 	}
@@ -124,7 +126,8 @@ record_at(struct tally_shared *s, size_t p, size_t i)
 	return &s->records[p * RECORDS + i];
 }
 
-/* A record of this partition that has had its time, or the next unused one; RECORDS where there is none. */
+/* A record of this partition that has had its time, or the next unused one; RECORDS where there is
+ * none. */
 static unsigned
 find_place(struct tally_shared *s, size_t p, uint64_t now_ms)
 {
@@ -156,7 +159,8 @@ reindex(struct tally_shared *s, size_t p)
 }
 
 static struct tally_record *
-find(struct tally_shared *s, size_t p, const struct tally_line *line, uint64_t group, uint64_t now_ms)
+find(struct tally_shared *s, size_t p, const struct tally_line *line, uint64_t group,
+    uint64_t now_ms)
 {
 	struct partition *part = &s->partition[p];
 	size_t at = hash(line->kind, line->id) >> 32;
@@ -209,7 +213,8 @@ add_lock(struct tally_hold *h, size_t p)
 }
 
 bool
-tally_hold(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms, struct tally_hold *h)
+tally_hold(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms,
+    struct tally_hold *h)
 {
 	h->shared = s;
 	h->locks_n = 0;
@@ -220,7 +225,8 @@ tally_hold(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms,
 	for (unsigned i = 0; i < o->lines_n; i++) {
 		const struct tally_line *line = &o->line[i];
 
-		h->record[i] = find(s, hash(line->kind, line->id) & s->mask, line, o->group, now_ms);
+		h->record[i] =
+		    find(s, hash(line->kind, line->id) & s->mask, line, o->group, now_ms);
 		if (!h->record[i]) {
 			tally_release(h);
 			return false;
@@ -261,7 +267,8 @@ go_on(struct tally_record *r, uint32_t period)
 	r->latest = period;
 }
 
-/* The clock went back further than the ring reaches: what counted last counts on, in the period that is now. */
+/* The clock went back further than the ring reaches: what counted last counts on, in the period
+ * that is now. */
 static void
 go_back(struct tally_record *r, uint32_t period)
 {
@@ -464,7 +471,8 @@ tally_shared_add(struct tally_shared *s, struct tally_order *o, uint64_t now_ms)
 }
 
 void
-tally_shared_refund(struct tally_shared *s, const struct tally_order *o, uint32_t n, uint64_t now_ms)
+tally_shared_refund(struct tally_shared *s, const struct tally_order *o, uint32_t n,
+    uint64_t now_ms)
 {
 	struct tally_hold h;
 

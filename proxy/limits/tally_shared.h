@@ -5,12 +5,14 @@
 /*
  * tally_shared - the machine's numbers: series in memory that all workers share
  *
- * Made by the master before the fork. A series is a ring of 64 periods; what is older is forgotten. Series lie in partitions by their name; each partition has a lock that
- * outlives a worker that dies with it (robust). An order locks the partitions of its lines, in order of address.
+ * Made by the master before the fork. A series is a ring of 64 periods; what is older is forgotten.
+ * Series lie in partitions by their name; each partition has a lock that outlives a worker that
+ * dies with it (robust). An order locks the partitions of its lines, in order of address.
  *
  *      cell:  seen    what is known of the number, on all nodes
  *             own     what this node has added to it
- *             pushed  how much of that the server has, or may have (of the server's epoch that the record names)
+ *             pushed  how much of that the server has, or may have (of the server's epoch that the
+ *                     record names)
  *
  * Without memcached seen and own are the same.
  *
@@ -53,7 +55,8 @@ struct tally_record {
 struct tally_shared *tally_shared_open(unsigned series) MUST_CHECK;
 void tally_shared_close(struct tally_shared *s);
 
-/* The partitions of an order's lines, locked; RECORD[i] is line i's, made where it was not. False: full; nothing is locked then. */
+/* The partitions of an order's lines, locked; RECORD[i] is line i's, made where it was not. False:
+ * full; nothing is locked then. */
 struct tally_hold {
 	struct tally_shared *shared;
 	unsigned locks_n;
@@ -85,7 +88,9 @@ void tally_shared_refund(struct tally_shared *s, const struct tally_order *o, ui
 bool tally_shared_tell(struct tally_shared *s, const struct tally_line *line, unsigned slot,
     uint32_t period, unsigned level, uint64_t now_ms);
 
-/* Calls FN with each series from *AT (0: the first) on, under its lock; FN must not call back. False of FN stops before the series is done with: false then, and the next call begins with it. */
+/* Calls FN with each series from *AT (0: the first) on, under its lock; FN must not call back.
+ * False of FN stops before the series is done with: false then, and the next call begins with
+ * it. */
 typedef bool tally_each_fn(void *ctx, struct tally_record *r);
 bool tally_each(struct tally_shared *s, size_t *at, tally_each_fn *fn, void *ctx);
 
@@ -100,7 +105,8 @@ struct tally_common {
 	struct {
 		_Atomic uint64_t epoch;    /* the latest that a worker has met; 0: none yet */
 		_Atomic uint64_t since_ms; /* when that was */
-		_Atomic bool refilled; /* an earlier life of this node has put its numbers into that epoch */
+		_Atomic bool
+		    refilled; /* an earlier life of this node has put its numbers into that epoch */
 	} server[TALLY_SERVERS];
 };
 struct tally_common *tally_common(struct tally_shared *s);

@@ -5,8 +5,9 @@
 /*
  * channel - what the master and one worker say to each other: packets over a socketpair
  *
- * A packet is a verb, a serial number and words. An answer bears the serial of what it answers. The end of the stream is a packet too: CHANNEL_GONE, once, last. So
- * a worker notices at once that its master is dead, however it died, and the other way round.
+ * A packet is a verb, a serial number and words. An answer bears the serial of what it answers. The
+ * end of the stream is a packet too: CHANNEL_GONE, once, last. So a worker notices at once that its
+ * master is dead, however it died, and the other way round.
  *
  * Owns:   the descriptor.
  * Errors: channel_say is false where the other side does not read: it is stuck or dying.

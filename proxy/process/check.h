@@ -5,8 +5,10 @@
 /*
  * check - the deep check of a configuration, in a process of its own
  *
- * The child becomes [server] user first where we are root, so that it sees the files as the workers will; it loads the configuration with all that it names, looks at the
- * folders that the daemon writes to, and sends the mistakes through a pipe. The master stays clean: no key, and no TLS library's state, is ever in its memory.
+ * The child becomes [server] user first where we are root, so that it sees the files as the workers
+ * will; it loads the configuration with all that it names, looks at the folders that the daemon
+ * writes to, and sends the mistakes through a pipe. The master stays clean: no key, and no TLS
+ * library's state, is ever in its memory.
  *
  * Owns:   the child, until its end was seen.
  */
@@ -15,7 +17,8 @@
 
 enum { CHECK_WORDS_MAX = 65536 };
 
-/* Waits. 0, or what is to be the exit status (78 mistakes, 77 permissions, 71 the system); MISTAKES has one a line. */
+/* Waits. 0, or what is to be the exit status (78 mistakes, 77 permissions, 71 the system); MISTAKES
+ * has one a line. */
 int check_now(const char *path, struct text *mistakes) MUST_CHECK;
 
 struct check;

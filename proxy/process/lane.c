@@ -105,7 +105,8 @@ rotate_one(struct lanes *all, struct lane *l, const unsigned char seed[32], uint
 	return true;
 }
 
-/* The key of the hour before comes first and is then rotated away, so that tickets of that hour are read by a worker that starts in this one. */
+/* The key of the hour before comes first and is then rotated away, so that tickets of that hour are
+ * read by a worker that starts in this one. */
 static bool
 make_tls(struct lanes *all, struct lane *l, const unsigned char seed[32], struct text *why)
 {
@@ -214,7 +215,8 @@ assign(struct lanes *all)
 }
 
 static bool
-read_seed(const struct lanes *all, const struct conf *conf, unsigned char seed_r[32], struct text *why)
+read_seed(const struct lanes *all, const struct conf *conf, unsigned char seed_r[32],
+    struct text *why)
 {
 	struct secret file;
 	char mem[256] = "";
@@ -309,7 +311,8 @@ on_rested(struct ev_loop *ev, ev_timer *w, int revents)
 		watch(all, true);
 }
 
-/* The connection that could not be accepted would wake the loop for ever: it is told why, at the price of the spare descriptor. */
+/* The connection that could not be accepted would wake the loop for ever: it is told why, at the
+ * price of the spare descriptor. */
 static void
 turn_away(struct acceptor *a)
 {
@@ -382,7 +385,8 @@ on_connection(struct ev_loop *ev, ev_io *w, int revents)
 	for (int i = 0; i < ACCEPT_A_TURN && a->fd >= 0; i++) {
 		struct sockaddr_storage peer = { 0 };
 		socklen_t len = sizeof(peer);
-		int fd = accept4(a->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd =
+		    accept4(a->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			session_open(a->lane, fd, (const struct sockaddr *)&peer, len);

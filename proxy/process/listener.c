@@ -120,7 +120,8 @@ take_inherited(struct listeners *all, const struct conf *c, const struct notify_
 		    s->fd, s->name, s->name);
 		return false;
 	}
-	log_say(LOG_INFO, "start", "listener %s: inherited socket %d (%s)", l->name, s->fd, s->name);
+	log_say(LOG_INFO, "start", "listener %s: inherited socket %d (%s)", l->name, s->fd,
+	    s->name);
 	return keep(all, l->name, SHARED, s->fd);
 }
 
@@ -138,9 +139,11 @@ inherit(struct listeners *all, const struct conf *c, struct text *why)
 	return ok;
 }
 
-/* An address of L is served by what was inherited: by a socket of that address, or, where a socket bears L's name, by whatever that one listens on. */
+/* An address of L is served by what was inherited: by a socket of that address, or, where a socket
+ * bears L's name, by whatever that one listens on. */
 static bool
-is_inherited(const struct listeners *all, const struct conf_listener *l, const struct conf_address *a)
+is_inherited(const struct listeners *all, const struct conf_listener *l,
+    const struct conf_address *a)
 {
 	bool named = false;
 
@@ -203,8 +206,9 @@ reason(int error)
 }
 
 /*
- * SO_REUSEPORT would let a second daemon of the same user bind beside the first and take half of its connections: so a socket without it tries
- * the address first. It also says which port the kernel chose where the port is 0.
+ * SO_REUSEPORT would let a second daemon of the same user bind beside the first and take half of
+ * its connections: so a socket without it tries the address first. It also says which port the
+ * kernel chose where the port is 0.
  */
 static bool
 is_free(const struct conf_address *a, struct sockaddr_storage *at_r)

@@ -359,7 +359,8 @@ watch_signals(struct master *m)
 
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-		/* A signal that was ignored when we were started would never reach the descriptor. */
+		/* A signal that was ignored when we were started would never reach the
+		 * descriptor. */
 		sigaction(ours[i], &deliver, NULL);
 		sigaddset(&set, ours[i]);
 	}

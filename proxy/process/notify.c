@@ -2,7 +2,8 @@
 /*
  * notify - datagrams to the service manager, descriptors from it
  *
- * The socket is connected once, so that a manager's path that we may not see after the privileges are gone still works.
+ * The socket is connected once, so that a manager's path that we may not see after the privileges
+ * are gone still works.
  */
 #include "proxy/process/notify.h"
 

@@ -3,7 +3,8 @@
 #define PROXY_PROCESS_NOTIFY_H
 
 /*
- * notify - what systemd and we say to each other: state by NOTIFY_SOCKET, listening sockets by LISTEN_FDS (sd_notify(3), sd_listen_fds(3))
+ * notify - what systemd and we say to each other: state by NOTIFY_SOCKET, listening sockets by
+ * LISTEN_FDS (sd_notify(3), sd_listen_fds(3))
  *
  * Without systemd, that is without those variables, all of this does nothing.
  *
@@ -29,8 +30,9 @@ struct notify_socket {
 	char name[NOTIFY_NAME_MAX + 1]; /* FileDescriptorName=; "unknown" if none was given */
 };
 
-/* The sockets that were passed to us (if LISTEN_PID is we), close-on-exec and non-blocking from now on; *N_R 0 if none. Takes the variables out of the
- * environment. False where they make no sense. */
+/* The sockets that were passed to us (if LISTEN_PID is we), close-on-exec and non-blocking from now
+ * on; *N_R 0 if none. Takes the variables out of the environment. False where they make no
+ * sense. */
 bool notify_inherited(struct notify_socket *out, size_t max, size_t *n_r, struct text *why)
     MUST_CHECK;
 

@@ -62,8 +62,9 @@ privilege_find(const char *user, const char *group, struct privilege_target *to_
 		return true;
 	if (!named) {
 		text_put(why,
-		    SLICE("started as root, and [server] user is not set: write `user = byway` (or "
-		          "another user that owns the daemon's files), or `user = root` to stay root"));
+		    SLICE(
+		        "started as root, and [server] user is not set: write `user = byway` (or "
+		        "another user that owns the daemon's files), or `user = root` to stay root"));
 		return false;
 	}
 	/* cppcheck-suppress getpwnamCalled ; one thread */

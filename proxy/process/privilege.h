@@ -6,7 +6,8 @@
  * privilege - what a process of ours may do, and how root becomes nobody in particular
  *
  * Errors: words in WHY.
- * Never:  keeps anything of root: groups, saved ids and capabilities go with setuid, and it is tried whether they could come back.
+ * Never:  keeps anything of root: groups, saved ids and capabilities go with setuid, and it is
+ *         tried whether they could come back.
  */
 #include <sys/types.h>
 
@@ -23,10 +24,12 @@ struct privilege_target {
 	char user[65];
 };
 
-/* Who we shall be, from [server] user and group. As root without a user it is an error: the operator has to say what is wanted. */
+/* Who we shall be, from [server] user and group. As root without a user it is an error: the
+ * operator has to say what is wanted. */
 bool privilege_find(const char *user, const char *group, struct privilege_target *to_r,
     struct text *why) MUST_CHECK;
-/* Become it, for good. Also: no new privileges through exec, no ptrace and no dump by others of our user. */
+/* Become it, for good. Also: no new privileges through exec, no ptrace and no dump by others of our
+ * user. */
 bool privilege_drop(const struct privilege_target *to, struct text *why) MUST_CHECK;
 
 #endif

@@ -135,9 +135,11 @@ end(struct reload *r)
 	log_lines(LOG_WARNING, text_slice(&is->warnings));
 	log_lines(LOG_ERROR, text_slice(&is->mistakes));
 	if (is->ok)
-		log_say(LOG_NOTICE, "reload", "reload ok rev=%llu", (unsigned long long)is->revision);
+		log_say(LOG_NOTICE, "reload", "reload ok rev=%llu",
+		    (unsigned long long)is->revision);
 	else
-		log_say(LOG_ERROR, "reload", "reload failed, the old configuration is kept rev=%llu",
+		log_say(LOG_ERROR, "reload",
+		    "reload failed, the old configuration is kept rev=%llu",
 		    (unsigned long long)is->revision);
 	notify_send("READY=1");
 	answer_all(r);
@@ -168,8 +170,9 @@ on_workers(void *ctx)
 		enum supervisor_state state = supervisor_view(r->supervisor, w).state;
 
 		if (is == SUPERVISOR_FAILED)
-			text_fmt(&r->result.mistakes, "worker %u keeps the old configuration: %.*s\n",
-			    w, SLICE_FMT(slice_trim(words)));
+			text_fmt(&r->result.mistakes,
+			    "worker %u keeps the old configuration: %.*s\n", w,
+			    SLICE_FMT(slice_trim(words)));
 		else if (is == SUPERVISOR_NONE &&
 		    (state == SUPERVISOR_UP || state == SUPERVISOR_DRAINING))
 			text_fmt(&r->result.mistakes, "worker %u did not answer\n", w);
@@ -243,7 +246,8 @@ reload_ask(struct reload *r, struct control_ask *ask)
 	else if (r->later.n < CONTROL_CLIENTS_MAX)
 		r->later.ask[r->later.n++] = ask;
 	else
-		control_answer(ask, SLICE("{\"ok\":false,\"error\":\"too many wait for a reload\"}"));
+		control_answer(ask,
+		    SLICE("{\"ok\":false,\"error\":\"too many wait for a reload\"}"));
 	if (!r->busy)
 		begin(r);
 }

@@ -7,8 +7,9 @@
  *
  *      asked -> deep check in a child -> loaded by the master -> each worker loads it, builds everything, swaps -> answered
  *
- * A signal and a client of the control socket are the same here, except that a client waits for the answer. Who asks while a reload is under way is
- * answered by the next one, since the file may have changed after this one read it.
+ * A signal and a client of the control socket are the same here, except that a client waits for the
+ * answer. Who asks while a reload is under way is answered by the next one, since the file may have
+ * changed after this one read it.
  *
  * Owns:   the last result. The clients belong to control.
  * Errors: mistakes are logged one by one, kept for status, and told to the clients.

@@ -4,8 +4,9 @@
  *
  *      | key, workers | column 0: counters, gauges, address[2][CELLS], account[2][CELLS] | column 1 ...
  *
- * A key meets one cell of each row, by the two halves of its hash. What is counted for it is the smaller of the two rows' sums over all columns: other keys can only add to
- * a cell, so the answer is never below the truth. Pages of the sketch that nobody touches take no memory.
+ * A key meets one cell of each row, by the two halves of its hash. What is counted for it is the
+ * smaller of the two rows' sums over all columns: other keys can only add to a cell, so the answer
+ * is never below the truth. Pages of the sketch that nobody touches take no memory.
  */
 #include "proxy/process/scoreboard.h"
 
@@ -79,7 +80,8 @@ sip_round(uint64_t v[4])
 	v[2] = rotate(v[2], 32);
 }
 
-/* SipHash-2-4 of one 64-bit word and a length octet: clients choose their addresses, and must not be able to choose whose cells they meet. */
+/* SipHash-2-4 of one 64-bit word and a length octet: clients choose their addresses, and must not
+ * be able to choose whose cells they meet. */
 static uint64_t
 hash(const uint64_t key[2], uint64_t word, uint8_t kind)
 {

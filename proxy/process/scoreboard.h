@@ -5,8 +5,10 @@
 /*
  * scoreboard - what all workers count, in memory shared by master and workers
  *
- * One column a worker, written by that worker alone and read by all; the master zeroes the gauges of a dead worker's column (its counters stay). Connections per client address and per
- * account are counted in a two-row sketch of gauges hashed with a secret of this start: never too low, so that a cap holds; too high only when hashes meet.
+ * One column a worker, written by that worker alone and read by all; the master zeroes the gauges
+ * of a dead worker's column (its counters stay). Connections per client address and per account are
+ * counted in a two-row sketch of gauges hashed with a secret of this start: never too low, so that
+ * a cap holds; too high only when hashes meet.
  *
  * Owns:   the mapping (MAP_SHARED | MAP_ANONYMOUS, made before the fork).
  * Never:  locks; a column has one writer, and a reader may see one number older than the next.
@@ -67,7 +69,8 @@ const char *scoreboard_counter_help(enum counter c);
 const char *scoreboard_gauge_word(enum gauge g);
 const char *scoreboard_gauge_help(enum gauge g);
 
-/* Open connections of a client address (IPv6: of its /64) or of an account, over all workers, this one included. */
+/* Open connections of a client address (IPv6: of its /64) or of an account, over all workers, this
+ * one included. */
 unsigned scoreboard_enter_address(struct scoreboard *b, unsigned w, const struct sockaddr *a);
 void scoreboard_leave_address(struct scoreboard *b, unsigned w, const struct sockaddr *a);
 unsigned scoreboard_enter_account(struct scoreboard *b, unsigned w, uint64_t account);

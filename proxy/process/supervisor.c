@@ -88,7 +88,8 @@ end_if_answered(struct supervisor *c, enum supervisor_question q)
 static void
 on_over(struct task *t)
 {
-	struct question *q = (struct question *)(void *)((char *)t - offsetof(struct question, over));
+	struct question *q =
+	    (struct question *)(void *)((char *)t - offsetof(struct question, over));
 
 	if (q->serial == 0)
 		return;
@@ -182,7 +183,8 @@ supervisor_ask(struct supervisor *c, enum supervisor_question q, double seconds,
 		struct seat *s = &c->seat[w];
 
 		forget_reply(&s->reply[q]);
-		/* One that is just starting does so with the older configuration: it hears of a newer one as soon as it listens. */
+		/* One that is just starting does so with the older configuration: it hears of a
+		 * newer one as soon as it listens. */
 		s->reply[q].awaited = s->pid > 0 &&
 		    (s->state != SUPERVISOR_STARTING || q == SUPERVISOR_RELOAD) &&
 		    channel_say(&s->channel, verbs[q], c->serial, SLICE(""));

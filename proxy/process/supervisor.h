@@ -5,10 +5,13 @@
 /*
  * supervisor - the workers as the master sees them: started, asked, replaced
  *
- * A worker that dies is replaced at once; if it dies young (within 10 s) again and again, after 0.1 s, doubling to 10 s. Its column of the scoreboard is cleared in between. Never does the
- * supervisor give up: what keeps workers from starting (a full disk, a database that is being restored) may pass.
+ * A worker that dies is replaced at once; if it dies young (within 10 s) again and again, after 0.1
+ * s, doubling to 10 s. Its column of the scoreboard is cleared in between. Never does the
+ * supervisor give up: what keeps workers from starting (a full disk, a database that is being
+ * restored) may pass.
  *
- * Owns:   processes, their channels, a reference to the configuration that the next worker starts with.
+ * Owns:   processes, their channels, a reference to the configuration that the next worker starts
+ *         with.
  */
 #include "proxy/process/channel.h"
 #include "proxy/process/listener.h"
@@ -73,7 +76,8 @@ struct supervisor_view {
 };
 struct supervisor_view supervisor_view(const struct supervisor *c, unsigned w);
 
-/* One worker that is up, each in its turn, is asked WORDS: the serial of its answer, which on_told() brings if the worker lives; 0: nobody is up. */
+/* One worker that is up, each in its turn, is asked WORDS: the serial of its answer, which
+ * on_told() brings if the worker lives; 0: nobody is up. */
 uint32_t supervisor_tell(struct supervisor *c, struct slice words) MUST_CHECK;
 
 /* ---- questions to all ---- */
@@ -87,7 +91,8 @@ enum supervisor_answer {
 
 typedef void supervisor_answers_fn(void *ctx);
 
-/* Asks all that are up (SUPERVISOR_RELOAD: those that are starting too); FN comes once, from the loop, when all have answered or SECONDS have passed. One question of a kind at a time. */
+/* Asks all that are up (SUPERVISOR_RELOAD: those that are starting too); FN comes once, from the
+ * loop, when all have answered or SECONDS have passed. One question of a kind at a time. */
 void supervisor_ask(struct supervisor *c, enum supervisor_question q, double seconds,
     supervisor_answers_fn *fn, void *ctx);
 bool supervisor_is_asking(const struct supervisor *c, enum supervisor_question q);

@@ -2,8 +2,9 @@
 /*
  * worker - from the fork to the last session
  *
- * What it is told comes over the channel. A reload builds everything new first (configuration, vault, lanes with their TLS contexts); only when nothing can fail any more
- * is it put in place. Vaults that were replaced live on for a while, because a job on a thread may hold one.
+ * What it is told comes over the channel. A reload builds everything new first (configuration,
+ * vault, lanes with their TLS contexts); only when nothing can fail any more is it put in place.
+ * Vaults that were replaced live on for a while, because a job on a thread may hold one.
  */
 #include "conf/directory/directory_token.h"
 #include "proxy/process/worker.h"
@@ -190,7 +191,8 @@ answer_reload(struct running *r, uint32_t serial)
 
 	if (!ok)
 		log_say(LOG_ERROR, "reload", "the old configuration is kept: %s", mem);
-	(void)!channel_say(&r->master, ok ? CHANNEL_DONE : CHANNEL_FAILED, serial, text_slice(&why));
+	(void)!channel_say(&r->master, ok ? CHANNEL_DONE : CHANNEL_FAILED, serial,
+	    text_slice(&why));
 }
 
 /* ---- the master's words ---- */
@@ -301,7 +303,8 @@ open_all(struct running *r, struct text *why)
 	if (!open_libraries(why) || !crypto_random(&node, sizeof(node)))
 		return false;
 	id_init(o->number, node);
-	if (!(w->loop = loop_open()) || !(w->work = work_open(w->loop, "work", THREADS, JOBS_MAX)) ||
+	if (!(w->loop = loop_open()) ||
+	    !(w->work = work_open(w->loop, "work", THREADS, JOBS_MAX)) ||
 	    !(r->dns = work_open(w->loop, "dns", DNS_THREADS, JOBS_MAX)))
 		return false;
 	if (!(w->vault = vault_open(w->conf->vault.key_file, why)))

@@ -3,10 +3,12 @@
 #define PROXY_PROCESS_WORKER_H
 
 /*
- * worker - one process of the daemon with one loop: its sessions, its relay, its view of the directory
+ * worker - one process of the daemon with one loop: its sessions, its relay, its view of the
+ * directory
  *
- * A lane is a listener as one configuration describes it: settings, TLS context, name. Sessions hold a reference, so that a reload changes
- * the lane for new connections and leaves open ones alone.
+ * A lane is a listener as one configuration describes it: settings, TLS context, name. Sessions
+ * hold a reference, so that a reload changes the lane for new connections and leaves open ones
+ * alone.
  *
  * Owns:   everything it points to. Life: worker_run() in the forked child, until drained.
  */
@@ -56,7 +58,8 @@ struct lane {
 struct lane *lane_ref(struct lane *l);
 void lane_unref(struct lane *l);
 
-/* The listening sockets that the master made for this worker: fds[i] belongs to the listener of that name. */
+/* The listening sockets that the master made for this worker: fds[i] belongs to the listener of
+ * that name. */
 struct worker_socket {
 	char listener[49];
 	int fd;

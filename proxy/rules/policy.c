@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/rules/policy.h"
 
-/* Accounts registered from then on must confirm the owner's address within the grace (S2): 2026-02-19 00:00 UTC. */
+/* Accounts registered from then on must confirm the owner's address within the grace (S2):
+ * 2026-02-19 00:00 UTC. */
 enum { GRACE_S = 7 * 24 * 3600 };
 static const int64_t confirm_since = 1771459200;
 
@@ -91,7 +92,8 @@ policy_route(const struct sender *sender, const struct path *from, struct policy
 	enum reply_id no = SAY_NONE;
 
 	*route_r = (struct policy_route){ 0 };
-	/* With nothing set: native where the plan can send (R1), else the account's own upstream if it has just one (S3). */
+	/* With nothing set: native where the plan can send (R1), else the account's own upstream if
+	 * it has just one (S3). */
 	if (r.kind == ROUTE_INHERIT && !a->plan.can_send && a->profiles_n == 1) {
 		route_r->profile = &a->profiles[0];
 		return SAY_NONE;

@@ -5,7 +5,8 @@
 /*
  * policy - who may send, and by which route (BEHAVIOUR 4 and 6, R1, S3)
  *
- * Pure: a snapshot of the sender and the envelope sender go in, a row of the reply catalogue or a route comes out. The SMTP path and `explain` ask the same questions here.
+ * Pure: a snapshot of the sender and the envelope sender go in, a row of the reply catalogue or a
+ * route comes out. The SMTP path and `explain` ask the same questions here.
  */
 #include "conf/directory/directory.h"
 #include "proxy/reply.h"
@@ -19,7 +20,8 @@ struct policy_route {
 
 /* What stands against SENDER's mail at MAIL, in the order of section 4; SAY_NONE: nothing. */
 enum reply_id policy_sender(const struct sender *sender, int64_t now_s);
-/* Its three parts: blocked, closed or paused; suspended; the owner's address not confirmed in time (S1, S2, A4, A6). */
+/* Its three parts: blocked, closed or paused; suspended; the owner's address not confirmed in time
+ * (S1, S2, A4, A6). */
 enum reply_id policy_identity(const struct sender *sender);
 enum reply_id policy_suspension(const struct sender *sender);
 enum reply_id policy_owner(const struct sender *sender, int64_t now_s);

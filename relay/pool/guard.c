@@ -173,7 +173,9 @@ is_listener(const struct guard *g, const struct sockaddr *sa)
 	for (size_t i = 0; i < c->listeners_n; i++) {
 		for (size_t j = 0; j < c->listeners[i].addresses_n; j++) {
 			const struct sockaddr *ours =
-			    (const struct sockaddr *)(const void *)&c->listeners[i].addresses[j].addr;
+			    (const struct sockaddr *)(const void *)&c->listeners[i]
+			        .addresses[j]
+			        .addr;
 			struct net exact;
 
 			if (port_of(ours) != port)

@@ -5,14 +5,17 @@
 /*
  * guard - may a host that a customer gave be connected to (BEHAVIOUR R5)
  *
- * Asked with the resolved address, right before connect() to that very address, so that no second look-up can change it. Refused is all that is not public:
- * this host, private networks, link-local with the metadata services, shared address space (CGNAT), documentation, benchmarks, multicast, reserved; the IPv6 forms that
- * hold an IPv4 address (mapped, compatible, NAT64), 6to4 with such an address inside, Teredo; our own listeners; ports outside the list.
+ * Asked with the resolved address, right before connect() to that very address, so that no second
+ * look-up can change it. Refused is all that is not public: this host, private networks, link-local
+ * with the metadata services, shared address space (CGNAT), documentation, benchmarks, multicast,
+ * reserved; the IPv6 forms that hold an IPv4 address (mapped, compatible, NAT64), 6to4 with such an
+ * address inside, Teredo; our own listeners; ports outside the list.
  *
- * [upstream] allow_networks lifts the ban on networks and ports, never the one on our own listeners. A network of NAT64 that is allowed lets
- * pass what is public inside it.
+ * [upstream] allow_networks lifts the ban on networks and ports, never the one on our own
+ * listeners. A network of NAT64 that is allowed lets pass what is public inside it.
  *
- * Owns:   the addresses of this host's interfaces, as they were at guard_open(), for listeners on wildcard addresses.
+ * Owns:   the addresses of this host's interfaces, as they were at guard_open(), for listeners on
+ *         wildcard addresses.
  * Never:  resolves a name; is asked about the operator's own MTAs.
  */
 #include "conf/conf.h"

@@ -5,10 +5,12 @@
 /*
  * native - the operator's own MTAs (BEHAVIOUR R2): which of them is next
  *
- * Smooth weighted round robin over those that are alive. One that fails (connect, TLS, greeting, AUTH) is dead at once: it is skipped for [native] dead, then looked
- * at by a connection of its own; only when that goes well is it given mail again, else it is left alone for twice as long, up to ten times
- * [native] dead. Live ones that have had no traffic are looked at every [native] check. Weight 0 is for when no other lives. When all are dead each is tried
- * all the same, the one that has been alone longest first.
+ * Smooth weighted round robin over those that are alive. One that fails (connect, TLS, greeting,
+ * AUTH) is dead at once: it is skipped for [native] dead, then looked at by a connection of its
+ * own; only when that goes well is it given mail again, else it is left alone for twice as long, up
+ * to ten times [native] dead. Live ones that have had no traffic are looked at every [native]
+ * check. Weight 0 is for when no other lives. When all are dead each is tried all the same, the one
+ * that has been alone longest first.
  *
  * Owns:   its upstreams (by reference).
  */
@@ -38,7 +40,8 @@ struct native {
 struct native *native_open(struct relay *r) MUST_CHECK;
 /* Its upstreams retire. */
 void native_close(struct native *n);
-/* The next to be tried, TRIED aside (a mask by index), which it then joins. NULL: there is none left. */
+/* The next to be tried, TRIED aside (a mask by index), which it then joins. NULL: there is none
+ * left. */
 struct upstream *native_pick(struct native *n, uint64_t *tried) MUST_CHECK;
 /* A live one that is not in TRIED is there. */
 bool native_has_other(const struct native *n, uint64_t tried) MUST_CHECK;

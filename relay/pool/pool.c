@@ -32,7 +32,7 @@ waiter_of(struct link *l)
 	return LINKED(l, struct relay_txn, waits);
 }
 
-/* ---- where a connection is ---------------------------------------------------------------------- */
+/* ---- where a connection is ------------------------------------------------------------------- */
 
 void
 pool_move(struct smtp *c, struct list *to)
@@ -161,7 +161,7 @@ open_connection(struct upstream *u, bool check)
 	return c;
 }
 
-/* ---- the waiting line --------------------------------------------------------------------------- */
+/* ---- the waiting line ------------------------------------------------------------------------ */
 
 void
 pool_on_patience(struct ev_loop *ev, ev_timer *w, int revents)
@@ -353,7 +353,7 @@ pool_check(struct upstream *u)
 		native_failed(u->endpoint, &v);
 }
 
-/* ---- what connections tell ---------------------------------------------------------------------- */
+/* ---- what connections tell ------------------------------------------------------------------- */
 
 void
 pool_ready(struct smtp *c)
@@ -432,7 +432,8 @@ trip_breaker(struct upstream *u)
 		    closed);
 }
 
-/* The upstream takes no more connections than those that it has, ours in all workers: that is a limit, not a failure. */
+/* The upstream takes no more connections than those that it has, ours in all workers: that is a
+ * limit, not a failure. */
 static bool
 is_full(struct upstream *u, const struct relay_verdict *v)
 {
@@ -515,7 +516,8 @@ pool_failed(struct upstream *u, bool check, const struct relay_verdict *v)
 	if (check || full)
 		return;
 
-	/* It speaks for all who have no attempt of their own; where others are connected, for one. */
+	/* It speaks for all who have no attempt of their own; where others are connected, for
+	 * one. */
 	bool lonely = u->leased.n + u->idle.n == 0;
 
 	pool_ref(u);

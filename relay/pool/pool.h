@@ -5,20 +5,24 @@
 /*
  * pool - upstreams, each with its connections and its waiting line (BEHAVIOUR L6)
  *
- * An upstream is one place to send mail to with one credential: a profile in one version, or one MTA of the native pool. Its connections are
- * leased for it alone. Where a connection is, that is its state:
+ * An upstream is one place to send mail to with one credential: a profile in one version, or one
+ * MTA of the native pool. Its connections are leased for it alone. Where a connection is, that is
+ * its state:
  *
  *                      hello done              lease                 QUIT, or gone
  *      connecting ------------------> idle <----------> leased -----------------> dying -> (buried)
  *                                       '------------------------------------------^
  *
- * and pool_move() is the only one that moves it. Transactions that find nothing idle wait in a line; the line, not a transaction, opens connections, so that
- * whichever is free first serves whoever waits longest.
+ * and pool_move() is the only one that moves it. Transactions that find nothing idle wait in a
+ * line; the line, not a transaction, opens connections, so that whichever is free first serves
+ * whoever waits longest.
  *
- * What a provider's preset allows, what the profile says, and what the provider has asked for holds over all workers (shape.h): connections, messages a connection, a pace, a time to be
- * left alone. A message that would have to wait longer than [upstream] hold_wait hears so at once.
+ * What a provider's preset allows, what the profile says, and what the provider has asked for holds
+ * over all workers (shape.h): connections, messages a connection, a pace, a time to be left alone.
+ * A message that would have to wait longer than [upstream] hold_wait hears so at once.
  *
- * The breaker: after three refusals of the credential in a row nobody is asked any more for five minutes, doubling to an hour; then one connection may try.
+ * The breaker: after three refusals of the credential in a row nobody is asked any more for five
+ * minutes, doubling to an hour; then one connection may try.
  *
  * Owns:   upstreams and connections. An upstream that nobody uses goes after an hour.
  */
@@ -41,7 +45,8 @@ struct upstream {
 
 	/* What it takes to reach it. */
 	bool native;
-	struct endpoint *endpoint; /* of the native pool; NULL for a profile's, and when it has retired */
+	struct endpoint
+	    *endpoint; /* of the native pool; NULL for a profile's, and when it has retired */
 	uint64_t account, profile, version;
 	char *route; /* "profile:acme", "native:mx1" */
 	char *provider, *host, *place, *username, *sealed, *ca_pem, *ca_file, *pin;
@@ -84,7 +89,8 @@ void pool_retire(struct upstream *u);
 void pool_close(struct relay *r);
 void pool_open(struct relay *r);
 
-/* A connection for T, now or later: transaction_leased() or transaction_unserved() tell, the latter never from inside this call. */
+/* A connection for T, now or later: transaction_leased() or transaction_unserved() tell, the latter
+ * never from inside this call. */
 void pool_want(struct upstream *u, struct relay_txn *t);
 void pool_leave(struct upstream *u, struct relay_txn *t);
 /* A connection that only looks whether the MTA is there; pool tells native. */
@@ -93,7 +99,8 @@ void pool_check(struct upstream *u);
 /* What connections tell. */
 void pool_ready(struct smtp *c);
 void pool_back(struct smtp *c);
-/* The upstream's answer R (NULL: it gave none, and WHY says so), classed. EARLY: before the connection was ready. */
+/* The upstream's answer R (NULL: it gave none, and WHY says so), classed. EARLY: before the
+ * connection was ready. */
 void pool_heard(struct upstream *u, enum verdict_class class, const struct reply *r,
     const char *why, bool early);
 /* One could not be made ready; it is gone already. CHECK: nobody waits for it. */
@@ -101,7 +108,8 @@ void pool_failed(struct upstream *u, bool check, const struct relay_verdict *v);
 /* Not there any more; C is on no list. */
 void pool_gone(struct smtp *c);
 void pool_move(struct smtp *c, struct list *to);
-/* An API's last word: for the breaker, and for how long it wants to be left alone (RETRY_S; 0: not told). */
+/* An API's last word: for the breaker, and for how long it wants to be left alone (RETRY_S; 0: not
+ * told). */
 void pool_answered(struct upstream *u, const struct relay_verdict *v, unsigned retry_s);
 /* Serves those who wait. */
 void pool_feed(struct upstream *u);

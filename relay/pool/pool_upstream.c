@@ -65,7 +65,8 @@ destroy(struct upstream *u)
 	free(u);
 }
 
-/* Stays for the next transaction unless it is retired; the sweep takes what is not used any more. */
+/* Stays for the next transaction unless it is retired; the sweep takes what is not used any
+ * more. */
 void
 pool_unref(struct upstream *u)
 {
@@ -145,9 +146,10 @@ pool_mta(struct relay *r, const struct conf_mta *m, struct endpoint *e)
 	u->xclient = m->xclient;
 	u->connections_max = m->max_connections;
 	u->messages_max = m->messages_per_connection;
-	if (!copy(&u->provider, "") || !copy(&u->host, m->host) || !copy(&u->username, m->username) ||
-	    !copy(&u->sealed, "") || !copy(&u->ca_pem, "") || !copy(&u->pin, m->pin) ||
-	    (m->ca_file && !copy(&u->ca_file, m->ca_file)) || !set_password(u, m)) {
+	if (!copy(&u->provider, "") || !copy(&u->host, m->host) ||
+	    !copy(&u->username, m->username) || !copy(&u->sealed, "") || !copy(&u->ca_pem, "") ||
+	    !copy(&u->pin, m->pin) || (m->ca_file && !copy(&u->ca_file, m->ca_file)) ||
+	    !set_password(u, m)) {
 		u->retired = true;
 		destroy(u);
 		return NULL;
@@ -216,7 +218,8 @@ set_preset(struct upstream *u, const struct profile *p)
 	    (p->on_quota == ON_QUOTA_DEFAULT && u->r->conf->upstream.on_quota == QUOTA_REJECT);
 }
 
-/* What may change without a new credential: the blob is sealed anew when keys rotate, the name and the caps are only ours. */
+/* What may change without a new credential: the blob is sealed anew when keys rotate, the name and
+ * the caps are only ours. */
 static bool
 update(struct upstream *u, const struct profile *p)
 {
@@ -262,7 +265,8 @@ pool_profile(struct relay *r, const struct profile *p)
 		u->offer = api_offer(u->api);
 	if (!copy(&u->provider, p->provider) || !copy(&u->host, p->host) ||
 	    !copy(&u->username, p->username) || !copy(&u->sealed, p->password) ||
-	    !copy(&u->ca_pem, p->ca_pem) || !copy(&u->pin, p->pin) || !copy(&u->place, place_of(p)) ||
+	    !copy(&u->ca_pem, p->ca_pem) || !copy(&u->pin, p->pin) ||
+	    !copy(&u->place, place_of(p)) ||
 	    (p->auth == PROFILE_OAUTH2 && !(u->oauth = oauth_open(u, p)))) {
 		u->retired = true;
 		destroy(u);

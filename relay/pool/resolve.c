@@ -74,7 +74,7 @@ unref(struct resolve *r)
 		free(r);
 }
 
-/* ---- hosts -------------------------------------------------------------------------------------- */
+/* ---- hosts ----------------------------------------------------------------------------------- */
 
 static struct host *
 find(struct resolve *r, struct slice name)
@@ -96,7 +96,8 @@ find_id(struct resolve *r, const char *name, uint64_t id)
 	return h;
 }
 
-/* Those of one bucket that have expired and that nobody waits for; all the idle ones where FORCE says so. */
+/* Those of one bucket that have expired and that nobody waits for; all the idle ones where FORCE
+ * says so. */
 static void
 sweep(struct resolve *r, struct host **at, bool force)
 {
@@ -147,7 +148,7 @@ add(struct resolve *r, struct slice name)
 	return h;
 }
 
-/* ---- look-ups ----------------------------------------------------------------------------------- */
+/* ---- look-ups -------------------------------------------------------------------------------- */
 
 static void
 copy(struct addresses *all, const struct addrinfo *from)
@@ -193,7 +194,8 @@ judge(const struct look_up *l)
 	return RESOLVE_TEMP;
 }
 
-/* Those who asked may ask again at once, and H may go meanwhile: they wait in a line of their own. */
+/* Those who asked may ask again at once, and H may go meanwhile: they wait in a line of their
+ * own. */
 static void
 answer(const struct resolve *r, struct host *h, const struct look_up *l)
 {
@@ -342,7 +344,8 @@ resolve_close(struct resolve *r)
 
 			r->buckets[i] = h->next;
 			while (h->asks.n)
-				resolve_forget(LINKED(list_first(&h->asks), struct resolve_ask, link));
+				resolve_forget(LINKED(list_first(&h->asks), struct resolve_ask,
+				    link));
 			free(h);
 		}
 	}

@@ -5,10 +5,12 @@
 /*
  * resolve - a host's addresses: getaddrinfo on the worker's threads, with a memory
  *
- * Addresses are remembered for [upstream] dns_cache, failures for five seconds. Those who ask for a host that is being looked up already wait for the same answer. A
- * host that is an address is answered at once.
+ * Addresses are remembered for [upstream] dns_cache, failures for five seconds. Those who ask for a
+ * host that is being looked up already wait for the same answer. A host that is an address is
+ * answered at once.
  *
- * Owns:   the memory of hosts. An ask is part of the asker, who forgets it (resolve_forget) when it goes.
+ * Owns:   the memory of hosts. An ask is part of the asker, who forgets it (resolve_forget) when it
+ *         goes.
  * Never:  judges an address (that is guard's); answers by callback what it can answer at once.
  */
 #include <netinet/in.h>

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shape - slots of relaxed atomics, found by open addressing, and a column of counts for each worker
+ * shape - slots of relaxed atomics, found by open addressing, and a column of counts for each
+ * worker
  *
  *      | size, workers | slot 0 ... slot SLOTS-1 | column of worker 0: connections[SLOTS], wants[SLOTS] | column 1 ...
  *
- * Pages that no upstream has touched take no memory. Numbers of one slot may be some microseconds apart; nothing here depends on two of them.
+ * Pages that no upstream has touched take no memory. Numbers of one slot may be some microseconds
+ * apart; nothing here depends on two of them.
  */
 #include "relay/pool/shape.h"
 
@@ -70,7 +72,7 @@ ms_of(double s)
 	return (int64_t)(s * MS);
 }
 
-/* ---- the mapping -------------------------------------------------------------------------------- */
+/* ---- the mapping ----------------------------------------------------------------------------- */
 
 struct shape *
 shape_open(unsigned workers)
@@ -170,7 +172,7 @@ shape_join(struct shaping *h, struct shape *all, unsigned worker, uint64_t key, 
 	}
 }
 
-/* ---- connections -------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 unsigned
 shape_connections(const struct shaping *h)
@@ -267,7 +269,7 @@ shape_messages(const struct shaping *h)
 	return h->all ? READ(&h->slot->messages) : 0;
 }
 
-/* ---- pace --------------------------------------------------------------------------------------- */
+/* ---- pace ------------------------------------------------------------------------------------ */
 
 void
 shape_hold(const struct shaping *h, double seconds, bool named, double now)
@@ -297,7 +299,8 @@ shape_held(const struct shaping *h, double now)
 	return left > 0 ? (double)left / MS : 0;
 }
 
-/* GCRA: a fifth of a minute's messages may come at once, the rest evenly, so that no minute holds more than PER_MINUTE. */
+/* GCRA: a fifth of a minute's messages may come at once, the rest evenly, so that no minute holds
+ * more than PER_MINUTE. */
 bool
 shape_pace(const struct shaping *h, unsigned per_minute, double max, double now, double *wait_r)
 {
@@ -323,7 +326,7 @@ shape_pace(const struct shaping *h, unsigned per_minute, double max, double now,
 	}
 }
 
-/* ---- the breaker -------------------------------------------------------------------------------- */
+/* ---- the breaker ----------------------------------------------------------------------------- */
 
 /* A session may still hold the profile as it was before its credential changed. */
 static bool
@@ -407,7 +410,7 @@ shape_thank(const struct shaping *h, double now)
 		WRITE(&h->slot->hold_s, 0);
 }
 
-/* ---- what it said ------------------------------------------------------------------------------- */
+/* ---- what it said ---------------------------------------------------------------------------- */
 
 /* One writer at a time; who finds another at it has nothing better to say. */
 void

@@ -3,10 +3,13 @@
 #define RELAY_POOL_SHAPE_H
 
 /*
- * shape - what all workers know together of each upstream: its connections, its pace, whether it asked to be left alone, whether it refuses the credential (BEHAVIOUR R7 and the end of 7)
+ * shape - what all workers know together of each upstream: its connections, its pace, whether it
+ * asked to be left alone, whether it refuses the credential (BEHAVIOUR R7 and the end of 7)
  *
- * Shared memory, made before the fork. An upstream has a slot, found by its key and never given back; it joins with the version of its credential, and what was known of an older one is forgotten.
- * Connections are counted in one column a worker, so that those of a dead worker can be taken away.
+ * Shared memory, made before the fork. An upstream has a slot, found by its key and never given
+ * back; it joins with the version of its credential, and what was known of an older one is
+ * forgotten. Connections are counted in one column a worker, so that those of a dead worker can be
+ * taken away.
  *
  * Owns:   the mapping. Times are the loop's, in seconds; unix time where it says so.
  * Errors: an upstream that finds no slot is not shaped: all is allowed.
@@ -46,17 +49,20 @@ bool shape_others_want(const struct shaping *h) MUST_CHECK;
 void shape_learn_messages(const struct shaping *h, unsigned n);
 unsigned shape_messages(const struct shaping *h);
 
-/* Not before so many seconds. NAMED: the upstream said so itself; else the time grows with each time it is asked for. */
+/* Not before so many seconds. NAMED: the upstream said so itself; else the time grows with each
+ * time it is asked for. */
 void shape_hold(const struct shaping *h, double seconds, bool named, double now);
 /* How long it is still held. */
 double shape_held(const struct shaping *h, double now);
-/* The turn of one message at PER_MINUTE: how long it has to wait. False: longer than MAX, and no turn is taken. */
-bool shape_pace(const struct shaping *h, unsigned per_minute, double max, double now, double *wait_r)
-    MUST_CHECK;
+/* The turn of one message at PER_MINUTE: how long it has to wait. False: longer than MAX, and no
+ * turn is taken. */
+bool shape_pace(const struct shaping *h, unsigned per_minute, double max, double now,
+    double *wait_r) MUST_CHECK;
 
 /* The credential was refused; how long nobody may try now (0: it may be tried again). */
 double shape_refused(const struct shaping *h, double now);
-/* True where nobody may try. False lets the caller, and no other, try for half a minute after the breaker's time is over. */
+/* True where nobody may try. False lets the caller, and no other, try for half a minute after the
+ * breaker's time is over. */
 bool shape_is_broken(const struct shaping *h, double now) MUST_CHECK;
 unsigned shape_refusals(const struct shaping *h);
 /* For how long nobody may try. */
@@ -66,7 +72,8 @@ void shape_welcome(const struct shaping *h);
 /* It took a message. */
 void shape_thank(const struct shaping *h, double now);
 
-/* What the upstream said last, cleaned; CLASS as in class.def. EARLY: before the connection was ready. UNIX_S: the time of day. */
+/* What the upstream said last, cleaned; CLASS as in class.def. EARLY: before the connection was
+ * ready. UNIX_S: the time of day. */
 struct shape_said {
 	enum verdict_class class;
 	struct slice line;

@@ -138,7 +138,8 @@ callout_heard(struct callouts *all, struct callout_entry *e, enum callout_said s
 	}
 }
 
-/* The address as it is looked for; 0 where it has no such form. DOMAIN_R: where the domain begins. */
+/* The address as it is looked for; 0 where it has no such form. DOMAIN_R: where the domain
+ * begins. */
 static size_t
 spell(const struct path *address, char mem[ADDRESS_ROOM], size_t *domain_r)
 {

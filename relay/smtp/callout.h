@@ -5,14 +5,17 @@
 /*
  * callout - does an address exist, by the word of its own domain's server (BEHAVIOUR S5)
  *
- * Beside relay.h the one header of relay/ that proxy/ includes. Asks as a bounce would: MAIL FROM:<>, RCPT TO the address, QUIT; no content goes, no TLS. The servers are those of MX, the
- * best first, or the domain itself; two attempts, CALLOUT_S in all from when their addresses are known. Each address passes the guard.
+ * Beside relay.h the one header of relay/ that proxy/ includes. Asks as a bounce would: MAIL
+ * FROM:<>, RCPT TO the address, QUIT; no content goes, no TLS. The servers are those of MX, the
+ * best first, or the domain itself; two attempts, CALLOUT_S in all from when their addresses are
+ * known. Each address passes the guard.
  *
- * What was said is remembered: good for a day, refused for two hours, unable for five minutes; CALLOUT_KNOWN_MAX addresses. Who asks what is being asked already waits for the same
- * answer.
+ * What was said is remembered: good for a day, refused for two hours, unable for five minutes;
+ * CALLOUT_KNOWN_MAX addresses. Who asks what is being asked already waits for the same answer.
  *
  * Owns:   threads for names, from the first question on; connections; the memory.
- * Never:  counts a domain as gone because a name server failed (CALLOUT_LATER, not remembered); blocks.
+ * Never:  counts a domain as gone because a name server failed (CALLOUT_LATER, not remembered);
+ *         blocks.
  */
 #include "conf/conf.h"
 #include "wire/loop.h"
@@ -32,12 +35,14 @@ struct callouts;
 /* On the loop; OWNER as given. */
 typedef void callout_fn(void *ctx, uint64_t owner, enum callout_said said);
 
-struct callouts *callouts_open(struct loop *l, struct conf *c, callout_fn *fn, void *ctx) MUST_CHECK;
+struct callouts *callouts_open(struct loop *l, struct conf *c, callout_fn *fn, void *ctx)
+    MUST_CHECK;
 /* No callback any more. Waits for the look-ups that run. */
 void callouts_close(struct callouts *all);
 /* What is known stays. */
 void callouts_reconf(struct callouts *all, struct conf *c);
-/* True: *SAID_R is known. False: FN comes later, never from inside the call. ADDRESS is ASCII, of a domain that is a name. */
+/* True: *SAID_R is known. False: FN comes later, never from inside the call. ADDRESS is ASCII, of a
+ * domain that is a name. */
 bool callout(struct callouts *all, const struct path *address, uint64_t owner,
     enum callout_said *said_r) MUST_CHECK;
 

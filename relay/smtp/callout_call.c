@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * callout_call - one question: the servers' names on a thread, then a dialogue in lockstep with one of them, then perhaps with another
+ * callout_call - one question: the servers' names on a thread, then a dialogue in lockstep with one
+ * of them, then perhaps with another
  *
  *      look_up (thread) -> found -> attempt -> GREETING -> EHLO [-> HELO] -> MAIL -> RCPT -> over
  *                                      ^                                        |
@@ -419,7 +420,8 @@ callout_begin(struct callouts *all, struct callout_entry *e)
 
 	if (all->calls.n >= CALLOUT_CALLS_MAX)
 		return false;
-	if (!all->work && !(all->work = work_open(all->loop, "callouts", THREADS, CALLOUT_CALLS_MAX)))
+	if (!all->work &&
+	    !(all->work = work_open(all->loop, "callouts", THREADS, CALLOUT_CALLS_MAX)))
 		return false;
 	c = calloc(1, sizeof(*c));
 	if (!c)

@@ -3,7 +3,8 @@
 #define RELAY_SMTP_CALLOUT_PRIVATE_H
 
 /*
- * callout_private - what callout.c (the memory, who waits) and callout_call.c (one call: names, dialogue) share
+ * callout_private - what callout.c (the memory, who waits) and callout_call.c (one call: names,
+ * dialogue) share
  */
 #include "relay/smtp/callout.h"
 #include "relay/pool/guard.h"

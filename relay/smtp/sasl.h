@@ -3,8 +3,8 @@
 #define RELAY_SMTP_SASL_H
 
 /*
- * sasl - the client's side of SMTP AUTH (RFC 4954): PLAIN (RFC 4616), LOGIN, CRAM-MD5 (RFC 2195), and with an access
- * token OAUTHBEARER (RFC 7628) and XOAUTH2 (Google, Microsoft)
+ * sasl - the client's side of SMTP AUTH (RFC 4954): PLAIN (RFC 4616), LOGIN, CRAM-MD5 (RFC 2195),
+ * and with an access token OAUTHBEARER (RFC 7628) and XOAUTH2 (Google, Microsoft)
  *
  * Writes whole lines with CRLF. What it writes holds the password in base64: the caller wipes it.
  *
@@ -38,7 +38,8 @@ void sasl_begin(struct text *t, enum sasl mechanism, struct slice user,
 /* LOGIN's two answers. */
 void sasl_user(struct text *t, struct slice user);
 void sasl_password(struct text *t, const struct secret *password);
-/* CRAM-MD5's. CHALLENGE is the text of the 334. False if it is not base64, or the library failed. */
+/* CRAM-MD5's. CHALLENGE is the text of the 334. False if it is not base64, or the library
+ * failed. */
 bool sasl_cram(struct text *t, struct slice challenge, struct slice user,
     const struct secret *password) MUST_CHECK;
 

@@ -83,7 +83,7 @@ smtp_log(const struct smtp *c, enum log_level level, const char *what, const str
 	log_end(&l);
 }
 
-/* ---- ends --------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void
 bury(struct grave *g)
@@ -115,7 +115,8 @@ on_gone(void *owner)
 }
 
 struct relay_verdict
-smtp_verdict(const struct smtp *c, enum verdict_class class, const struct reply *r, struct text *mem)
+smtp_verdict(const struct smtp *c, enum verdict_class class, const struct reply *r,
+    struct text *mem)
 {
 	struct relay_verdict v = verdict_make(class, r, slice_str(c->up->username), mem);
 
@@ -182,7 +183,7 @@ send_quit(struct smtp *c)
 	return STEP_GONE;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 void
 smtp_expect(struct smtp *c, enum step step)
@@ -270,7 +271,7 @@ smtp_pump(struct smtp *c)
 	c->pumping = false;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------ */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void
 unexpected(struct smtp *c, const struct reply *r)
@@ -411,7 +412,7 @@ on_stream(void *owner, enum stream_event event)
 	}
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct smtp *
 smtp_open(struct upstream *u, bool check)

@@ -3,16 +3,21 @@
 #define RELAY_SMTP_SMTP_H
 
 /*
- * smtp - one dialogue with one upstream, as its client (RFC 5321, 2920, 3030, 3207, 4954, 3461, 6531)
+ * smtp - one dialogue with one upstream, as its client (RFC 5321, 2920, 3030, 3207, 4954, 3461,
+ * 6531)
  *
- * The steps are rows of step.def. Two cursors walk over them: `sending`, the step to be sent next, and `answering`, the step whose answer comes next; what lies between is
- * pipelined. smtp_pump() sends what may be sent; answers are taken as they come, whatever is still to be sent.
+ * The steps are rows of step.def. Two cursors walk over them: `sending`, the step to be sent next,
+ * and `answering`, the step whose answer comes next; what lies between is pipelined. smtp_pump()
+ * sends what may be sent; answers are taken as they come, whatever is still to be sent.
  *
- * What the owner of a transaction hears of it goes through transaction.h, what becomes of the connection through pool.h. A transaction that leaves early is forgotten at once;
- * the connection reads the answers that are still out, says RSET, and only then is free again. In the middle of content it is cut.
+ * What the owner of a transaction hears of it goes through transaction.h, what becomes of the
+ * connection through pool.h. A transaction that leaves early is forgotten at once; the connection
+ * reads the answers that are still out, says RSET, and only then is free again. In the middle of
+ * content it is cut.
  *
- * Rules:  octets behind the 220 of STARTTLS end it; what was offered before TLS is forgotten. No credential goes out in clear unless the operator trusts the
- *         network. An answer that nobody waits for ends it.
+ * Rules:  octets behind the 220 of STARTTLS end it; what was offered before TLS is forgotten. No
+ *         credential goes out in clear unless the operator trusts the network. An answer that
+ *         nobody waits for ends it.
  * Owns:   its stream and buffers. Closed ones are buried.
  */
 #include "relay/pool/pool.h"
@@ -99,7 +104,8 @@ void smtp_lease(struct smtp *c, struct relay_txn *t);
 void smtp_pump(struct smtp *c);
 /* The transaction has gone. Content cut short ends the connection too. */
 void smtp_let_go(struct smtp *c);
-/* Content: at most smtp_room() octets. Not VERDICT_OK: it cannot go (8-bit, no memory) and the message must not be ended. */
+/* Content: at most smtp_room() octets. Not VERDICT_OK: it cannot go (8-bit, no memory) and the
+ * message must not be ended. */
 enum verdict_class smtp_content(struct smtp *c, struct slice octets) MUST_CHECK;
 size_t smtp_room(const struct smtp *c);
 /* QUIT, for one that is free. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * smtp_auth - the steps that say who we are: AUTH, and XCLIENT, which says who the client is and goes back to EHLO
+ * smtp_auth - the steps that say who we are: AUTH, and XCLIENT, which says who the client is and
+ * goes back to EHLO
  */
 #include "relay/smtp/smtp_step.h"
 
@@ -13,7 +14,8 @@
 
 enum { LINE_MAX_OCTETS = SASL_LINE_MAX, XCLIENT_VALUE_MAX = 255 };
 
-/* Sends LINE at once and overwrites it, also where it stood in the output buffer: an emptied buffer gets the block that it gave back last. */
+/* Sends LINE at once and overwrites it, also where it stood in the output buffer: an emptied buffer
+ * gets the block that it gave back last. */
 static void
 say_secret(struct smtp *c, struct text *line)
 {
@@ -69,7 +71,7 @@ compose_cram(struct smtp *c, struct text *line, const struct secret *password)
 	return sasl_cram(line, c->challenge, slice_str(c->up->username), password);
 }
 
-/* ---- an access token ---------------------------------------------------------------------------- */
+/* ---- an access token ------------------------------------------------------------------------- */
 
 static enum step
 say_token(struct smtp *c, struct slice token)
@@ -228,7 +230,7 @@ got_auth(struct smtp *c, const struct reply *r)
 	return smtp_after_hello(c);
 }
 
-/* ---- XCLIENT (Postfix's XCLIENT_README) --------------------------------------------------------- */
+/* ---- XCLIENT (Postfix's XCLIENT_README) ------------------------------------------------------ */
 
 /* xtext, RFC 3461. */
 static void

@@ -12,7 +12,9 @@ enum {
 	ROOM_MARGIN = 64, /* for the end of the content, or a chunk's header */
 	ROOM_MIN = 2048,  /* less is none: content goes in decent pieces */
 	ROOM_LOW =
-	    8192, /* an owner may keep some of the room in reserve: from here on it hears when there is more */
+	    /* an owner may keep some of the room in reserve: from here on it hears when there is
+	     * more */
+	8192,
 };
 
 static size_t
@@ -57,7 +59,8 @@ smtp_chunk(struct smtp *c, bool last)
 	smtp_expect(c, last ? STEP_DOT : STEP_BDAT);
 }
 
-/* The end of the turn: what has been gathered leaves. Where the end of the content is known already, it leaves with that. */
+/* The end of the turn: what has been gathered leaves. Where the end of the content is known
+ * already, it leaves with that. */
 static void
 on_chunk(struct task *t)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * smtp_hello - the steps until a connection is ready: look-up, connect, greeting, EHLO, STARTTLS (AUTH is smtp_auth.c's)
+ * smtp_hello - the steps until a connection is ready: look-up, connect, greeting, EHLO, STARTTLS
+ * (AUTH is smtp_auth.c's)
  */
 #include "relay/smtp/smtp_step.h"
 
@@ -9,7 +10,7 @@
 #include "wire/log.h"
 #include "wire/pin.h"
 
-/* ---- the connection ----------------------------------------------------------------------------- */
+/* ---- the connection -------------------------------------------------------------------------- */
 
 static struct relay *
 relay_of(const struct smtp *c)
@@ -136,7 +137,7 @@ smtp_connected(struct smtp *c)
 	}
 }
 
-/* ---- TLS ---------------------------------------------------------------------------------------- */
+/* ---- TLS ------------------------------------------------------------------------------------- */
 
 static struct tls_ctx *
 own_trust(struct upstream *u, struct text *why)
@@ -227,7 +228,7 @@ got_starttls(struct smtp *c, const struct reply *r)
 	return STEP_TLS;
 }
 
-/* ---- greeting, EHLO ----------------------------------------------------------------------------- */
+/* ---- greeting, EHLO -------------------------------------------------------------------------- */
 
 enum step
 smtp_fail_by(struct smtp *c, enum phase phase, const struct reply *r)
@@ -324,7 +325,8 @@ note_offer(struct offer *o, struct slice line)
 		o->size = true;
 		if (!slice_to_u64(slice_trim(args), &o->size_max))
 			o->size_max = 0;
-	} else if (slice_eq_nocase(word, SLICE("AUTH")) || slice_starts_nocase(word, SLICE("AUTH="))) {
+	} else if (slice_eq_nocase(word, SLICE("AUTH")) ||
+	    slice_starts_nocase(word, SLICE("AUTH="))) {
 		while (args.n)
 			o->auth |= sasl_find(slice_cut(&args, ' '));
 	} else if (slice_eq_nocase(word, SLICE("XCLIENT"))) {

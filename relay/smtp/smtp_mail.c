@@ -42,7 +42,7 @@ is_good(const struct reply *r)
 	return r->code >= 200 && r->code < 300;
 }
 
-/* ---- ready -------------------------------------------------------------------------------------- */
+/* ---- ready ----------------------------------------------------------------------------------- */
 
 enum step
 send_ready(struct smtp *c)
@@ -62,7 +62,7 @@ send_ready(struct smtp *c)
 	return STEP_MAIL;
 }
 
-/* ---- MAIL --------------------------------------------------------------------------------------- */
+/* ---- MAIL ------------------------------------------------------------------------------------ */
 
 /* The smaller of what it offers and what is known of it. */
 static uint64_t
@@ -167,7 +167,7 @@ got_mail(struct smtp *c, const struct reply *r)
 	return after_rcpt(c);
 }
 
-/* ---- RCPT --------------------------------------------------------------------------------------- */
+/* ---- RCPT ------------------------------------------------------------------------------------ */
 
 static enum verdict_class
 fit_rcpt(const struct smtp *c, const struct rcpt *rcpt)
@@ -232,7 +232,7 @@ got_rcpt(struct smtp *c, const struct reply *r)
 	return after_rcpt(c);
 }
 
-/* ---- DATA, BDAT --------------------------------------------------------------------------------- */
+/* ---- DATA, BDAT ------------------------------------------------------------------------------ */
 
 /* Content may flow. BDAT needs no go-ahead: ours is as good. */
 static enum step
@@ -253,7 +253,8 @@ enum step
 send_data(struct smtp *c)
 {
 	struct relay_txn *t = c->txn;
-	bool chunked = c->offer.chunking && c->offer.pipelining && c->up->r->conf->upstream.chunking;
+	bool chunked =
+	    c->offer.chunking && c->offer.pipelining && c->up->r->conf->upstream.chunking;
 
 	if (!t)
 		return leave(c);
@@ -276,7 +277,8 @@ got_data(struct smtp *c, const struct reply *r)
 	if (r->code == 354 && wanted)
 		return go(c, false);
 	if (r->code == 354) {
-		/* It asks for a message that has no recipients, or no sender any more: it gets none. */
+		/* It asks for a message that has no recipients, or no sender any more: it gets
+		 * none. */
 		c->txn = NULL;
 		smtp_cut(c);
 		if (t) {
@@ -300,7 +302,7 @@ got_data(struct smtp *c, const struct reply *r)
 	return next;
 }
 
-/* ---- content and its end ------------------------------------------------------------------------ */
+/* ---- content and its end --------------------------------------------------------------------- */
 
 enum step
 send_body(struct smtp *c)
@@ -360,7 +362,7 @@ got_dot(struct smtp *c, const struct reply *r)
 	return STEP_GONE;
 }
 
-/* ---- RSET --------------------------------------------------------------------------------------- */
+/* ---- RSET ------------------------------------------------------------------------------------ */
 
 enum step
 send_rset(struct smtp *c)

@@ -3,7 +3,9 @@
 #define RELAY_SMTP_SMTP_STEP_H
 
 /*
- * smtp_step - a dialogue from the inside, for the files that make it up: smtp.c (the machine), smtp_hello.c and smtp_auth.c (until it is ready), smtp_mail.c (a transaction), smtp_content.c (its octets)
+ * smtp_step - a dialogue from the inside, for the files that make it up: smtp.c (the machine),
+ * smtp_hello.c and smtp_auth.c (until it is ready), smtp_mail.c (a transaction), smtp_content.c
+ * (its octets)
  */
 #include "relay/transaction.h"
 #include "relay/smtp/smtp.h"
@@ -34,9 +36,12 @@ void smtp_not_connected(struct smtp *c, const char *why);
 void smtp_expect(struct smtp *c, enum step step);
 /* Writes a line (with its CRLF) whose answer is out then. */
 void smtp_say(struct smtp *c, struct slice line);
-/* The connection ends for a reason; R if the upstream said so, WHY for the log if not. Returns STEP_GONE, so that a step may end with it. */
-enum step smtp_fail(struct smtp *c, enum verdict_class class, const struct reply *r, const char *why);
-/* What the client hears of R (NULL: no answer came), and what the pool learns from it. The texts go to MEM. */
+/* The connection ends for a reason; R if the upstream said so, WHY for the log if not. Returns
+ * STEP_GONE, so that a step may end with it. */
+enum step smtp_fail(struct smtp *c, enum verdict_class class, const struct reply *r,
+    const char *why);
+/* What the client hears of R (NULL: no answer came), and what the pool learns from it. The texts go
+ * to MEM. */
 struct relay_verdict smtp_verdict(const struct smtp *c, enum verdict_class class,
     const struct reply *r, struct text *mem);
 /* One line in the log; R or WHY may be NULL. */

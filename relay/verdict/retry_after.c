@@ -84,7 +84,8 @@ hold_named(struct slice said, int64_t now, uint64_t *seconds_r)
 
 		if (last != ' ' && last != '-')
 			continue;
-		if (!eat(&s, "after ") && !eat(&s, "after: ") && !eat(&s, "in ") && !eat(&s, "wait "))
+		if (!eat(&s, "after ") && !eat(&s, "after: ") && !eat(&s, "in ") &&
+		    !eat(&s, "wait "))
 			continue;
 		if (read_span(s, seconds_r) || read_date(s, now, seconds_r))
 			return true;

@@ -15,7 +15,7 @@ static const struct row rows[VERDICT_CLASS_COUNT] = {
 #undef VERDICT_CLASS
 };
 
-/* ---- classing: words ---------------------------------------------------------------------------- */
+/* ---- classing: words ------------------------------------------------------------------------- */
 
 struct rule {
 	const char *provider; /* NULL: any */
@@ -80,7 +80,7 @@ find_rule(const char *provider, enum phase phase, int code, struct slice said,
 	return false;
 }
 
-/* ---- classing: enhanced code, then reply code --------------------------------------------------- */
+/* ---- classing: enhanced code, then reply code ------------------------------------------------ */
 
 enum { SOME = 0xffff };
 
@@ -235,7 +235,7 @@ bool verdict_is_goodbye(enum verdict_class class)
 	    class == VERDICT_INTERNAL || class == VERDICT_CONNECT || class == VERDICT_LOST;
 }
 
-/* ---- what may be seen --------------------------------------------------------------------------- */
+/* ---- what may be seen ------------------------------------------------------------------------ */
 
 static bool
 is_word_char(char c)
@@ -293,9 +293,10 @@ verdict_clean(struct text *t, struct slice s, struct slice hide, size_t max)
 	}
 }
 
-/* ---- saying it ---------------------------------------------------------------------------------- */
+/* ---- saying it ------------------------------------------------------------------------------- */
 
-/* RFC 5321, 4.3.2, has these for a transaction; others are about a client's password or its connection, or nobody knows them. */
+/* RFC 5321, 4.3.2, has these for a transaction; others are about a client's password or its
+ * connection, or nobody knows them. */
 static int
 safe_code(int code)
 {

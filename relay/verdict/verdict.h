@@ -5,12 +5,16 @@
 /*
  * verdict - what an upstream's answer means, and what the client hears of it (BEHAVIOUR 7)
  *
- * Two steps, both tables. An answer is classed: words (rule.def: providers' rows first, then those for all), then its enhanced code, then its reply code, at last
- * INTERNAL. The class (class.def) then says the code and the words. Failures without an answer (lost, timeout, TLS, DNS) enter at the second step.
+ * Two steps, both tables. An answer is classed: words (rule.def: providers' rows first, then those
+ * for all), then its enhanced code, then its reply code, at last INTERNAL. The class (class.def)
+ * then says the code and the words. Failures without an answer (lost, timeout, TLS, DNS) enter at
+ * the second step.
  *
- * A verdict is neutral as to where it is said; verdict_at_rcpt() turns 554 into 550 for RCPT, and too many recipients into what fits the place.
+ * A verdict is neutral as to where it is said; verdict_at_rcpt() turns 554 into 550 for RCPT, and
+ * too many recipients into what fits the place.
  *
- * Never:  lets a 3xx, 421, 530, 534, 535, 538, 454 or 432 of an upstream out; shows an access key, an ARN or the profile's user name.
+ * Never:  lets a 3xx, 421, 530, 534, 535, 538, 454 or 432 of an upstream out; shows an access key,
+ *         an ARN or the profile's user name.
  */
 #include "relay/relay.h"
 #include "wire/reply.h"
@@ -36,10 +40,12 @@ enum verdict_class verdict_class_of(const char *provider, enum phase phase, cons
     MUST_CHECK;
 /* The pieces of WORDS between its '*' stand in S in this order, case aside. */
 bool verdict_has_words(struct slice s, const char *words) MUST_CHECK;
-/* True where another route, or another server of the pool, may do better: the trouble is the route's, not the message's. */
+/* True where another route, or another server of the pool, may do better: the trouble is the
+ * route's, not the message's. */
 bool verdict_is_route_trouble(enum verdict_class class) MUST_CHECK;
 
-/* R: NULL if local. HIDE: the profile's user name, or empty. The texts go to MEM (VERDICT_TEXT_MAX octets are enough) and live as it does. */
+/* R: NULL if local. HIDE: the profile's user name, or empty. The texts go to MEM (VERDICT_TEXT_MAX
+ * octets are enough) and live as it does. */
 struct relay_verdict verdict_make(enum verdict_class class, const struct reply *r,
     struct slice hide, struct text *mem);
 /* A used up quota, where it is to be refused and not put off. */

@@ -32,7 +32,7 @@ api_offer(const struct api_kind *k)
 	};
 }
 
-/* ---- recipients --------------------------------------------------------------------------------- */
+/* ---- recipients ------------------------------------------------------------------------------ */
 
 struct slice
 api_address(const struct rcpt *rcpt)
@@ -97,7 +97,7 @@ take_rcpts(struct api *a)
 	return true;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void
 release(struct api *a)
@@ -136,7 +136,8 @@ done(struct api *a, const struct relay_verdict *v)
 	release(a);
 }
 
-/* Why it was not answered goes to the log, and to who watches; the client hears the class's words. */
+/* Why it was not answered goes to the log, and to who watches; the client hears the class's
+ * words. */
 static void
 tell_failed(const struct relay *r, enum verdict_class class, const char *why)
 {
@@ -156,7 +157,8 @@ done_here(struct api *a, enum verdict_class class, const char *why)
 	if (why && *why && class == VERDICT_NOT_EXPRESSIBLE)
 		v.text = slice_str(why);
 	if (why && *why) {
-		log_say(LOG_NOTICE, "upstream", "%s: %s: %s", a->up->route, verdict_word(class), why);
+		log_say(LOG_NOTICE, "upstream", "%s: %s: %s", a->up->route, verdict_word(class),
+		    why);
 		tell_failed(a->up->r, class, why);
 	}
 	done(a, &v);
@@ -174,7 +176,7 @@ refuse(struct api *a, enum verdict_class class)
 	release(a);
 }
 
-/* ---- the request -------------------------------------------------------------------------------- */
+/* ---- the request ----------------------------------------------------------------------------- */
 
 void
 api_header_end(struct api_head *h, size_t from)
@@ -290,7 +292,7 @@ api_converted(struct api *a)
 		send_request(a);
 }
 
-/* ---- what the transaction asks ------------------------------------------------------------------ */
+/* ---- what the transaction asks --------------------------------------------------------------- */
 
 static enum verdict_class
 fit_mail(const struct api *a)

@@ -5,12 +5,15 @@
 /*
  * api - a transaction that goes to a provider's HTTP API: one request a message (BEHAVIOUR 6, 7)
  *
- * What a dialogue does command by command is one request here, so each recipient is accepted by us where it is acceptable in form, the content is gathered (relay/web/spool.h)
- * already in the shape in which it goes, and the answer to the request is the last word. The envelope is what relay_rcpt() was told, never what the header says.
+ * What a dialogue does command by command is one request here, so each recipient is accepted by us
+ * where it is acceptable in form, the content is gathered (relay/web/spool.h) already in the shape
+ * in which it goes, and the answer to the request is the last word. The envelope is what
+ * relay_rcpt() was told, never what the header says.
  *
  *      api_open -> api_pump (recipients, go-ahead) -> api_content ... -> api_pump (finish) -> transaction_done
  *
- * A provider is a row of api_kinds: what it takes, how a body begins, goes on and ends, which headers the request has.
+ * A provider is a row of api_kinds: what it takes, how a body begins, goes on and ends, which
+ * headers the request has.
  *
  * Owns:   the body and the request. An upstream's connections are the http's of the upstream.
  * Never:  sends twice; sends what was not given whole.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * api_answer - what a provider's HTTP answer means: status and words to a class (http_rule.def), and the words that a client may see
+ * api_answer - what a provider's HTTP answer means: status and words to a class (http_rule.def),
+ * and the words that a client may see
  */
 #include "relay/web/api_private.h"
 
@@ -39,7 +40,7 @@ api_class_of(const char *provider, int status, struct slice said)
 	return VERDICT_INTERNAL;
 }
 
-/* ---- words -------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static bool
 put_value(struct text *t, struct slice body, const char *path)
@@ -86,7 +87,7 @@ put_said(struct text *t, const struct http_answer *answer, struct slice words)
 		text_put(t, slice_head(answer->body, SAID_MAX / 2));
 }
 
-/* ---- verdicts ----------------------------------------------------------------------------------- */
+/* ---- verdicts -------------------------------------------------------------------------------- */
 
 /* As an SMTP reply, which is what verdict.c reads: one line, nothing in it that ends one. */
 static struct relay_verdict

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * api_mailgun - POST /v3/{domain}/messages.mime: multipart/form-data, each recipient a field `to`, the message as it is in a file part
+ * api_mailgun - POST /v3/{domain}/messages.mime: multipart/form-data, each recipient a field `to`,
+ * the message as it is in a file part
  *
- * The domain is that of the profile's user name: "postmaster@mg.example.com", as over SMTP, or "mg.example.com". The sender of the envelope cannot be told; Mailgun has its own.
+ * The domain is that of the profile's user name: "postmaster@mg.example.com", as over SMTP, or
+ * "mg.example.com". The sender of the envelope cannot be told; Mailgun has its own.
  */
 #include "relay/web/api_private.h"
 
@@ -50,8 +52,9 @@ begin(struct api *a)
 			return false;
 	return api_put(a, SLICE("--")) && api_put(a, slice_str(a->boundary)) &&
 	    api_put(a,
-	        SLICE("\r\nContent-Disposition: form-data; name=\"message\"; filename=\"message.eml\"\r\n"
-	              "Content-Type: message/rfc822\r\n\r\n"));
+	        SLICE(
+	            "\r\nContent-Disposition: form-data; name=\"message\"; filename=\"message.eml\"\r\n"
+	            "Content-Type: message/rfc822\r\n\r\n"));
 }
 
 static bool

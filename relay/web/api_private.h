@@ -3,7 +3,8 @@
 #define RELAY_WEB_API_PRIVATE_H
 
 /*
- * api_private - what api.c (a transaction), api_body.c (a body as it grows), api_answer.c (what was said) and the providers' files share
+ * api_private - what api.c (a transaction), api_body.c (a body as it grows), api_answer.c (what was
+ * said) and the providers' files share
  */
 #include "relay/web/api.h"
 #include "wire/crypto.h"
@@ -27,12 +28,16 @@ struct api_kind {
 	bool (*begin)(struct api *a);
 	bool (*content)(struct api *a, struct slice octets);
 	bool (*end)(struct api *a);
-	/* The path and the headers of the request. False: the profile cannot be used so; api_refuse() says why. */
+	/* The path and the headers of the request. False: the profile cannot be used so;
+	 * api_refuse() says why. */
 	bool (*head)(struct api *a, const struct secret *key, struct api_head *h);
-	/* The body is made from the content by a thread, between end() and head(): convert() begins that, api_converted() ends it, forget() is told when A goes meanwhile. NULL: it is made already. */
+	/* The body is made from the content by a thread, between end() and head(): convert() begins
+	 * that, api_converted() ends it, forget() is told when A goes meanwhile. NULL: it is made
+	 * already. */
 	bool (*convert)(struct api *a);
 	void (*forget)(struct api *a);
-	/* In a good answer: the provider's id of the message, and words beside it. Paths of json.h; NULL: none. */
+	/* In a good answer: the provider's id of the message, and words beside it. Paths of json.h;
+	 * NULL: none. */
 	const char *id, *words;
 };
 
@@ -50,7 +55,9 @@ struct api {
 	bool going;                 /* content may come */
 	struct convert *conversion; /* under way */
 	char why[API_WHY_MAX];
-	enum verdict_class fault; /* found on the way: what the end of the content is answered with; VERDICT_OK: none */
+	enum verdict_class
+	    /* found on the way: what the end of the content is answered with; VERDICT_OK: none */
+	    fault;
 	/* Of the body as it grows. */
 	char boundary[40];
 	char carry[4];

@@ -2,7 +2,8 @@
 /*
  * api_ses - POST /v2/email/outbound-emails: the message in base64 inside JSON, signed
  *
- * User name and key are an access key id and its secret. The region is in the host's name. No FromEmailAddress: it would replace the message's own From.
+ * User name and key are an access key id and its secret. The region is in the host's name. No
+ * FromEmailAddress: it would replace the message's own From.
  */
 #include "relay/web/api_private.h"
 

@@ -2,7 +2,8 @@
 /*
  * api_sparkpost - POST /api/v1/transmissions: the message as a JSON string, which must be UTF-8
  *
- * Substitution is off, or {{ }} in the message would be expanded. Some recipients may be refused inside a good answer: their errors are asked for.
+ * Substitution is off, or {{ }} in the message would be expanded. Some recipients may be refused
+ * inside a good answer: their errors are asked for.
  */
 #include "relay/web/api_private.h"
 
@@ -22,7 +23,8 @@ put_recipients(struct api *a)
 static bool
 begin(struct api *a)
 {
-	return api_put(a, SLICE("{\"options\":{\"perform_substitutions\":false},\"recipients\":[")) &&
+	return api_put(a,
+	           SLICE("{\"options\":{\"perform_substitutions\":false},\"recipients\":[")) &&
 	    put_recipients(a) && api_put(a, SLICE("],\"content\":{\"email_rfc822\":\""));
 }
 

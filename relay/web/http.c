@@ -14,7 +14,7 @@
 
 enum { URL_MAX = 1400, RESOLVE_LINE_MAX = 1024, ANSWER_FIRST = 1024 };
 
-/* ---- an upstream's ------------------------------------------------------------------------------ */
+/* ---- an upstream's --------------------------------------------------------------------------- */
 
 /* Once a process, and not before the fork. */
 static bool
@@ -58,7 +58,8 @@ free_http(struct grave *g)
 	free(h);
 }
 
-/* The end of a request may be the end of its upstream, inside reap(): the memory stays until the end of the turn. */
+/* The end of a request may be the end of its upstream, inside reap(): the memory stays until the
+ * end of the turn. */
 void
 http_close(struct http *h)
 {
@@ -78,11 +79,12 @@ http_close(struct http *h)
 void
 http_sweep(struct http *h)
 {
-	if (h->multi && !h->requests.n && loop_now(h->r->loop) - h->used > h->r->conf->upstream.idle_s)
+	if (h->multi && !h->requests.n &&
+	    loop_now(h->r->loop) - h->used > h->r->conf->upstream.idle_s)
 		http_loop_close(h);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void
 free_headers(struct curl_slist *all)
@@ -182,7 +184,8 @@ retry_after(const struct http_request *q)
 	return 0;
 }
 
-/* What becomes of a request that was not answered. The whole body is out where the socket took all of it; after a second try that was refused, where libcurl had been given all. */
+/* What becomes of a request that was not answered. The whole body is out where the socket took all
+ * of it; after a second try that was refused, where libcurl had been given all. */
 static enum http_end
 end_of(const struct http_request *q, CURLcode code)
 {
@@ -213,7 +216,8 @@ end_of(const struct http_request *q, CURLcode code)
 	}
 }
 
-/* A good status counts only for a request that was sent whole, and with an answer that was read whole; a refusal is one however it ends. */
+/* A good status counts only for a request that was sent whole, and with an answer that was read
+ * whole; a refusal is one however it ends. */
 static bool
 is_answered(const struct http_request *q, CURLcode code, long status)
 {
@@ -267,7 +271,7 @@ on_guard(struct ev_loop *ev, ev_timer *w, int revents)
 	http_over(q, CURLE_OPERATION_TIMEDOUT);
 }
 
-/* ---- who watches -------------------------------------------------------------------------------- */
+/* ---- who watches ----------------------------------------------------------------------------- */
 
 static void
 tell(const struct http_request *q, struct watch_news news)
@@ -325,7 +329,7 @@ tell_secured(struct http_request *q)
 	    });
 }
 
-/* ---- what libcurl asks -------------------------------------------------------------------------- */
+/* ---- what libcurl asks ----------------------------------------------------------------------- */
 
 static void
 watch(struct http_request *q)
@@ -372,7 +376,8 @@ refuse_rewind(void *ctx, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_FAIL;
 }
 
-/* A connection is ready, and the request goes out on it next. A second one (this, or open_socket()) is good only while nothing of the body went. */
+/* A connection is ready, and the request goes out on it next. A second one (this, or open_socket())
+ * is good only while nothing of the body went. */
 static int
 on_ready(void *ctx, char *remote, char *local, int remote_port, int local_port)
 {
@@ -475,7 +480,7 @@ take_header(char *from, size_t size, size_t n, void *ctx)
 	return line.n;
 }
 
-/* ---- the beginning ------------------------------------------------------------------------------ */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 /* A callback is a pointer of its own kind, which cannot pass through a void *. */
 static bool
@@ -499,7 +504,8 @@ set_callbacks(struct http_request *q)
 	    curl_easy_setopt(e, CURLOPT_HEADERDATA, q) == CURLE_OK;
 }
 
-/* No low-speed limit of libcurl's: it would also count the wait for the answer. watch() sees to the body. */
+/* No low-speed limit of libcurl's: it would also count the wait for the answer. watch() sees to the
+ * body. */
 static bool
 set_rules(struct http_request *q)
 {
@@ -517,14 +523,17 @@ set_rules(struct http_request *q)
 	    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, trust_needs_name(q->trust) ? 2L : 0L) ==
 	    CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
-	    /* The store is ours, and neither the file nor the folder that libcurl was built with. */
+	    /* The store is ours, and neither the file nor the folder that libcurl was built
+	     * with. */
 	    curl_easy_setopt(e, CURLOPT_CAINFO, NULL) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, total_ms > 0 ? total_ms : 1L) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)c->upstream.idle_s) == CURLE_OK &&
-	    curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, (long)c->upstream.max_age_s) == CURLE_OK &&
-	    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, c->upstream.idle_s == 0 ? 1L : 0L) == CURLE_OK &&
+	    curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, (long)c->upstream.max_age_s) ==
+	    CURLE_OK &&
+	    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, c->upstream.idle_s == 0 ? 1L : 0L) ==
+	    CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, q->why) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_PRIVATE, (char *)q) == CURLE_OK;
 }
@@ -625,7 +634,8 @@ http_on_trust(struct http_request *q, struct trust *trust)
 	start(q);
 }
 
-/* "host:443:192.0.2.1,[2001:db8::1]": what libcurl is to know of the host, without those that the guard refuses. */
+/* "host:443:192.0.2.1,[2001:db8::1]": what libcurl is to know of the host, without those that the
+ * guard refuses. */
 static bool
 tell_addresses(struct http_request *q)
 {

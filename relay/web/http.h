@@ -5,15 +5,19 @@
 /*
  * http - HTTPS requests to one upstream: libcurl's multi interface on the loop
  *
- * One request, one outcome: POST over HTTP/1.1, no redirects, no proxies, no decompression, no second try once an octet of the body went (libcurl would repeat a request on a fresh
- * connection where a reused one dies without an answer; that is stopped in on_ready()). The host is looked up by us and each address asked of the guard, before libcurl
- * is told of it and again when it opens the socket (BEHAVIOUR R5). Whoever answers must prove its name (wire/trust.h).
+ * One request, one outcome: POST over HTTP/1.1, no redirects, no proxies, no decompression, no
+ * second try once an octet of the body went (libcurl would repeat a request on a fresh connection
+ * where a reused one dies without an answer; that is stopped in on_ready()). The host is looked up
+ * by us and each address asked of the guard, before libcurl is told of it and again when it opens
+ * the socket (BEHAVIOUR R5). Whoever answers must prove its name (wire/trust.h).
  *
- * A struct http is one upstream's: its connections are nobody else's (L6). It costs nothing while it is unused.
+ * A struct http is one upstream's: its connections are nobody else's (L6). It costs nothing while
+ * it is unused.
  *
  * Life:   http_send -> fn once, from the loop, after which the request is dead; or http_cancel.
  * Errors: enum http_end.
- * Never:  calls back from inside http_send(); logs a header; blocks (what is slow, the look-up and the CA file, is done on a thread).
+ * Never:  calls back from inside http_send(); logs a header; blocks (what is slow, the look-up and
+ *         the CA file, is done on a thread).
  */
 #include "relay/relay_private.h"
 #include "relay/web/spool.h"
@@ -58,7 +62,8 @@ struct http_order {
 	const char *host;
 	unsigned port;
 	const char *path; /* "/v3/mail/send" */
-	/* Whole header lines, "Authorization: Bearer ...": copied, and wiped after use. No CR, no LF. */
+	/* Whole header lines, "Authorization: Bearer ...": copied, and wiped after use. No CR, no
+	 * LF. */
 	struct slice headers[HTTP_HEADERS_MAX];
 	unsigned headers_n;
 	/* What is sent; borrowed until FN is called. */
@@ -83,7 +88,8 @@ struct http_request *http_send(struct http *h, const struct http_order *o) MUST_
 /* FN will not be called. The connection is cut where something went already. */
 void http_cancel(struct http_request *q);
 
-/* The store of [upstream] ca_file: made on a thread when it is first needed, again after a reload. */
+/* The store of [upstream] ca_file: made on a thread when it is first needed, again after a
+ * reload. */
 struct ca_store *ca_store_open(struct relay *r) MUST_CHECK;
 void ca_store_close(struct ca_store *s);
 void ca_store_reconf(struct ca_store *s);

@@ -2,8 +2,9 @@
 /*
  * http_loop - libcurl's multi interface on libev
  *
- * libcurl's callbacks only arm and disarm watchers: calling it from inside them recurses. Its timeouts are milliseconds, and 0 means the next turn. After each action what has
- * ended is taken out of it, all of it.
+ * libcurl's callbacks only arm and disarm watchers: calling it from inside them recurses. Its
+ * timeouts are milliseconds, and 0 means the next turn. After each action what has ended is taken
+ * out of it, all of it.
  */
 #include "relay/web/http_private.h"
 
@@ -48,7 +49,8 @@ on_io(struct ev_loop *ev, ev_io *w, int revents)
 
 	(void)ev;
 	act(s->h, w->fd,
-	    (revents & EV_READ ? CURL_CSELECT_IN : 0) | (revents & EV_WRITE ? CURL_CSELECT_OUT : 0));
+	    (revents & EV_READ ? CURL_CSELECT_IN : 0) |
+	        (revents & EV_WRITE ? CURL_CSELECT_OUT : 0));
 }
 
 static void

@@ -3,7 +3,8 @@
 #define RELAY_WEB_HTTP_PRIVATE_H
 
 /*
- * http_private - what http.c (a request), http_loop.c (libcurl on the loop) and http_trust.c (the CA store) share
+ * http_private - what http.c (a request), http_loop.c (libcurl on the loop) and http_trust.c (the
+ * CA store) share
  */
 #include <curl/curl.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * http_trust - the store of [upstream] ca_file: some hundred certificates, which take too long to read on the loop
+ * http_trust - the store of [upstream] ca_file: some hundred certificates, which take too long to
+ * read on the loop
  */
 #include "relay/web/http_private.h"
 

@@ -41,7 +41,7 @@ struct oauth {
 	char why[WHY_MAX];
 };
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static bool
 copy(char **to, struct slice from)
@@ -120,7 +120,7 @@ oauth_why(const struct oauth *o)
 	return o->why;
 }
 
-/* ---- the end of a request ----------------------------------------------------------------------- */
+/* ---- the end of a request -------------------------------------------------------------------- */
 
 static void
 fail(struct oauth *o, enum oauth_got failure, const char *why)
@@ -332,7 +332,7 @@ on_answer(void *ctx, const struct http_answer *a)
 		take_error(o, a);
 }
 
-/* ---- a request ---------------------------------------------------------------------------------- */
+/* ---- a request ------------------------------------------------------------------------------- */
 
 static void
 put_field(struct text *t, const char *name, struct slice value)

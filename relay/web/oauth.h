@@ -3,12 +3,15 @@
 #define RELAY_WEB_OAUTH_H
 
 /*
- * oauth - the access token of one profile (RFC 6749): had by its refresh token, or by its client's own credentials, before the old one ends
+ * oauth - the access token of one profile (RFC 6749): had by its refresh token, or by its client's
+ * own credentials, before the old one ends
  *
- * One request at a time, whoever waits. The token is in this worker's memory alone. A refresh token that the provider replaces is sealed and stored (relay_on_token) before the access token that came
- * with it is used; then the next request takes the new one.
+ * One request at a time, whoever waits. The token is in this worker's memory alone. A refresh token
+ * that the provider replaces is sealed and stored (relay_on_token) before the access token that
+ * came with it is used; then the next request takes the new one.
  *
- *      a 4xx: invalid_grant, invalid_client and their like      OAUTH_REFUSED: class auth, which the breaker counts
+ *      a 4xx: invalid_grant, invalid_client and their like      OAUTH_REFUSED: class auth, which
+ *      the breaker counts
  *      no answer, 429, 5xx, temporarily_unavailable             OAUTH_FAILED: class auth_temp
  *
  * Owns:   the token, wiped. Life: its upstream's.
@@ -27,7 +30,8 @@ void oauth_close(struct oauth *o);
 /* The profile may have another refresh token now. False: no memory. */
 bool oauth_update(struct oauth *o, const struct profile *p) MUST_CHECK;
 bool oauth_is_same(const struct oauth *o, const struct profile *p) MUST_CHECK;
-/* The token, borrowed until the loop's next turn. LATER: smtp_on_token() tells each connection of the upstream that waits. */
+/* The token, borrowed until the loop's next turn. LATER: smtp_on_token() tells each connection of
+ * the upstream that waits. */
 enum oauth_got oauth_get(struct oauth *o, struct slice *token_r) MUST_CHECK;
 /* The server did not take it: the next one asks anew. */
 void oauth_drop(struct oauth *o);

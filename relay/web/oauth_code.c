@@ -89,7 +89,8 @@ put_decoded(struct text *t, struct slice s)
 }
 
 bool
-oauth_code_take(const struct oauth_code *o, struct slice target, struct text *code, struct text *why)
+oauth_code_take(const struct oauth_code *o, struct slice target, struct text *code,
+    struct text *why)
 {
 	struct slice query = target;
 	bool ours = false;
@@ -118,7 +119,7 @@ oauth_code_take(const struct oauth_code *o, struct slice target, struct text *co
 	return ours && code->n > 0 && !code->overflow && why->n == 0;
 }
 
-/* ---- the exchange ------------------------------------------------------------------------------- */
+/* ---- the exchange ---------------------------------------------------------------------------- */
 
 static size_t
 take(char *from, size_t size, size_t n, void *ctx)

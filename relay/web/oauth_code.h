@@ -3,10 +3,12 @@
 #define RELAY_WEB_OAUTH_CODE_H
 
 /*
- * oauth_code - the one time when a human agrees: the authorization code flow with PKCE (RFC 6749 4.1, RFC 7636, RFC 8252)
+ * oauth_code - the one time when a human agrees: the authorization code flow with PKCE (RFC 6749
+ * 4.1, RFC 7636, RFC 8252)
  *
- * For the control tool, which may block: the daemon never does this. A consent page is named by URL; the browser comes back to a loopback address with a code; the code is
- * exchanged for a refresh token.
+ * For the control tool, which may block: the daemon never does this. A consent page is named by
+ * URL; the browser comes back to a loopback address with a code; the code is exchanged for a
+ * refresh token.
  */
 #include "conf/vault/secret.h"
 #include "wire/text.h"
@@ -26,7 +28,8 @@ struct oauth_code {
 /* Makes state and verifier. */
 bool oauth_code_begin(struct oauth_code *o) MUST_CHECK;
 void oauth_code_url(const struct oauth_code *o, struct text *url);
-/* What the browser asked for, "/?code=...&state=...": the code. False with a sentence in WHY: refused there, or not ours. */
+/* What the browser asked for, "/?code=...&state=...": the code. False with a sentence in WHY:
+ * refused there, or not ours. */
 bool oauth_code_take(const struct oauth_code *o, struct slice target, struct text *code,
     struct text *why) MUST_CHECK;
 /* SECRET: the client's, or empty. Blocks for at most half a minute. */

@@ -16,9 +16,10 @@ struct attachment {
 struct conversion {
 	const struct sendgrid_job *job;
 	struct text *why;
-	bool failed;                   /* no memory */
-	bool *placed;                  /* recipients that stand in to or cc */
-	GMimePart *bodies[BODIES_MAX]; /* plain, html, AMP: in the order in which the API wants them */
+	bool failed;  /* no memory */
+	bool *placed; /* recipients that stand in to or cc */
+	GMimePart
+	    *bodies[BODIES_MAX]; /* plain, html, AMP: in the order in which the API wants them */
 	struct attachment attachments[ATTACHMENTS_MAX];
 	size_t attachments_n;
 };
@@ -33,7 +34,7 @@ refuse(struct conversion *c, const char *why)
 	return false;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void
 put(struct conversion *c, const char *s)
@@ -95,7 +96,7 @@ put_base64(struct conversion *c, struct slice s)
 	}
 }
 
-/* ---- addresses ---------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 /* "a@x": the domain's case never counts, and who writes the rest in two ways means one mailbox. */
 static bool
@@ -231,14 +232,15 @@ put_people(struct conversion *c, GMimeMessage *m)
 			return false;
 		put(c, i ? "," : replies > 1 ? ",\"reply_to_list\":[" : ",\"reply_to\":");
 		put_address(c, "",
-		    internet_address_get_name(internet_address_list_get_address(reply, i)), address);
+		    internet_address_get_name(internet_address_list_get_address(reply, i)),
+		    address);
 	}
 	if (replies > 1)
 		put(c, "]");
 	return true;
 }
 
-/* ---- header fields ------------------------------------------------------------------------------ */
+/* ---- header fields --------------------------------------------------------------------------- */
 
 static bool
 is_one_of(const char *name, const char *const *all)
@@ -349,7 +351,7 @@ put_headers(struct conversion *c, GMimeMessage *m)
 	return true;
 }
 
-/* ---- parts -------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static bool
 is_type(GMimeObject *o, const char *type, const char *subtype)
@@ -366,7 +368,8 @@ parameter(GMimeObject *o, const char *name)
 static bool
 add_attachment(struct conversion *c, GMimePart *part, bool in_place)
 {
-	if (is_type(GMIME_OBJECT(part), "text", "calendar") && parameter(GMIME_OBJECT(part), "method"))
+	if (is_type(GMIME_OBJECT(part), "text", "calendar") &&
+	    parameter(GMIME_OBJECT(part), "method"))
 		return refuse(c, "an invitation (text/calendar with a method)");
 	if (is_type(GMIME_OBJECT(part), "application", "pkcs7-mime") ||
 	    is_type(GMIME_OBJECT(part), "application", "x-pkcs7-mime"))
@@ -606,7 +609,7 @@ put_attachments(struct conversion *c)
 	return true;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static bool
 convert(struct conversion *c, GMimeMessage *m)

@@ -3,12 +3,17 @@
 #define RELAY_WEB_SENDGRID_H
 
 /*
- * sendgrid - a message as SendGrid's v3 JSON, or why it cannot be: the API takes no messages, so it is taken apart (GMime) and what would arrive otherwise than it was sent is refused
+ * sendgrid - a message as SendGrid's v3 JSON, or why it cannot be: the API takes no messages, so it
+ * is taken apart (GMime) and what would arrive otherwise than it was sent is refused
  *
- * Goes:      text/plain, text/html and AMP alternatives, inline parts with Content-ID, attachments, every header field that occurs once.
- * Refused:   signed, encrypted, reports, messages inside messages, calendars with a method, several bodies, several From, Sender, Resent-*, DKIM-Signature, groups, fields that occur twice, 8-bit header
- *            fields, text in no known charset, empty attachments, To or Cc that names somebody who is no recipient, and mail that has no recipient in To.
- * Envelope:  each recipient once: in to or cc where the message names it there, else in bcc. A Bcc never shows.
+ * Goes:      text/plain, text/html and AMP alternatives, inline parts with Content-ID, attachments,
+ *            every header field that occurs once.
+ * Refused:   signed, encrypted, reports, messages inside messages, calendars with a method, several
+ *            bodies, several From, Sender, Resent-*, DKIM-Signature, groups, fields that occur
+ *            twice, 8-bit header fields, text in no known charset, empty attachments, To or Cc that
+ *            names somebody who is no recipient, and mail that has no recipient in To.
+ * Envelope:  each recipient once: in to or cc where the message names it there, else in bcc. A Bcc
+ *            never shows.
  *
  * Pure, and may take its time: for a thread. One at a time, it sees to that itself.
  */

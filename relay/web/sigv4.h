@@ -5,7 +5,8 @@
 /*
  * sigv4 - AWS Signature Version 4 of one request
  *
- * libcurl can sign too, but only a body that it holds in one piece: it would hash that on the loop at the end, and would be free to send it twice (http.h). Ours is hashed as it comes.
+ * libcurl can sign too, but only a body that it holds in one piece: it would hash that on the loop
+ * at the end, and would be free to send it twice (http.h). Ours is hashed as it comes.
  *
  * Pure but for the key that it derives and wipes. What is signed: content-type, host, x-amz-date.
  */

@@ -3,9 +3,11 @@
 #define RELAY_WEB_SPOOL_H
 
 /*
- * spool - a message that must be whole before it can go: in memory up to SPOOL_MEMORY octets, then in a file that lives in memory alone (memfd)
+ * spool - a message that must be whole before it can go: in memory up to SPOOL_MEMORY octets, then
+ * in a file that lives in memory alone (memfd)
  *
- * An HTTP API is given a request of known size, so its body is gathered here. Nothing touches a disk. All spools of a worker draw on one budget.
+ * An HTTP API is given a request of known size, so its body is gathered here. Nothing touches a
+ * disk. All spools of a worker draw on one budget.
  *
  * Owns:   its memory and its file; takes from the budget what it holds.
  * Errors: false: over the budget, or no memory. What was put stays.

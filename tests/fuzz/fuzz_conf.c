@@ -2,7 +2,8 @@
 /*
  * fuzz_conf - any octets as byway.ini
  *
- * What is refused says why; what is accepted and printed is accepted again, and printed alike. No secret outlives its conf.
+ * What is refused says why; what is accepted and printed is accepted again, and printed alike. No
+ * secret outlives its conf.
  *
  *      clang -fsanitize=fuzzer,address,undefined ... tests/fuzz/fuzz_conf.c
  */

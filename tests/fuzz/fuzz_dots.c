@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Content to and fro. The first octet chooses policy, mode and split; against a decoder by whole lines.
+ * Content to and fro. The first octet chooses policy, mode and split; against a decoder by whole
+ * lines.
  *
- * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+ * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined
+ * -fno-sanitize-recover=all \
  *     -o fuzz_dots tests/fuzz/fuzz_dots.c wire/dots.c wire/slice.c
  */
 #include "wire/dots.h"
@@ -63,7 +65,8 @@ decode(struct dots_decoder *d, struct slice *in, size_t piece, struct octets *ou
 	}
 }
 
-/* CR and LF in pairs; no NUL. A CR may be the last octet only where decoding was not finished, and it never is: it is held back. */
+/* CR and LF in pairs; no NUL. A CR may be the last octet only where decoding was not finished, and
+ * it never is: it is held back. */
 static void
 check_clean(const struct octets *o)
 {

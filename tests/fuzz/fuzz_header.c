@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A header section in pieces and whole: the same comes out, the body is untouched, and a dropped field never shows before it.
+ * A header section in pieces and whole: the same comes out, the body is untouched, and a dropped
+ * field never shows before it.
  *
- * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+ * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined
+ * -fno-sanitize-recover=all \
  *     -o fuzz_header tests/fuzz/fuzz_header.c wire/header.c wire/slice.c
  */
 #include "wire/header.h"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Address lists: what comes out is addresses that path.h takes, and a list made of them reads back as the same.
+ * Address lists: what comes out is addresses that path.h takes, and a list made of them reads back
+ * as the same.
  *
- * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+ * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined
+ * -fno-sanitize-recover=all \
  *     -o fuzz_mailbox tests/fuzz/fuzz_mailbox.c wire/mailbox.c wire/path.c wire/slice.c wire/text.c
  */
 #include "wire/mailbox.h"

@@ -2,7 +2,8 @@
 /*
  * Addresses: what is accepted is written canonically, and reads back as what was written.
  *
- * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+ * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined
+ * -fno-sanitize-recover=all \
  *     -o fuzz_path tests/fuzz/fuzz_path.c wire/path.c wire/slice.c wire/text.c
  */
 #include "wire/path.h"

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A balancer's header: decided within its limit, the same whether it comes at once or octet by octet.
+ * A balancer's header: decided within its limit, the same whether it comes at once or octet by
+ * octet.
  *
- * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *     -o fuzz_proxy_protocol tests/fuzz/fuzz_proxy_protocol.c proxy/dialogue/proxy_protocol.c wire/slice.c
+ * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined
+ * -fno-sanitize-recover=all \
+ *     -o fuzz_proxy_protocol tests/fuzz/fuzz_proxy_protocol.c proxy/dialogue/proxy_protocol.c
+ *     wire/slice.c
  */
 #include "proxy/dialogue/proxy_protocol.h"
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An upstream's reply, flattened and written for the client: one well-formed reply comes out, whatever went in.
+ * An upstream's reply, flattened and written for the client: one well-formed reply comes out,
+ * whatever went in.
  *
- * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+ * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined
+ * -fno-sanitize-recover=all \
  *     -o fuzz_reply tests/fuzz/fuzz_reply.c wire/reply.c wire/slice.c wire/text.c
  */
 #include "wire/reply.h"
@@ -21,7 +23,8 @@ must(bool b)
 		abort();
 }
 
-/* Written lines: 512 octets, ASCII, CRLF; the whole reads back as one reply if it has no more lines than one may have. */
+/* Written lines: 512 octets, ASCII, CRLF; the whole reads back as one reply if it has no more lines
+ * than one may have. */
 static void
 check_written(struct slice words, int code, struct enhanced e)
 {

@@ -24,7 +24,8 @@
  *      A 421 full          take another connection beside this one, say that, and close it
  *      N                   take the next connection (ends this one)
  *
- * The first connection is taken at the start. What came in is kept, lines and content, with "~" between connections.
+ * The first connection is taken at the start. What came in is kept, lines and content, with "~"
+ * between connections.
  */
 #include "wire/crypto.h"
 #include "wire/tls.h"
@@ -63,7 +64,7 @@ struct fake {
 	struct fake_shared *shared;
 };
 
-/* ---- the child ---------------------------------------------------------------------------------- */
+/* ---- the child ------------------------------------------------------------------------------- */
 
 struct fake_conn {
 	struct fake *f;
@@ -428,7 +429,8 @@ fake_run(struct fake *f, const char *script)
 		char arg[4096];
 		size_t n = strcspn(script, "\n");
 
-		snprintf(arg, sizeof(arg), "%.*s", (int)(n > 2 ? n - 2 : 0), n > 2 ? script + 2 : "");
+		snprintf(arg, sizeof(arg), "%.*s", (int)(n > 2 ? n - 2 : 0),
+		    n > 2 ? script + 2 : "");
 		if (n)
 			fake_step(c, script[0], arg);
 		script += n + (script[n] == '\n');
@@ -436,12 +438,13 @@ fake_run(struct fake *f, const char *script)
 	fake_close(c, false);
 }
 
-/* ---- the test's side ---------------------------------------------------------------------------- */
+/* ---- the test's side ------------------------------------------------------------------------- */
 
 static void
 fake_start(struct fake *f, const char *script, const char *cert_dir)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sa);
 
 	*f = (struct fake){ .cert_dir = cert_dir };

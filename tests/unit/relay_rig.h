@@ -57,7 +57,7 @@ struct rig {
 
 static struct rig rig;
 
-/* ---- the owner ---------------------------------------------------------------------------------- */
+/* ---- the owner ------------------------------------------------------------------------------- */
 
 static void
 mail_next(struct mail *m)
@@ -212,7 +212,7 @@ mail_send(struct mail *m)
 	mail_next(m);
 }
 
-/* ---- the rig ------------------------------------------------------------------------------------ */
+/* ---- the rig --------------------------------------------------------------------------------- */
 
 static void
 on_guard(struct ev_loop *ev, ev_timer *w, int revents)
@@ -318,7 +318,7 @@ rig_profile(const struct fake *f, enum upstream_tls tls)
 	};
 }
 
-/* ---- shorthands ------------------------------------------------------------------------------------ */
+/* ---- shorthands ------------------------------------------------------------------------------ */
 
 #define HELLO    "S 220 fake ready\nE\n"
 #define ENVELOPE "C MAIL FROM:<from@a.example>\nC RCPT TO:<to@b.example>\nC DATA\n"
@@ -360,7 +360,8 @@ send_one(struct mail *m, const struct profile *p)
 static inline unsigned
 free_port(void)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sa);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 

@@ -239,7 +239,9 @@ test_migrations(void **state)
 	assert_non_null(a);
 	assert_int_equal(admin_account_get(a, "old", &f->mem, &row), ADMIN_OK);
 	assert_string_equal(row.plan, "pro");
-	struct admin_sender s = { .account = "old", .list = SENDERS_VERIFIED, .name = "a@b.example" };
+	struct admin_sender s = {
+		.account = "old", .list = SENDERS_VERIFIED, .name = "a@b.example"
+	};
 
 	assert_int_equal(admin_sender_add(a, &s), ADMIN_OK);
 	admin_close(a);
@@ -400,14 +402,17 @@ test_mailboxes(void **state)
 
 	assert_int_equal(admin_domain_remove(f->a, "acme.example", false), ADMIN_IN_USE);
 	OK(f, admin_domain_remove(f->a, "acme.example", true));
-	assert_int_equal(admin_mailbox_get(f->a, "alice@acme.example", &f->mem, &got), ADMIN_MISSING);
+	assert_int_equal(admin_mailbox_get(f->a, "alice@acme.example", &f->mem, &got),
+	    ADMIN_MISSING);
 }
 
 static void
 test_addresses(void **state)
 {
 	struct fixture *f = *state;
-	struct admin_ip row = { .network = "192.0.2.0/24", .account = "acme", .rate_per_minute = 5 };
+	struct admin_ip row = {
+		.network = "192.0.2.0/24", .account = "acme", .rate_per_minute = 5
+	};
 	struct admin_ip got;
 
 	add_account(f, "acme", "pro");
@@ -458,7 +463,8 @@ test_routes(void **state)
 	add_profile(f, "other", "theirs", "secret");
 	add_domain(f, "acme.example", "acme");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (admin_route_set(f->a, "acme", "acme.example", &cases[i].route) != cases[i].result ||
+		if (admin_route_set(f->a, "acme", "acme.example", &cases[i].route) !=
+		        cases[i].result ||
 		    admin_route_set(f->a, "acme", NULL, &cases[i].route) != cases[i].result)
 			fail_msg("case %zu: %s", i, admin_why(f->a));
 	}
@@ -862,7 +868,8 @@ test_walk(void **state)
 	assert_int_equal(admin_domain_each(f->a, "nobody", tell_domain, &t), ADMIN_MISSING);
 }
 
-/* Eight processes find a file that nobody has opened yet; with impatient busy handlers, as workers have. */
+/* Eight processes find a file that nobody has opened yet; with impatient busy handlers, as workers
+ * have. */
 static void
 test_all_at_once(void **state)
 {

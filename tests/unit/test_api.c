@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parts of the HTTP APIs that need no server: bodies split anywhere, signatures, URLs, spools, what answers mean.
+ * The parts of the HTTP APIs that need no server: bodies split anywhere, signatures, URLs, spools,
+ * what answers mean.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -117,7 +117,8 @@ test_little_is_enough(void **state)
 	conf_unref(c);
 }
 
-/* Every default is one that a file could say, and what cannot be seen by the compiler holds for each row. */
+/* Every default is one that a file could say, and what cannot be seen by the compiler holds for
+ * each row. */
 static void
 test_table(void **state)
 {
@@ -128,7 +129,8 @@ test_table(void **state)
 
 		if (first != o)
 			fail_msg("[%s] %s stands twice", conf_sections[o->section].word, o->key);
-		if (!*o->manual || strchr(o->manual, '|') || o->manual[strlen(o->manual) - 1] != '.')
+		if (!*o->manual || strchr(o->manual, '|') ||
+		    o->manual[strlen(o->manual) - 1] != '.')
 			fail_msg("[%s] %s: the manual's words", conf_sections[o->section].word,
 			    o->key);
 		if (o->type == OPTION_SECRET) {
@@ -298,7 +300,8 @@ test_addresses(void **state)
 		conf_unref(c);
 	}
 
-	struct conf *c = good("[listener l]\ntls=none\naddress = 192.0.2.1:587 [2001:db8::1]:465\n");
+	struct conf *c =
+	    good("[listener l]\ntls=none\naddress = 192.0.2.1:587 [2001:db8::1]:465\n");
 	const struct conf_address *a = c->listeners[0].addresses;
 
 	assert_string_equal(a[0].text, "192.0.2.1:587");
@@ -388,7 +391,8 @@ static const struct mistake_case mistake_cases[] = {
 	{ MIN "[  ]\n",
 	    "byway.ini:4: a section without a name (expected 1 to 48 characters between [ and ])\n" },
 	{ MIN "[log\n", "byway.ini:4: a section header must end with its only \"]\"\n" },
-	{ MIN "[log] level = info\n", "byway.ini:4: a section header must end with its only \"]\"\n" },
+	{ MIN "[log] level = info\n",
+	    "byway.ini:4: a section header must end with its only \"]\"\n" },
 	{ MIN "[log]]\n", "byway.ini:4: a section header must end with its only \"]\"\n" },
 	{ MIN "[log x]\n", "byway.ini:4: [log] takes no name\n" },
 	{ MIN "[mta]\nhost = x\n",
@@ -574,8 +578,9 @@ test_line_ends_and_bom(void **state)
 	struct conf *c;
 
 	(void)state;
-	c = good("\xef\xbb\xbf[listener l]\r\naddress = 127.0.0.1:25\r\n\r\n  ; indented comment\r\n\ttls = none\r\n[log]\r\n"
-	         "level =  debug \t\r\n[server]\nname = a.example");
+	c = good(
+	    "\xef\xbb\xbf[listener l]\r\naddress = 127.0.0.1:25\r\n\r\n  ; indented comment\r\n\ttls = none\r\n[log]\r\n"
+	    "level =  debug \t\r\n[server]\nname = a.example");
 	assert_int_equal(c->log.level, LOG_DEBUG);
 	assert_int_equal(c->listeners[0].tls, LISTENER_PLAIN);
 	assert_string_equal(c->server.name, "a.example");
@@ -774,9 +779,11 @@ test_deep(void **state)
 		    NULL },
 		{ "[certificate c]\nchain_file = c.crt\nkey_file = d.key\n" DEEP_LISTENER DEEP_REST,
 		    ":1: [certificate c]" },
-		{ "[certificate c]\nchain_file = none.crt\nkey_file = c.key\n" DEEP_LISTENER DEEP_REST,
+		{ "[certificate c]\nchain_file = none.crt\nkey_file = c.key\n" DEEP_LISTENER
+		        DEEP_REST,
 		    "none.crt" },
-		{ "[certificate c]\nchain_file = c.crt\nkey_file = open.key\n" DEEP_LISTENER DEEP_REST,
+		{ "[certificate c]\nchain_file = c.crt\nkey_file = open.key\n" DEEP_LISTENER
+		        DEEP_REST,
 		    ":3: [certificate c] key_file: " },
 		{ "[certificate c]\nchain_file = c.key\nkey_file = c.key\n" DEEP_LISTENER DEEP_REST,
 		    ":1: [certificate c]" },

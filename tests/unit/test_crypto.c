@@ -188,7 +188,8 @@ test_self_signed(void **state)
 	snprintf(file, sizeof(file), "%s/key", dir);
 	put_file(file, text_slice(&key));
 
-	/* Another library takes it, by each of its names, from a client that has it as its CA file; and no other name. */
+	/* Another library takes it, by each of its names, from a client that has it as its CA file;
+	 * and no other name. */
 	snprintf(cmd, sizeof(cmd),
 	    "cd %s && { openssl verify -x509_strict -purpose sslserver -CAfile crt -verify_hostname mx.example crt && "
 	    "openssl verify -CAfile crt -verify_hostname www.example.net crt && "

@@ -57,7 +57,8 @@ struct fixture {
 };
 
 static void
-on_answer(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
+on_answer(void *ctx, uint64_t owner, enum login_result result, struct sender *sender,
+    const char *why)
 {
 	struct fixture *f = ctx;
 	struct answer *a = &f->answers[owner];
@@ -220,7 +221,8 @@ keep(struct fixture *f)
 static void
 set_mailbox(struct fixture *f, const char *address, enum mailbox_state state)
 {
-	OK(f, admin_mailbox_set(f->a, &(struct admin_mailbox){ .address = address, .state = state }));
+	OK(f,
+	    admin_mailbox_set(f->a, &(struct admin_mailbox){ .address = address, .state = state }));
 }
 
 /* ---- log-in ---- */
@@ -345,7 +347,8 @@ test_remembered(void **state)
 	assert_int_equal(s->refs, 2); /* ours and the cache's */
 	assert_int_equal(login(f, "alice@acme.example", "alicf"), LOGIN_REFUSED);
 
-	/* Another row of the account is written: the hash is looked at, not computed. The snapshot is new. */
+	/* Another row of the account is written: the hash is looked at, not computed. The snapshot
+	 * is new. */
 	OK(f,
 	    admin_domain_add(f->a,
 	        &(struct admin_domain){ .name = "acme2.example", .account = "acme" }));
@@ -376,7 +379,8 @@ test_remembered(void **state)
 	struct cache_entry *e = cache_find(&f->d->mailboxes, SLICE("alice@acme.example"));
 
 	assert_non_null(e);
-	assert_true(e->remembered > loop_now(f->loop) + 50 && e->remembered <= loop_now(f->loop) + 60);
+	assert_true(e->remembered > loop_now(f->loop) + 50 &&
+	    e->remembered <= loop_now(f->loop) + 60);
 	e->remembered = loop_now(f->loop);
 	forget(f);
 	directory_login(f->d, SLICE("alice@acme.example"), SLICE("other"), 0, on_answer);
@@ -453,7 +457,8 @@ test_too_much(void **state)
 
 	for (unsigned i = 0; i < 250; i++) {
 		snprintf(password, sizeof(password), "x%u", i);
-		directory_login(f->d, SLICE("alice@acme.example"), slice_str(password), i, on_answer);
+		directory_login(f->d, SLICE("alice@acme.example"), slice_str(password), i,
+		    on_answer);
 	}
 	wait_for(f, 250);
 	for (unsigned i = 0; i < 250; i++) {
@@ -656,7 +661,8 @@ test_snapshot(void **state)
 
 		snprintf(name, sizeof(name), "d%02u.example", i);
 		OK(f,
-		    admin_domain_add(f->a, &(struct admin_domain){ .name = name, .account = "acme" }));
+		    admin_domain_add(f->a,
+		        &(struct admin_domain){ .name = name, .account = "acme" }));
 	}
 	struct admin_sender s = {
 		.account = "acme", .list = SENDERS_ALLOWED, .name = "@Partner.example"
@@ -765,7 +771,8 @@ test_owner_verified(void **state)
 }
 
 static void
-on_known(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
+on_known(void *ctx, uint64_t owner, enum login_result result, struct sender *sender,
+    const char *why)
 {
 	struct fixture *f = ctx;
 
@@ -831,7 +838,8 @@ test_routes(void **state)
 		    { ROUTE_NATIVE, 0, ROUTE_INHERIT, 0 } },
 		{ "unknown.example", { ROUTE_PROFILE, 3, ROUTE_NATIVE, 0 },
 		    { ROUTE_NATIVE, 0, ROUTE_INHERIT, 0 } },
-		{ "", { ROUTE_PROFILE, 3, ROUTE_NATIVE, 0 }, { ROUTE_NATIVE, 0, ROUTE_INHERIT, 0 } },
+		{ "", { ROUTE_PROFILE, 3, ROUTE_NATIVE, 0 },
+		    { ROUTE_NATIVE, 0, ROUTE_INHERIT, 0 } },
 	};
 	struct sender s = { .account = { .domains = domains, .domains_n = 5 } };
 
@@ -954,7 +962,8 @@ test_addresses(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		struct sockaddr_in v4 = { .sin_family = AF_INET };
 
-		assert_int_equal(inet_pton(AF_INET, i ? "192.0.3.1" : "192.0.2.1", &v4.sin_addr), 1);
+		assert_int_equal(inet_pton(AF_INET, i ? "192.0.3.1" : "192.0.2.1", &v4.sin_addr),
+		    1);
 		forget(f);
 		directory_address(f->d, (const struct sockaddr *)&v4, 0, on_answer);
 		assert_null(f->d->flying);
@@ -964,7 +973,9 @@ test_addresses(void **state)
 
 	/* A narrower network, a block, and nothing at all. */
 	OK(f, admin_ip_add(f->a, &(struct admin_ip){ .network = "192.0.2.1", .account = "other" }));
-	OK(f, admin_ip_add(f->a, &(struct admin_ip){ .network = "192.0.3.0/24", .account = "other" }));
+	OK(f,
+	    admin_ip_add(f->a,
+	        &(struct admin_ip){ .network = "192.0.3.0/24", .account = "other" }));
 	OK(f,
 	    admin_ip_set(f->a,
 	        &(struct admin_ip){
@@ -1150,7 +1161,9 @@ write_rounds(const char *path)
 		struct admin_account account = { .name = "acme", .plan = "pro", .registered = i };
 		struct admin_mailbox mailbox = { .address = "alice@acme.example",
 			.rate_per_minute = i };
-		struct plan plan = { .name = "pro", .can_send = true, .recipients = i, .size_max = i };
+		struct plan plan = {
+			.name = "pro", .can_send = true, .recipients = i, .size_max = i
+		};
 
 		if (admin_begin(a) != ADMIN_OK || admin_account_set(a, &account) != ADMIN_OK ||
 		    admin_mailbox_set(a, &mailbox) != ADMIN_OK ||

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers as octets, and look-ups against a name server on a thread of ours that answers from a table, fails, stays silent, and lies.
+ * Answers as octets, and look-ups against a name server on a thread of ours that answers from a
+ * table, fails, stays silent, and lies.
  */
 #include "conf/dns.h"
 
@@ -237,7 +238,8 @@ tells_none_from_nobody_knows(void **state)
 	assert_int_equal(read_it(&p, "a.example", DNS_A, &answer), DNS_FAILED);
 }
 
-/* Broken everywhere: cut at each octet, and each octet changed. Nothing is read beyond the end, and a cut answer is no answer. */
+/* Broken everywhere: cut at each octet, and each octet changed. Nothing is read beyond the end, and
+ * a cut answer is no answer. */
 static void
 survives_broken_answers(void **state)
 {
@@ -276,7 +278,8 @@ survives_broken_answers(void **state)
 	put_rr(&p, ANSWER, "a.example", 16, 60, "\11abc", 4);
 	assert_int_equal(read_it(&p, "a.example", DNS_TXT, &answer), DNS_FAILED);
 	p = begin(1, GOOD, "a.example", 15);
-	put_rr(&p, ANSWER, "a.example", 15, 60, "\0\1\300\377", 4); /* a pointer to behind the end */
+	put_rr(&p, ANSWER, "a.example", 15, 60, "\0\1\300\377",
+	    4); /* a pointer to behind the end */
 	assert_int_equal(read_it(&p, "a.example", DNS_MX, &answer), DNS_FAILED);
 	p = begin(1, GOOD, "a.example", 1);
 	for (int i = 0; i < 100; i++)
@@ -572,7 +575,8 @@ joins(void **state)
 	assert_int_equal(f->server.asked, 2); /* MX and A */
 }
 
-/* More names than are kept, and more than may wait: refused with "unknown", never lost, never more memory. */
+/* More names than are kept, and more than may wait: refused with "unknown", never lost, never more
+ * memory. */
 static void
 is_bounded(void **state)
 {
@@ -602,7 +606,8 @@ is_bounded(void **state)
 	}
 }
 
-/* glibc keeps IPv6 servers in another place; a second server is asked where the first says nothing. */
+/* glibc keeps IPv6 servers in another place; a second server is asked where the first says
+ * nothing. */
 static void
 asks_over_ipv6_and_the_next_server(void **state)
 {

@@ -23,7 +23,8 @@ max_piece(size_t n)
 	return n == 0 ? 1 : (size_t)rand() % n + 1;
 }
 
-/* Decodes IN in pieces of 1..PIECE octets; each piece lies in memory of its own, so that a read beyond it is seen. */
+/* Decodes IN in pieces of 1..PIECE octets; each piece lies in memory of its own, so that a read
+ * beyond it is seen. */
 static void
 decode(struct got *g, struct slice in, enum dots_policy policy, bool chunked, size_t piece)
 {
@@ -78,7 +79,8 @@ has(struct slice s, struct slice needle)
 }
 
 /*
- * An input, what is content in it by REPAIR, and the first fault. The end CRLF.CRLF is part of the input; octets behind it are "Q".
+ * An input, what is content in it by REPAIR, and the first fault. The end CRLF.CRLF is part of the
+ * input; octets behind it are "Q".
  */
 static const struct {
 	struct slice in;
@@ -425,7 +427,8 @@ chunks_have_no_dots_and_no_end(void **state)
 	}
 }
 
-/* THREATS C6, C12: a line without an end goes through in long spans; a fault in it silences the rest up to the true end. */
+/* THREATS C6, C12: a line without an end goes through in long spans; a fault in it silences the
+ * rest up to the true end. */
 static void
 streams_endless_lines(void **state)
 {

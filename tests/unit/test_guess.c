@@ -115,7 +115,8 @@ test_name_limit(void **state)
 	/* From many addresses: what counts is the name, in any case of letters. */
 	for (unsigned i = 0; i < rules.name_failures; i++) {
 		snprintf(address, sizeof(address), "198.51.100.%u", i);
-		assert_false(wrong(address, i % 2 ? "alice@example.org" : "ALICE@example.org").refuse);
+		assert_false(
+		    wrong(address, i % 2 ? "alice@example.org" : "ALICE@example.org").refuse);
 	}
 	assert_true(wrong("203.0.113.1", "alice@example.org").refuse);
 	assert_true(right("203.0.113.1", "alice@example.org").refuse);
@@ -227,7 +228,8 @@ test_office_behind_one_address(void **state)
 
 /* ---- attempts ---- */
 
-/* A burst is heard up to the free attempts and the limit; and who sends it with the right password waits for nothing. */
+/* A burst is heard up to the free attempts and the limit; and who sends it with the right password
+ * waits for nothing. */
 static void
 test_many_at_once_see_each_other(void **state)
 {
@@ -238,7 +240,8 @@ test_many_at_once_see_each_other(void **state)
 	(void)state;
 	for (unsigned i = 0; i < BURST; i++)
 		heard +=
-		    !guess_begin(g, &rules, at("192.0.2.1"), SLICE("alice@example.org"), now, &a[i]).refuse;
+		    !guess_begin(g, &rules, at("192.0.2.1"), SLICE("alice@example.org"), now, &a[i])
+		         .refuse;
 	assert_int_equal(heard, GUESS_PENDING + rules.name_failures);
 }
 
@@ -353,7 +356,8 @@ test_the_larger_count_decides(void **state)
 		snprintf(address, sizeof(address), "192.0.2.%zu", i);
 		for (unsigned k = 0; k < cases[i].here; k++)
 			(void)wrong(address, other_name((unsigned)i));
-		struct guess_verdict v = decide(address, other_name((unsigned)i), cases[i].there, &a);
+		struct guess_verdict v =
+		    decide(address, other_name((unsigned)i), cases[i].there, &a);
 
 		assert_int_equal(v.refuse, cases[i].refuse);
 		assert_int_equal(v.last, cases[i].last);

@@ -18,7 +18,8 @@ has_its_form(void **state)
 	assert_true(slice_eq(id_slice(&id), slice_str(id.s)));
 }
 
-/* In order and never twice: in one millisecond, over a clock that goes back, and beyond 4096 in a millisecond. */
+/* In order and never twice: in one millisecond, over a clock that goes back, and beyond 4096 in a
+ * millisecond. */
 static void
 is_ordered_and_unique(void **state)
 {

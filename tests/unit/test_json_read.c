@@ -11,7 +11,8 @@ struct find_case {
 };
 
 static const struct find_case cases[] = {
-	{ "{\"id\":\"<1@x>\",\"message\":\"Queued. Thank you.\"}", "message", "Queued. Thank you." },
+	{ "{\"id\":\"<1@x>\",\"message\":\"Queued. Thank you.\"}", "message",
+	    "Queued. Thank you." },
 	{ " { \"results\" : { \"id\" : \"7\" , \"n\" : 12 } } ", "results.id", "7" },
 	{ " { \"results\" : { \"id\" : \"7\" , \"n\" : 12 } } ", "results.n", "12" },
 	{ "{\"errors\":[{\"message\":\"a\"},{\"message\":\"b\"}]}", "errors.1.message", "b" },

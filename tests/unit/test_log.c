@@ -46,7 +46,8 @@ one_line(struct slice from)
 {
 	struct log_line l;
 
-	assert_true(log_begin(&l, LOG_INFO, "message", SLICE("0abc"), SLICE("after the final dot")));
+	assert_true(log_begin(&l, LOG_INFO, "message", SLICE("0abc"),
+	    SLICE("after the final dot")));
 	log_str(&l, "from", from);
 	log_u64(&l, "size", 42);
 	log_i64(&l, "left", -1);
@@ -164,7 +165,8 @@ cuts_lines_at_fields(void **state)
 
 			memset(value, "x\"\n\xe2"[fill], sizeof(value));
 			open_log((enum log_format)format, LOG_INFO);
-			assert_true(log_begin(&l, LOG_INFO, "long", slice_str("id"), slice_str("at")));
+			assert_true(log_begin(&l, LOG_INFO, "long", slice_str("id"),
+			    slice_str("at")));
 			for (int i = 0; i < 30; i++)
 				log_str(&l, "key", slice_of(value, (size_t)i * 60));
 			log_u64(&l, "n", 1);
@@ -293,7 +295,8 @@ lines_in(const char *text)
 	return n;
 }
 
-/* Standard error is PAIR[1] and nobody reads PAIR[0]: nothing blocks, and what was lost is told when somebody does. */
+/* Standard error is PAIR[1] and nobody reads PAIR[0]: nothing blocks, and what was lost is told
+ * when somebody does. */
 static void
 fills_up(int pair[2])
 {

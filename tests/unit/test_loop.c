@@ -242,8 +242,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order_of_a_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cancel, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_chain_does_not_starve_timers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_chain_needs_no_event_to_go_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_chain_does_not_starve_timers, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(test_chain_needs_no_event_to_go_on, set_up,
+		    tear_down),
 		cmocka_unit_test_setup_teardown(test_next_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_clocks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_worst_turn, set_up, tear_down),

@@ -61,7 +61,8 @@ test_schemes(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char hash[PASSWORD_HASH_MAX];
 
-		snprintf(hash, sizeof(hash), "%s", made(cases[i].scheme, cases[i].cost, "Tr0ub4d.."));
+		snprintf(hash, sizeof(hash), "%s",
+		    made(cases[i].scheme, cases[i].cost, "Tr0ub4d.."));
 		if (!password_hash_is_usable(slice_str(hash)) || !verifies(NULL, hash, "Tr0ub4d.."))
 			fail_msg("%s does not verify", hash);
 		if (verifies(NULL, hash, "tr0ub4d..") || verifies(NULL, hash, ""))

@@ -176,7 +176,8 @@ fallback_only_where_asked_and_allowed(void **state)
 	assert_ptr_equal(r.fallback, &profiles[1]);
 }
 
-/* Every row of the catalogue has an enhanced code of its own class (RFC 3463), except 354 (RFC 2034 3). */
+/* Every row of the catalogue has an enhanced code of its own class (RFC 3463), except 354 (RFC 2034
+ * 3). */
 static void
 catalogue_is_consistent(void **state)
 {

@@ -66,7 +66,8 @@ static const struct {
 	/* version 2 */
 	{ SLICE(SIGNATURE "\x21\x11\0\x0c" V4 "EHLO"), PROXY_WHOLE, "192.0.2.1", 443,
 	    "198.51.100.2", 4 },
-	{ SLICE(SIGNATURE "\x21\x21\0\x24" V6), PROXY_WHOLE, "2001:db8::1", 65535, "2001:db8::2", 0 },
+	{ SLICE(SIGNATURE "\x21\x21\0\x24" V6), PROXY_WHOLE, "2001:db8::1", 65535, "2001:db8::2",
+	    0 },
 	{ SLICE(SIGNATURE "\x21\x11\0\x13" V4 "\x04\0\x04TLVS!"), PROXY_WHOLE, "192.0.2.1", 443,
 	    "198.51.100.2", 1 },
 	{ SLICE(SIGNATURE "\x20\x11\0\x0c" V4), PROXY_WHOLE, NULL, 0, NULL, 0 },

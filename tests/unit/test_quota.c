@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quota: what a plan allows, said in the right words and order; commit, drop, usage; months; and the checkpoint that keeps the counts over a restart. */
+/* quota: what a plan allows, said in the right words and order; commit, drop, usage; months; and
+ * the checkpoint that keeps the counts over a restart. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -318,7 +319,8 @@ test_usage(void **state)
 	assert_non_null(strstr(usage,
 	    "{\"limit\":\"account_month\",\"used\":3,\"cap\":50,\"resets\":"));
 	assert_non_null(strstr(usage, "{\"limit\":\"mailbox_day\",\"used\":3,\"cap\":0,"));
-	assert_non_null(strstr(usage, "{\"limit\":\"account_hour\",\"used\":3,\"cap\":10,\"next\":"));
+	assert_non_null(strstr(usage,
+	    "{\"limit\":\"account_hour\",\"used\":3,\"cap\":10,\"next\":"));
 	assert_non_null(strstr(usage, "{\"limit\":\"rate\",\"used\":3,\"cap\":5,"));
 	assert_true(quota_usage(r->quota, &s, true, on_usage, r));
 	loop_run(r->loop);
@@ -369,9 +371,13 @@ count_row(void *ctx, const struct checkpoint_row *row)
 static void
 test_rows(void **state)
 {
-	struct checkpoint_row row = {
-		.kind = 'h', .id = 3, .account = 2, .grain_s = 60, .keep = 60, .latest = 1000, .epoch = 99
-	};
+	struct checkpoint_row row = { .kind = 'h',
+		.id = 3,
+		.account = 2,
+		.grain_s = 60,
+		.keep = 60,
+		.latest = 1000,
+		.epoch = 99 };
 	char mem[256] = "";
 	struct text why = text_over(mem, sizeof(mem));
 	unsigned n = 0;

@@ -83,7 +83,8 @@ static const struct able ables[] = {
 	{ "250 DSN", NULL, "RET=FULL ENVID=a+2Bb",
 	    "to@b.example NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;to@b.example",
 	    "MAIL FROM:<from@a.example> RET=FULL ENVID=a+2Bb\r",
-	    "RCPT TO:<to@b.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;to@b.example\r", VERDICT_OK },
+	    "RCPT TO:<to@b.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;to@b.example\r",
+	    VERDICT_OK },
 	{ "250 HELP", NULL, NULL, "to@b.example NOTIFY=SUCCESS", "MAIL FROM:<from@a.example>\r",
 	    NULL, VERDICT_NO_DSN },
 	{ "250 HELP", NULL, NULL, "to@b.example NOTIFY=NEVER", "MAIL FROM:<from@a.example>\r", NULL,
@@ -131,7 +132,8 @@ static void
 test_8bit_refused(void **state)
 {
 	struct fake f;
-	struct mail m = { .content = "Subject: x\r\n\r\nplain and long enough\r\nna\xc3\xafve\r\n" };
+	struct mail m = { .content =
+		              "Subject: x\r\n\r\nplain and long enough\r\nna\xc3\xafve\r\n" };
 
 	(void)state;
 	fake_start(&f,
@@ -262,7 +264,8 @@ test_many_recipients(void **state)
 	struct fake f;
 	struct mail m = { 0 };
 	static char script[200000];
-	size_t n = (size_t)snprintf(script, sizeof(script), "%s", HELLO "C MAIL\nP 200\nS 250 ok\n");
+	size_t n =
+	    (size_t)snprintf(script, sizeof(script), "%s", HELLO "C MAIL\nP 200\nS 250 ok\n");
 	struct relay_order o = { .owner = 0, .id = SLICE("x") };
 	enum { MANY = 2000 };
 

@@ -168,7 +168,7 @@ test_native_none(void **state)
 	rig_close();
 }
 
-/* ---- fallback, names, the guard ----------------------------------------------------------------- */
+/* ---- fallback, names, the guard -------------------------------------------------------------- */
 
 struct fall {
 	const char *first; /* NULL: nobody listens */

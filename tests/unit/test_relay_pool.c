@@ -165,7 +165,8 @@ test_replaced(void **state)
 	}
 }
 
-/* Who was told that they are refused is left out when it is said again; who was accepted is not told twice. */
+/* Who was told that they are refused is left out when it is said again; who was accepted is not
+ * told twice. */
 static void
 test_replaced_partly(void **state)
 {
@@ -297,7 +298,8 @@ test_spent(void **state)
 	fake_free(&f);
 }
 
-/* Another version of the credential, or another profile with the same host: never the same connection. */
+/* Another version of the credential, or another profile with the same host: never the same
+ * connection. */
 static void
 test_apart(void **state)
 {

@@ -371,9 +371,10 @@ test_never_crossed(void **state)
 
 	(void)state;
 	start(&f,
-	    STARTTLS AUTHS AUTH_PLAIN "S 235 ok\n" MESSAGE "C QUIT\nX\nN\n" STARTTLS AUTHS
-	                              "C AUTH PLAIN AG90aGVyQGIuZXhhbXBsZQBzM2NyZXQtUGFzc3cwcmQ=\r\n"
-	                              "S 235 ok\n" MESSAGE MESSAGE "Q\n");
+	    STARTTLS AUTHS AUTH_PLAIN
+	    "S 235 ok\n" MESSAGE "C QUIT\nX\nN\n" STARTTLS AUTHS
+	    "C AUTH PLAIN AG90aGVyQGIuZXhhbXBsZQBzM2NyZXQtUGFzc3cwcmQ=\r\n"
+	    "S 235 ok\n" MESSAGE MESSAGE "Q\n");
 	struct profile p = profile_of(&f, UPSTREAM_TLS_STARTTLS, "user@a.example");
 	struct profile q = profile_of(&f, UPSTREAM_TLS_STARTTLS, "other@b.example");
 

@@ -41,7 +41,8 @@ test_catalogue(void **state)
 
 		assert_true(reply_find(slice_str(rows[i].name), &id));
 		assert_int_equal(id, i);
-		assert_true(rows[i].enhanced.cls == 0 || rows[i].enhanced.cls == rows[i].code / 100);
+		assert_true(rows[i].enhanced.cls == 0 ||
+		    rows[i].enhanced.cls == rows[i].code / 100);
 		assert_true(rows[i].code == 354 || rows[i].enhanced.cls != 0);
 		assert_true(slice_is_ascii(slice_str(rows[i].text)));
 		assert_in_range(strlen(rows[i].text), 1, REPLY_TEXT_MAX);

@@ -17,7 +17,8 @@ static const struct {
 } cases[] = {
 	{ SLICE("220 mx.example ESMTP\r\n"), REPLY_WHOLE, 220, NULL, "mx.example ESMTP", 1, 0 },
 	{ SLICE("250 2.1.0 Ok\r\n"), REPLY_WHOLE, 250, "2.1.0", "Ok", 1, 0 },
-	{ SLICE("250-mx\r\n250-PIPELINING\r\n250 SIZE 10\r\n"), REPLY_WHOLE, 250, NULL, "mx", 3, 0 },
+	{ SLICE("250-mx\r\n250-PIPELINING\r\n250 SIZE 10\r\n"), REPLY_WHOLE, 250, NULL, "mx", 3,
+	    0 },
 	{ SLICE("550-5.1.1 no\r\n550 5.1.1 such user\r\n"), REPLY_WHOLE, 550, "5.1.1", "no", 2, 0 },
 	{ SLICE("250\r\n"), REPLY_WHOLE, 250, NULL, "", 1, 0 },
 	{ SLICE("250 \r\n"), REPLY_WHOLE, 250, NULL, "", 1, 0 },
@@ -100,7 +101,8 @@ reads(void **state)
 	}
 }
 
-/* A reply is asked about at each octet: never whole before its end, and never a fault on the way. */
+/* A reply is asked about at each octet: never whole before its end, and never a fault on the
+ * way. */
 static void
 waits_for_the_end(void **state)
 {
@@ -168,9 +170,10 @@ goes_through_lines(void **state)
 	char mem[100];
 	struct text t = text_over(mem, sizeof(mem));
 
-	assert_int_equal(reply_parse(SLICE("550-5.7.1 Not \xc3\xa4 allowed \r\n550-\r\n550-see\thttps://x\r\n"
-	                                   "550 5.7.1 q1-20\r\n"),
-	                     &r, &used),
+	assert_int_equal(
+	    reply_parse(SLICE("550-5.7.1 Not \xc3\xa4 allowed \r\n550-\r\n550-see\thttps://x\r\n"
+	                      "550 5.7.1 q1-20\r\n"),
+	        &r, &used),
 	    REPLY_WHOLE);
 	rest = r.raw;
 	assert_true(reply_next_line(&rest, &text));
@@ -266,7 +269,8 @@ breaks_long_texts(void **state)
 			size_t line = slice_find(rest, '\n') + 1;
 
 			assert_true(line <= 512);
-			assert_true(e.cls == 0 || slice_starts(slice_skip(rest, 4), SLICE("5.7.1 ")));
+			assert_true(e.cls == 0 ||
+			    slice_starts(slice_skip(rest, 4), SLICE("5.7.1 ")));
 			rest = slice_skip(rest, line);
 		}
 		reply_flatten(&f, &r, sizeof(flat));

@@ -64,7 +64,8 @@ static const struct {
 	{ "G:;", SAY_FROM_MISSING, SAY_FROM_MISSING },
 	{ "boss", SAY_FROM_UNREADABLE, SAY_FROM_UNREADABLE },
 	{ "boss@bank.example <a@a.example>", SAY_FROM_UNREADABLE, SAY_FROM_UNREADABLE },
-	{ "=?utf-8?Q?boss=40bank.example=3E?=@a.example", SAY_FROM_UNREADABLE, SAY_FROM_UNREADABLE },
+	{ "=?utf-8?Q?boss=40bank.example=3E?=@a.example", SAY_FROM_UNREADABLE,
+	    SAY_FROM_UNREADABLE },
 };
 
 static void

@@ -119,7 +119,8 @@ test_hold(void **state)
 static void
 test_note(void **state)
 {
-	const struct shape_said bad = { VERDICT_AUTH, SLICE("535 5.7.8 no \"way\""), true, true, 77 };
+	const struct shape_said bad = { VERDICT_AUTH, SLICE("535 5.7.8 no \"way\""), true, true,
+		77 };
 	const struct shape_said good = { VERDICT_OK, SLICE("250 ok"), false, false, 99 };
 	char mem[1024];
 	struct text json = text_over(mem, sizeof(mem));

@@ -94,7 +94,7 @@ test_one_send_a_turn(void **state)
 	duo_fini();
 }
 
-/* ---- much data, slowly ------------------------------------------------------------------------- */
+/* ---- much data, slowly ----------------------------------------------------------------------- */
 
 enum { BIG = 5 * 1024 * 1024, PIECE = 3000 };
 
@@ -234,7 +234,7 @@ test_slow_reader_small_buffers(void **state)
 	duo_fini();
 }
 
-/* ---- pause, low water -------------------------------------------------------------------------- */
+/* ---- pause, low water ------------------------------------------------------------------------ */
 
 static void
 test_pause_and_resume(void **state)
@@ -279,7 +279,7 @@ test_lowat_is_told_once_and_never_at_once(void **state)
 	duo_fini();
 }
 
-/* ---- time -------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void
 test_deadline(void **state)
@@ -310,7 +310,7 @@ test_deadline(void **state)
 	duo_fini();
 }
 
-/* ---- connecting -------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 static bool
 a_has_event(void)
@@ -344,7 +344,8 @@ test_connect_fails(void **state)
 {
 	int l = (duo_init(4096, 4096), listen_on_loopback());
 	struct sockaddr_in to = loopback(duo.port);
-	struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr("192.0.2.1") };
+	struct sockaddr_in from = { .sin_family = AF_INET,
+		.sin_addr.s_addr = inet_addr("192.0.2.1") };
 
 	(void)state;
 	close(l);
@@ -398,7 +399,7 @@ test_open_anew_inside_closed(void **state)
 	duo_fini();
 }
 
-/* ---- ends -------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void
 on_data_answer(struct end *e, enum stream_event event)
@@ -415,7 +416,8 @@ test_end_comes_behind_data(void **state)
 	(void)state;
 	duo_init(8192, 8192);
 	duo_pair(SOCK_STREAM);
-	/* As many octets as the first read takes, and the end behind them: the answer must leave all the same. */
+	/* As many octets as the first read takes, and the end behind them: the answer must leave
+	 * all the same. */
 	memset(mem, 'x', sizeof(mem));
 	assert_true(stream_write(&a->s, slice_of(mem, sizeof(mem))));
 	stream_flush(&a->s);
@@ -548,7 +550,7 @@ test_owner_goes_inside_an_event(void **state)
 	duo_fini();
 }
 
-/* ---- finish ------------------------------------------------------------------------------------ */
+/* ---- finish ---------------------------------------------------------------------------------- */
 
 static void
 test_finish(void **state)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tally on memcached: exact over workers and nodes, and what happens when a server freezes, dies, comes back empty or forgets. A real memcached, found in PATH; without one the tests are skipped. */
+/* tally on memcached: exact over workers and nodes, and what happens when a server freezes, dies,
+ * comes back empty or forgets. A real memcached, found in PATH; without one the tests are
+ * skipped. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -184,9 +186,13 @@ hour(uint64_t id, uint64_t cap)
 static struct tally_line
 day(char kind, uint64_t id, uint64_t cap)
 {
-	return (struct tally_line){
-		.kind = kind, .id = id, .grain_s = DAY, .span = 1, .keep = 32, .adds = true, .cap = cap
-	};
+	return (struct tally_line){ .kind = kind,
+		.id = id,
+		.grain_s = DAY,
+		.span = 1,
+		.keep = 32,
+		.adds = true,
+		.cap = cap };
 }
 
 static void
@@ -210,7 +216,8 @@ ask(struct ask *a)
 }
 
 static enum tally_verdict
-ask_one(struct rig *r, enum tally_verb verb, uint32_t n, uint64_t id, uint64_t cap, uint64_t *used_r)
+ask_one(struct rig *r, enum tally_verb verb, uint32_t n, uint64_t id, uint64_t cap,
+    uint64_t *used_r)
 {
 	struct ask a;
 
@@ -389,7 +396,8 @@ test_empty(void **state)
 	stop(m);
 }
 
-/* A frozen server: answers within the timeout's order, what was sent is not sent again, what was counted here is owed. */
+/* A frozen server: answers within the timeout's order, what was sent is not sent again, what was
+ * counted here is owed. */
 static void
 test_frozen(void **state)
 {
@@ -626,7 +634,8 @@ is_bare_record(void *ctx, struct tally_record *r)
 	return true;
 }
 
-/* Bare numbers are the servers' alone: all nodes see them, no node keeps a record, nobody answers for a server that is away, and other numbers of the batch are as they were. */
+/* Bare numbers are the servers' alone: all nodes see them, no node keeps a record, nobody answers
+ * for a server that is away, and other numbers of the batch are as they were. */
 static void
 test_bare(void **state)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tally_shared: windows, edges, clocks that step, orders that are whole or not at all, workers that die, room that runs out. */
+/* tally_shared: windows, edges, clocks that step, orders that are whole or not at all, workers that
+ * die, room that runs out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -245,7 +246,8 @@ test_refund_later(void **state)
 	assert_int_equal(used(s, hour(1, 0), late + 120000), 6);
 	assert_int_equal(used(s, day(1, 0), late + 120000), 5);
 	assert_int_equal(used(s, day(1, 0), late), 1);
-	/* What has left the window cannot be lowered any more, nor does it disturb what came after it. */
+	/* What has left the window cannot be lowered any more, nor does it disturb what came after
+	 * it. */
 	tally_shared_refund(s, &o, 1, late + 200 * 60000);
 	assert_true(take(s, 5, hour(1, 10), late + 200 * 60000));
 	tally_shared_refund(s, &o, 1, late + 200 * 60000);
@@ -256,7 +258,8 @@ test_refund_later(void **state)
 static void
 test_clock_back(void **state)
 {
-	static const uint64_t back_s[] = { 1, 59, 61, 300, 1800, 3599, 3700, 7200, 86400, 40 * 86400 };
+	static const uint64_t back_s[] = { 1, 59, 61, 300, 1800, 3599, 3700, 7200, 86400,
+		40 * 86400 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(back_s) / sizeof(back_s[0]); i++) {

@@ -19,7 +19,7 @@ static struct text why;
 static const unsigned char key_one[32] = { 1 };
 static const unsigned char key_two[32] = { 2 };
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static const char *
 path(const char *name)
@@ -109,7 +109,7 @@ remove_all(void **state)
 	return shell("rm -r \"$PWD\"");
 }
 
-/* ---- contexts ---------------------------------------------------------------------------------- */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
 static struct tls_ctx *
 server_of(const char *const *names, size_t n, bool tls13, const unsigned char *ticket_key)
@@ -214,7 +214,7 @@ test_days_left(void **state)
 	tls_ctx_unref(old);
 }
 
-/* ---- ourselves against ourselves --------------------------------------------------------------- */
+/* ---- ourselves against ourselves ------------------------------------------------------------- */
 
 static bool
 both_secured_or_closed(void)
@@ -312,7 +312,7 @@ test_both_versions(void **state)
 	}
 }
 
-/* ---- who is it --------------------------------------------------------------------------------- */
+/* ---- who is it ------------------------------------------------------------------------------- */
 
 static void
 expect_refusal(const char *host, struct tls_ctx *cl, struct tls_ctx *sv, const char *words)
@@ -464,7 +464,7 @@ test_trust_store_follows_its_file(void **state)
 	expect_trust("mx.example", first, server("main", true)); /* the old one holds what it had */
 }
 
-/* ---- octets ------------------------------------------------------------------------------------ */
+/* ---- octets ---------------------------------------------------------------------------------- */
 
 enum { BIG = 5 * 1024 * 1024 };
 
@@ -560,7 +560,8 @@ move_big(struct end *from, struct end *to)
 	to->got_n = 0;
 }
 
-/* Records that go out in halves, buffers that are smaller than a record, a reader that stops all the time. */
+/* Records that go out in halves, buffers that are smaller than a record, a reader that stops all
+ * the time. */
 static void
 test_much_data_both_ways(void **state)
 {
@@ -637,7 +638,8 @@ test_read_ahead_is_shared(void **state)
 	duo_fini();
 }
 
-/* Whoever cannot write any more still reads: two peers that both write first would wait for each other. */
+/* Whoever cannot write any more still reads: two peers that both write first would wait for each
+ * other. */
 static void
 test_blocked_writer_still_hears(void **state)
 {
@@ -666,7 +668,7 @@ test_blocked_writer_still_hears(void **state)
 	duo_fini();
 }
 
-/* ---- a wire that passes single octets ---------------------------------------------------------- */
+/* ---- a wire that passes single octets -------------------------------------------------------- */
 
 static struct {
 	struct end x;
@@ -726,7 +728,7 @@ test_octet_by_octet(void **state)
 	}
 }
 
-/* ---- ends -------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void
 test_close_notify_is_an_end_and_a_cut_is_none(void **state)
@@ -800,7 +802,7 @@ test_what_is_not_tls(void **state)
 	duo_fini();
 }
 
-/* ---- STARTTLS ---------------------------------------------------------------------------------- */
+/* ---- STARTTLS -------------------------------------------------------------------------------- */
 
 static struct tls_ctx *starttls_ctx;
 static bool starttls_answer;
@@ -907,7 +909,7 @@ test_starttls_waits_for_the_output(void **state)
 	duo_fini();
 }
 
-/* ---- openssl(1) -------------------------------------------------------------------------------- */
+/* ---- openssl(1) ------------------------------------------------------------------------------ */
 
 static int listener;
 static ev_io accepting;
@@ -976,7 +978,8 @@ out_has(const char *what)
 	return strstr(mem, what) != NULL;
 }
 
-/* Runs "openssl s_client ARGS" against our server; what it printed is in the file "out". True where it ended well. */
+/* Runs "openssl s_client ARGS" against our server; what it printed is in the file "out". True where
+ * it ended well. */
 static bool
 s_client(struct tls_ctx *ctx, const char *args)
 {

@@ -48,7 +48,8 @@ static const struct row rows[] = {
 	{ PHASE_MAIL, "530 5.7.0 Authentication required\r\n", VERDICT_AUTH, 554, "5.3.5", NULL },
 	{ PHASE_MAIL, "530 5.7.0 Must issue a STARTTLS command first\r\n", VERDICT_CONFIG, 451,
 	    "4.3.5", NULL },
-	{ PHASE_MAIL, "553 5.1.8 no such domain\r\n", VERDICT_SENDER, 550, "5.7.1", "no such domain" },
+	{ PHASE_MAIL, "553 5.1.8 no such domain\r\n", VERDICT_SENDER, 550, "5.7.1",
+	    "no such domain" },
 	{ PHASE_MAIL, "550 no\r\n", VERDICT_SENDER, 550, "5.7.1", "no" },
 	{ PHASE_MAIL, "552 5.3.4 Message too big for system\r\n", VERDICT_SIZE, 552, "5.2.3",
 	    "Message too big for system" },
@@ -71,7 +72,8 @@ static const struct row rows[] = {
 	    "relay access denied" },
 	{ PHASE_RCPT, "432 4.2.1 x\r\n", VERDICT_RCPT, 451, "4.2.1", "x" },
 	{ PHASE_RCPT, "538 5.7.11 x\r\n", VERDICT_RCPT, 554, "5.7.11", "x" },
-	{ PHASE_RCPT, "550 4.1.1 classes differ\r\n", VERDICT_RCPT, 550, "5.0.0", "classes differ" },
+	{ PHASE_RCPT, "550 4.1.1 classes differ\r\n", VERDICT_RCPT, 550, "5.0.0",
+	    "classes differ" },
 	{ PHASE_RCPT, "553 5.7.1 <a@b>: Sender address rejected: not owned by user x\r\n",
 	    VERDICT_SENDER, 550, "5.7.1", "<a@b>: Sender address rejected: not owned by user x" },
 	{ PHASE_RCPT, "550 5.6.7 utf8\r\n", VERDICT_NO_SMTPUTF8, 550, "5.6.7", NULL },
@@ -89,7 +91,8 @@ static const struct row rows[] = {
 	    "Ok: queued as 4F2" },
 	{ PHASE_DOT, "250 fine\r\n", VERDICT_OK, 250, "2.0.0", "fine" },
 	{ PHASE_RCPT, "251 2.1.5 will forward\r\n", VERDICT_OK, 250, "2.1.5", "will forward" },
-	{ PHASE_DOT, "550-5.7.1 one\r\n550 5.7.1 two\r\n", VERDICT_CONTENT, 554, "5.7.1", "one two" },
+	{ PHASE_DOT, "550-5.7.1 one\r\n550 5.7.1 two\r\n", VERDICT_CONTENT, 554, "5.7.1",
+	    "one two" },
 };
 
 static void
@@ -136,7 +139,8 @@ static const struct {
 	    VERDICT_QUOTA },
 	{ "sendgrid", PHASE_DOT, "403 You are not authorized to send from that email address\r\n",
 	    VERDICT_SENDER },
-	{ "ses", PHASE_MAIL, "421 Maximum message count per session reached.\r\n", VERDICT_RECONNECT },
+	{ "ses", PHASE_MAIL, "421 Maximum message count per session reached.\r\n",
+	    VERDICT_RECONNECT },
 	{ "ses", PHASE_AUTH, "535 Account not subscribed to SES\r\n", VERDICT_ACCOUNT },
 	{ "ses", PHASE_DOT, "454 Throttling failure: Daily message quota exceeded\r\n",
 	    VERDICT_QUOTA },
@@ -163,7 +167,8 @@ test_providers(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
 		struct reply r = reply_of(theirs[i].said);
-		enum verdict_class class = verdict_class_of(theirs[i].provider, theirs[i].phase, &r);
+		enum verdict_class class =
+		    verdict_class_of(theirs[i].provider, theirs[i].phase, &r);
 
 		if (class != theirs[i].class)
 			print_error("%s: %s: %s\n", theirs[i].provider, theirs[i].said,

@@ -185,7 +185,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answers_come_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_queue_is_bounded, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_late_answer_wakes_the_loop, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_late_answer_wakes_the_loop, set_up,
+		    tear_down),
 		cmocka_unit_test_setup_teardown(test_close_ends_all_jobs, set_up, tear_down),
 	};
 
