@@ -5,14 +5,12 @@
 /*
  * apply - the directory is made as a file says
  *
- * read      the file, all mistakes gathered                                              (file.c)
+ * read      the file, all mistakes gathered (file.c)
  * compare   each section with its row: new, changed or the same; what --prune would remove
  *           (apply_compare.c)
- * show      the difference, and ask                                                     
- *           (apply_show.c)
+ * show      the difference, and ask (apply_show.c)
  * write     in one transaction, in the order of what needs what: rows with routes that hold
- *           already, then the
- *           accounts' new routes, then removals from the leaves up                      
+ *           already, then the accounts' new routes, then removals from the leaves up
  *           (apply_write.c)
  *
  * What the file does not say stays as it is in a row that is there, and is the default in a new
