@@ -161,8 +161,7 @@ format:
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
 docs: $(BUILD)/byway
-	$(Q)$(BUILD)/byway config docs > build/CONFIG.md
-	$(Q)mv build/CONFIG.md docs/CONFIG.md
+	$(Q)dist/docs --byway $(BUILD)/byway
 	$(Q)dist/smtp-tables
 	$(Q)dist/provider-tables
 
@@ -200,6 +199,9 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# What the assembler reads (.incbin), which -MMD does not see.
+$(BUILD)/conf/shipped.o: dist/byway.ini.sample dist/replies/smtp2go.ini
 
 $(LIBRARY): $(call obj,$(LIBSRC)) $(BUILD)/sources
 	$(call say,AR,$@)

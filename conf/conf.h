@@ -232,8 +232,6 @@ bool conf_counter_server(const struct conf *c, size_t *at, struct counter_server
 /* The whole effective configuration as INI, secrets as ***; CHANGED: only what differs from the
  * defaults. JSON instead of INI where asked. */
 void conf_print(const struct conf *c, bool changed, bool json, struct text *out);
-/* docs/CONFIG.md; 64 KiB hold it. */
-void conf_manual(struct text *out);
 /* dist/byway.ini.sample */
 struct slice conf_sample(void);
 

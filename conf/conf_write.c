@@ -259,3 +259,52 @@ value_json(const struct conf_option *opt, const void *base, struct text *out)
 		text_char(out, '"');
 	}
 }
+
+/* NULL: what value_expected() says. */
+static const char *
+kind_word(enum option_type type)
+{
+	switch (type) {
+	case OPTION_BOOL:
+		return "yes/no";
+	case OPTION_NETWORKS:
+		return "list of networks";
+	case OPTION_PORTS:
+		return "list of ports";
+	case OPTION_WORDS:
+		return "list of names";
+	case OPTION_ADDRESSES:
+		return "list of addresses with ports";
+	case OPTION_DOMAIN:
+		return "host name, or address in brackets";
+	case OPTION_HOST:
+		return "host name or address";
+	case OPTION_PATH:
+	case OPTION_SECRET_FILE:
+		return "path";
+	case OPTION_STRING:
+		return "text";
+	case OPTION_SECRET:
+		return "secret";
+	case OPTION_UNSIGNED:
+	case OPTION_SIZE:
+	case OPTION_MEMORY:
+	case OPTION_SECONDS:
+	case OPTION_MILLIS:
+	case OPTION_CHOICE:
+	case OPTION_PIN:
+		return NULL;
+	}
+	return NULL;
+}
+
+void
+value_kind(const struct conf_option *opt, struct text *out)
+{
+	const char *word = kind_word(opt->type);
+
+	if (word)
+		text_put(out, slice_str(word));
+	else
+		value_expected(opt, out);
+}

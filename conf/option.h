@@ -124,6 +124,8 @@ void value_write(const struct conf_option *opt, const void *base, struct text *o
 void value_json(const struct conf_option *opt, const void *base, struct text *out);
 /* "yes or no", "1s to 1h": what is expected. */
 void value_expected(const struct conf_option *opt, struct text *out);
+/* The same as a manual says it: "list of ports", "path", or what is expected. */
+void value_kind(const struct conf_option *opt, struct text *out);
 bool value_is_secret(const struct conf_option *opt);
 bool value_is_list(enum option_type type);
 /* The field of an option that is a text; NULL where empty. */

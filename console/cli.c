@@ -394,8 +394,8 @@ cli_words(struct cli *c, const char *family)
 	return list;
 }
 
-static int
-unknown_word(struct cli *c, const char *family, const char *word)
+int
+cli_unknown(struct cli *c, const char *family, const char *word)
 {
 	const char *const *words = cli_words(c, family);
 	const char *meant = word ? cli_meant(word, words) : NULL;
@@ -484,7 +484,7 @@ cli_main(struct cli *c, int argc, char **argv)
 			return parsed == PARSED_HELP ? EX_OK : EX_USAGE;
 		}
 		if (at >= argc)
-			return unknown_word(c, family, NULL);
+			return cli_unknown(c, family, NULL);
 
 		const char *word = argv[at++];
 		const char *words = family ? cli_print(c, "%s %s", family, word) : word;
@@ -493,7 +493,7 @@ cli_main(struct cli *c, int argc, char **argv)
 		if (c->command)
 			return run_command(c, argc, argv, at);
 		if (family || !is_family(word))
-			return unknown_word(c, family, word);
+			return cli_unknown(c, family, word);
 		family = word;
 	}
 }

@@ -3,8 +3,8 @@
 #define CONSOLE_CLI_H
 
 /*
- * cli - the command line of `byway`: one table of commands, from which parsing, help, usage errors,
- * docs/CONSOLE.md, the manual page and the completion come
+ * cli - the command line of `byway`: one table of commands, from which parsing, help and usage
+ * errors come, and, by `byway help --json`, docs/CONSOLE.md, the manual page and the completion
  *
  * A command is one row of cli_commands[] (table.c). Options may stand anywhere behind the first
  * word. Whatever a command makes lives in cli.arena and dies with the process.
@@ -79,15 +79,15 @@ int cli_fail_lines(struct cli *c, int status, struct slice lines, const char *fm
 const char *cli_mistakes(struct cli *c, struct slice lines);
 /* cli_fail(EX_USAGE) that names the command's --help. */
 int cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Says that WORD (NULL: nothing) is none of the words that may follow FAMILY (NULL: come first), and
+ * which are. */
+int cli_unknown(struct cli *c, const char *family, const char *word);
 /* A remark to standard error; nothing with --json. */
 void cli_note(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_help(struct cli *c, const struct cli_command *cmd);
-/* The list of commands: those of FAMILY, or all (NULL). */
+/* The list of commands: those of FAMILY, or all (NULL). With --json each with all that its own help
+ * tells, and the options that every command has. */
 void cli_help_all(struct cli *c, const char *family);
-/* docs/CONSOLE.md, byway(8), and the completion for bash, to standard output. */
-void help_markdown(void);
-void help_man(void);
-void help_bash(struct cli *c);
 /* The options of CMD with those of its kind and passwords; how many. */
 size_t cli_options(const struct cli_command *cmd, struct cli_option *options_r, size_t max);
 /* The words that may follow FAMILY (NULL: may come first), each once; ends with NULL. */

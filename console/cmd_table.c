@@ -368,8 +368,9 @@ const struct cli_command cli_commands[] = {
 	PLAIN("config print", "", 0, 0, cmd_config_print, of_print,
 	    "Prints the configuration that holds, secrets masked.", NULL,
 	    "byway config print --changed"),
-	PLAIN("config docs", "", 0, 0, cmd_config_docs, NULL,
-	    "Prints docs/CONFIG.md: every option of byway.ini.", NULL, "byway config docs"),
+	PLAIN("config options", "", 0, 0, cmd_config_options, NULL,
+	    "Lists every option of byway.ini with its default and what it may be.", NULL,
+	    "byway config options --json"),
 
 	PLAIN("replies print", "[PROFILE]", 0, 1, cmd_replies_print, NULL,
 	    "Prints what clients hear of us, row by row: of a reply profile, or as the configuration has it.",
@@ -404,8 +405,8 @@ const struct cli_command cli_commands[] = {
 	    "Prints the hash of a password, for password_hash in the file of apply.",
 	    "The password is read from standard input, or asked for.",
 	    "byway password < alice.password", NULL, NULL, false, false, true, false },
-	PLAIN("docs", "[markdown|man|bash]", 0, 1, cmd_docs, NULL,
-	    "Prints docs/CONSOLE.md, the manual page, or the completion for bash, from the table of commands.",
-	    NULL, "byway docs bash > /etc/bash_completion.d/byway"),
+	PLAIN("help", "[COMMAND ...]", 0, 2, cmd_help, NULL,
+	    "Tells what a command does, or lists all of them; with --json, all with their options.",
+	    NULL, "byway help mailbox add"),
 	{ 0 },
 };
