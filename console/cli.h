@@ -79,8 +79,8 @@ int cli_fail_lines(struct cli *c, int status, struct slice lines, const char *fm
 const char *cli_mistakes(struct cli *c, struct slice lines);
 /* cli_fail(EX_USAGE) that names the command's --help. */
 int cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Says that WORD (NULL: nothing) is none of the words that may follow FAMILY (NULL: come first), and
- * which are. */
+/* Says that WORD (NULL: nothing) is none of the words that may follow FAMILY (NULL: come first),
+ * and which those are. */
 int cli_unknown(struct cli *c, const char *family, const char *word);
 /* A remark to standard error; nothing with --json. */
 void cli_note(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
