@@ -97,7 +97,7 @@ MORE     = $(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null 
 
 # ---- targets ------------------------------------------------------------------------------------
 
-.PHONY: all san deps run test unit e2e fuzz check lint format docs install uninstall clean dist help FORCE
+.PHONY: all san deps run test unit e2e soak fuzz check lint format docs install uninstall clean dist help FORCE
 
 all: $(if $(LIBSRC),$(LIBRARY)) $(BINS)
 
@@ -108,6 +108,7 @@ help:
 	@echo 'make test       build with ASan and UBSan, then unit and end to end tests'
 	@echo 'make unit       unit tests only; T="slice dots" picks some'
 	@echo 'make e2e        end to end tests only; K=expression picks some'
+	@echo 'make soak       the torture tests for every n, and all that takes long; an hour or more'
 	@echo 'make fuzz       fuzz the parsers for SECS=10 each; T="dots path" picks some'
 	@echo 'make check      style: floors, banned functions, sizes, layout, cppcheck ...'
 	@echo 'make lint       clang-tidy, and a build with clang'
@@ -131,7 +132,7 @@ run:
 
 test:
 	$(Q)sh dist/deps build test
-	+$(Q)$(MORE) FLAVOUR=san all $(patsubst %.c,build/san/%,$(UNIT))
+	+$(Q)$(MORE) FLAVOUR=san all build/san/bywayd-faults $(patsubst %.c,build/san/%,$(UNIT))
 	$(Q)dist/test --build build/san unit e2e
 
 unit:
@@ -139,8 +140,13 @@ unit:
 	$(Q)dist/test --build build/san unit $(addprefix --only ,$(T))
 
 e2e:
-	+$(Q)$(MORE) FLAVOUR=san all
+	+$(Q)$(MORE) FLAVOUR=san all build/san/bywayd-faults
 	$(Q)dist/test --build build/san e2e $(if $(K),-k '$(K)')
+
+soak:
+	$(Q)sh dist/deps build test
+	+$(Q)$(MORE) FLAVOUR=san all build/san/bywayd-faults
+	$(Q)BYWAY_SOAK=1 dist/test --build build/san e2e -k 'torture or soak'
 
 fuzz:
 	$(Q)sh dist/deps build check
@@ -214,6 +220,12 @@ $(BUILD)/bywayd $(BUILD)/byway $(BUILD)/byway-bench:
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
 
+# The daemon of the torture tests: any call of these can be made to fail (tests/torture/fault.c).
+FAULTS := malloc calloc realloc reallocarray strdup strndup read recv readv write send sendmsg sqlite3_step
+$(BUILD)/bywayd-faults: $(BUILD)/proxy/main.o $(BUILD)/tests/torture/fault.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(FAULTS:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
+
 $(TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(HELPERS)) $(LIBRARY)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) -lcmocka $(LIBS)
@@ -224,7 +236,7 @@ $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 
 .SECONDARY:
 
--include $(patsubst %.o,%.d,$(call obj,$(SRC) $(wildcard bench/*.c tests/unit/*.c tests/fuzz/*.c)))
+-include $(patsubst %.o,%.d,$(call obj,$(SRC) $(wildcard bench/*.c tests/unit/*.c tests/fuzz/*.c tests/torture/*.c)))
 
 # ---- installing ---------------------------------------------------------------------------------
 

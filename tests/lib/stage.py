@@ -295,7 +295,8 @@ class Byway:
 
     running = []  # those that are up now
 
-    def __init__(self, folder, name="relay.test", workers=2, settings=None, ports=None, ip="127.0.0.1"):
+    def __init__(self, folder, name="relay.test", workers=2, settings=None, ports=None, ip="127.0.0.1", program="bywayd"):
+        self.program, self.environment = program, None
         self.folder, self.name, self.ip = Path(folder).resolve(), name, ip
         self.etc, self.ini = self.folder / "etc", self.folder / "etc/byway.ini"
         self.log, self.process = self.folder / "byway.log", None
@@ -380,7 +381,8 @@ class Byway:
 
     def start(self):
         err = open(self.folder / "stderr.log", "ab")
-        self.process = subprocess.Popen([str(BUILD / "bywayd"), "-c", str(self.ini)], stdout=err, stderr=err)
+        self.process = subprocess.Popen([str(BUILD / self.program), "-c", str(self.ini)], stdout=err, stderr=err,
+                                        env={**os.environ, **(self.environment or {})})
         err.close()
         try:
             for port in self.ports.values():
