@@ -43,7 +43,8 @@ class Place:
             "mta one": {"host": "127.0.0.1", "port": self.native.port, "tls": "none"},
             "directory": {"poll": f"{round(POLL_S * 1000)}ms"},
             "limits": {"connections_per_address": 1000, "guess_limit": None}})
-        self.byway.environment = {"BYWAY_FAULTS": str(self.faults.path)}
+        self.byway.environment = {"BYWAY_FAULTS": str(self.faults.path),
+                                  "LSAN_OPTIONS": f"suppressions={stage.ROOT / 'tests/torture/leaks'}:print_suppressions=0"}
         self.took = {}  # route: {number: times}
         self.heard = {}  # route: numbers that were acknowledged
         self.number, self.renewal = 0, 2

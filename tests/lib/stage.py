@@ -256,7 +256,8 @@ class Upstream:
             try:
                 self.server.close()
                 for t in list(self.transports):
-                    t.abort()
+                    if not t.is_closing():
+                        t.abort()
             finally:
                 self.loop.stop()
 
