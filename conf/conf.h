@@ -65,6 +65,8 @@ struct conf_listener {
 enum upstream_tls { UPSTREAM_TLS_NONE, UPSTREAM_TLS_STARTTLS, UPSTREAM_TLS_IMPLICIT };
 /* What the client hears of a quota used up at the provider. */
 enum quota_answer { QUOTA_DEFER, QUOTA_REJECT };
+/* 8-bit content where 8BITMIME is not offered. */
+enum eight_bit_answer { EIGHT_BIT_PASS, EIGHT_BIT_REFUSE };
 
 /* [mta NAME]: one server of the native pool */
 struct conf_mta {
@@ -183,6 +185,7 @@ struct conf {
 		unsigned hold_wait_s; /* for a profile that is held, inside the dialogue */
 		unsigned hold_max_s;  /* that a provider can have us hold a profile */
 		enum quota_answer on_quota;
+		enum eight_bit_answer eight_bit;
 		unsigned connect_s, greeting_s, tls_s, ehlo_s, auth_s, mail_s, rcpt_s, data_s,
 		    content_s, final_s;
 		unsigned dns_cache_s;

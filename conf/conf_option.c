@@ -20,6 +20,11 @@ static const char *const words_line_ends[] = {
 	[DOTS_REPAIR] = "repair",
 	NULL,
 };
+static const char *const words_eight_bit[] = {
+	[EIGHT_BIT_PASS] = "pass",
+	[EIGHT_BIT_REFUSE] = "refuse",
+	NULL,
+};
 static const char *const words_on_quota[] = {
 	[QUOTA_DEFER] = "defer",
 	[QUOTA_REJECT] = "reject",

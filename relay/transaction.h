@@ -52,7 +52,9 @@ struct relay_txn {
 	/* What is to be sent. */
 	struct slice line; /* "MAIL FROM:<...>" */
 	struct slice dsn;  /* " RET=... ENVID=..." */
-	bool has_size, eight_bit, smtputf8;
+	bool has_size, eight_bit;
+	bool smtputf8;    /* said: a permission, dropped where the upstream does not offer it */
+	bool utf8_sender; /* needed */
 	uint64_t size;
 	struct slice client_address, client_helo, client_login;
 	struct rcpt *first;

@@ -45,7 +45,8 @@ transaction_set_mail(struct relay_txn *t, const struct mail_args *m)
 	t->has_size = m->has_size;
 	t->size = m->size;
 	t->eight_bit = m->has_body && m->body == BODY_8BITMIME;
-	t->smtputf8 = m->smtputf8 || m->path.utf8;
+	t->smtputf8 = m->smtputf8;
+	t->utf8_sender = m->path.utf8;
 	return keep_line(t, SLICE("MAIL FROM:<"), &m->path, &t->line) && keep(t, &dsn, &t->dsn);
 }
 

@@ -144,8 +144,8 @@ session_say_ehlo(struct session *s)
 	}
 	text_fmt(&t, "%s\nPIPELINING\nSIZE %llu\n", s->lane->conf->server.name,
 	    (unsigned long long)smaller(size, o.size));
-	/* 8-bit content is taken whatever the upstream offers: the verdict is about the content,
-	 * not the wish (NO_8BIT). */
+	/* 8-bit content is taken whatever the upstream offers: [upstream] eight_bit decides,
+	 * about the content and not the wish. */
 	text_put(&t, SLICE("8BITMIME\n"));
 	if (o.smtputf8)
 		text_put(&t, SLICE("SMTPUTF8\n"));

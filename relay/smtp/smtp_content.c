@@ -119,7 +119,8 @@ smtp_content(struct smtp *c, struct slice octets)
 {
 	if (octets.n == 0 || c->gone)
 		return VERDICT_OK;
-	if (!c->offer.eight_bit && !is_7bit(octets))
+	if (!c->offer.eight_bit && c->up->r->conf->upstream.eight_bit == EIGHT_BIT_REFUSE &&
+	    !is_7bit(octets))
 		return VERDICT_NO_8BIT;
 	c->octets += octets.n;
 	if (pool_size_max(c->up) && c->octets > pool_size_max(c->up))

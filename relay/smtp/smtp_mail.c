@@ -89,7 +89,7 @@ recipients_max(const struct smtp *c)
 static enum verdict_class
 fit_mail(const struct smtp *c, const struct relay_txn *t)
 {
-	if (t->smtputf8 && !c->offer.smtputf8)
+	if (t->utf8_sender && !c->offer.smtputf8)
 		return VERDICT_NO_SMTPUTF8;
 	if (t->has_size && t->size > size_max(c))
 		return VERDICT_SIZE;
@@ -130,7 +130,7 @@ send_mail(struct smtp *c)
 	}
 	if (t->eight_bit && c->offer.eight_bit)
 		text_put(&line, SLICE(" BODY=8BITMIME"));
-	if (t->smtputf8)
+	if ((t->smtputf8 || t->utf8_sender) && c->offer.smtputf8)
 		text_put(&line, SLICE(" SMTPUTF8"));
 	if (c->offer.dsn)
 		text_put(&line, t->dsn);

@@ -299,7 +299,7 @@ fit_mail(const struct api *a)
 {
 	const struct relay_txn *t = a->txn;
 
-	if (t->smtputf8)
+	if (t->utf8_sender)
 		return VERDICT_NO_SMTPUTF8;
 	if (t->has_size && t->size > a->kind->size)
 		return VERDICT_SIZE;

@@ -359,10 +359,9 @@ def test_P4_dsn_and_8_bits_where_the_upstream_has_neither(to_sinks, ports):
             got, = sink.take()
             assert "RET" not in got["from"] and got["to"] == [f"<{TO}>"]
     with Sink("-8", port=ports["no 8BITMIME"]) as sink, Talk(to_sinks, login=me(IDS["no 8BITMIME"])) as t:
-        reply = t.send(f"me@{IDS['no 8BITMIME']}.example", [TO], LETTER + b"\xe4\r\n")
-        assert (reply.code, reply.enhanced) == (554, "5.6.3")
+        assert t.send(f"me@{IDS['no 8BITMIME']}.example", [TO], LETTER + b"\xe4\r\n").code == 250
         assert t.send(f"me@{IDS['no 8BITMIME']}.example", [TO], LETTER).code == 250
-        assert len(sink.take()) == 1
+        assert len(sink.take()) == 2
 
 
 def test_R2_the_pool_skips_the_dead_and_takes_back_the_living(folder, stack, stage_byway):

@@ -90,6 +90,13 @@ static const struct able ables[] = {
 	{ "250 HELP", NULL, NULL, "to@b.example NOTIFY=NEVER", "MAIL FROM:<from@a.example>\r", NULL,
 	    VERDICT_NO_DSN },
 	{ "250 HELP", "f\xc3\xbc@a.example", "SMTPUTF8", NULL, NULL, NULL, VERDICT_NO_SMTPUTF8 },
+	/* A permission that nobody needs. */
+	{ "250 HELP", NULL, "SMTPUTF8 BODY=8BITMIME", NULL, "MAIL FROM:<from@a.example>\r",
+	    "RCPT TO:<to@b.example>\r", VERDICT_OK },
+	{ "250 SMTPUTF8", NULL, "SMTPUTF8", NULL, "MAIL FROM:<from@a.example> SMTPUTF8\r",
+	    "RCPT TO:<to@b.example>\r", VERDICT_OK },
+	{ "250 HELP", NULL, "SMTPUTF8", "t\xc3\xbc@b.example", "MAIL FROM:<from@a.example>\r", NULL,
+	    VERDICT_NO_SMTPUTF8 },
 	{ "250 SMTPUTF8", "f\xc3\xbc@a.example", "SMTPUTF8", "t\xc3\xbc@b.example",
 	    "MAIL FROM:<f\xc3\xbc@a.example> SMTPUTF8\r", "RCPT TO:<t\xc3\xbc@b.example>\r",
 	    VERDICT_OK },
@@ -128,6 +135,29 @@ test_able(void **state)
 	}
 }
 
+/* To an upstream without 8BITMIME it goes as it is, unless the operator says no. */
+static void
+test_8bit_passes(void **state)
+{
+	struct fake f;
+	struct mail m = { .content = "Subject: x\r\n\r\nna\xc3\xafve\r\n" };
+
+	(void)state;
+	fake_start(&f,
+	    "S 220 x\nC EHLO\nS 250 x\nC MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\n"
+	    "S 250 ok\nQ\n",
+	    NULL);
+	rig_begin();
+	struct profile p = rig_profile(&f, UPSTREAM_TLS_NONE);
+
+	send_one(&m, &p);
+	assert_true(m.done);
+	assert_int_equal(m.code, 250);
+	rig_end(&f);
+	assert_non_null(strstr(f.shared->log, "na\xc3\xafve\r\n"));
+	fake_free(&f);
+}
+
 static void
 test_8bit_refused(void **state)
 {
@@ -140,6 +170,7 @@ test_8bit_refused(void **state)
 	    "S 220 x\nC EHLO\nS 250 x\nC MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nW\n",
 	    NULL);
 	rig_begin();
+	rig.conf.upstream.eight_bit = EIGHT_BIT_REFUSE;
 	struct profile p = rig_profile(&f, UPSTREAM_TLS_NONE);
 
 	send_one(&m, &p);
@@ -313,6 +344,7 @@ main(void)
 		cmocka_unit_test(test_one_by_one),
 		cmocka_unit_test(test_all_refused_one_by_one),
 		cmocka_unit_test(test_able),
+		cmocka_unit_test(test_8bit_passes),
 		cmocka_unit_test(test_8bit_refused),
 		cmocka_unit_test(test_early_reply),
 		cmocka_unit_test(test_big),
