@@ -294,6 +294,7 @@ at_of_api(const struct probe *p, enum verdict_class class)
 	case VERDICT_TLS:
 		return p->at;
 	case VERDICT_AUTH:
+	case VERDICT_AUTH_DOUBT:
 	case VERDICT_AUTH_TEMP:
 	case VERDICT_ACCOUNT:
 	case VERDICT_CONFIG:

@@ -25,6 +25,7 @@ static const char *general(enum verdict_class class)
 	case VERDICT_PROTOCOL:
 		return "What answers there is no SMTP server, or speaks TLS at once: with port 465 say --tls implicit.";
 	case VERDICT_AUTH:
+	case VERDICT_AUTH_DOUBT:
 		return "Check the user name and set the password again: byway profile passwd.";
 	case VERDICT_ACCOUNT:
 		return "Log in at the provider and see what it wants for the account: it is suspended, limited or not activated.";
@@ -54,6 +55,7 @@ static const char *general(enum verdict_class class)
 	case VERDICT_OK:
 	case VERDICT_GO:
 	case VERDICT_AUTH_TEMP:
+	case VERDICT_RCPT_BUSY:
 	case VERDICT_DEFERRED:
 	case VERDICT_NOT_EXPRESSIBLE:
 	case VERDICT_NO_SMTPUTF8:
@@ -89,6 +91,7 @@ advise_api(const struct provider *preset, enum verdict_class class, struct text 
 {
 	switch ((int)class) {
 	case VERDICT_AUTH:
+	case VERDICT_AUTH_DOUBT:
 	case VERDICT_CONFIG:
 		text_fmt(out,
 		    "%s: check key and region, and set the key again (byway profile passwd). %s",
@@ -111,7 +114,7 @@ advise_api(const struct provider *preset, enum verdict_class class, struct text 
 
 static const char *token_advice(enum verdict_class class)
 {
-	if (class == VERDICT_AUTH)
+	if (class == VERDICT_AUTH || class == VERDICT_AUTH_DOUBT)
 		return "Get a new refresh token: byway profile authorize; if that does not help check the client's id and secret at the provider.";
 	if (class == VERDICT_AUTH_TEMP)
 		return "The token endpoint gave no token: check --token-endpoint, and that this machine reaches it; otherwise try again later.";
@@ -131,7 +134,8 @@ probe_advise(const struct profile *p, enum probe_step step, enum verdict_class c
 	text_put(out, slice_str(step == PROBE_TOKEN ? token_advice(class) : general(class)));
 	if (!preset || step == PROBE_TOKEN || p->transport == TRANSPORT_API)
 		return;
-	if (class == VERDICT_AUTH || (class == VERDICT_CONFIG && step == PROBE_AUTH))
+	if (class == VERDICT_AUTH || class == VERDICT_AUTH_DOUBT ||
+	    (class == VERDICT_CONFIG && step == PROBE_AUTH))
 		text_fmt(out, " %s: user name: %s Password: %s", preset->title, preset->login,
 		    preset->key);
 	if (class == VERDICT_CONNECT || class == VERDICT_TLS || class == VERDICT_PROTOCOL)

@@ -9,6 +9,7 @@
  * message's. */
 static const bool is_route_trouble[VERDICT_CLASS_COUNT] = {
 	[VERDICT_AUTH] = true,
+	[VERDICT_AUTH_DOUBT] = true,
 	[VERDICT_AUTH_TEMP] = true,
 	[VERDICT_ACCOUNT] = true,
 	[VERDICT_SENDER] = true,

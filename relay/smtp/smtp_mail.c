@@ -13,8 +13,8 @@ verdict_of(const struct smtp *c, enum phase phase, const struct reply *r, struct
 {
 	enum verdict_class class = verdict_class_of(c->up->kin, phase, r);
 
-	/* X.2.X is about the recipient's mailbox, also where it is a rate. */
-	bool theirs = phase == PHASE_RCPT && r->enhanced.subject == 2;
+	/* X.1.X and X.2.X are about the recipient, also where it is a rate. */
+	bool theirs = phase == PHASE_RCPT && (r->enhanced.subject == 1 || r->enhanced.subject == 2);
 
 	if ((phase == PHASE_DOT || class != VERDICT_OK) && !theirs)
 		pool_heard(c->up, class, r, "", false);
@@ -42,7 +42,14 @@ is_good(const struct reply *r)
 	return r->code >= 200 && r->code < 300;
 }
 
-/* ---- ready ----------------------------------------------------------------------------------- */
+/* The connection has had its share of messages: another one takes this, as after a 421. */
+static bool
+is_spent(const struct smtp *c, enum phase phase, const struct reply *r)
+{
+	return verdict_class_of(c->up->kin, phase, r) == VERDICT_RECONNECT;
+}
+
+/* ---- ready -------------------------------------------------------------------------------------- */
 
 enum step
 send_ready(struct smtp *c)
@@ -153,6 +160,8 @@ got_mail(struct smtp *c, const struct reply *r)
 		return after_rcpt(c);
 	if (r->code < 400)
 		return smtp_fail(c, VERDICT_PROTOCOL, r, "3xx to MAIL");
+	if (is_spent(c, PHASE_MAIL, r))
+		return smtp_fail(c, VERDICT_RECONNECT, r, NULL);
 	/* Nothing has begun; answers to what was sent behind MAIL are still read. */
 	c->begun = false;
 	c->txn = NULL;
@@ -224,6 +233,8 @@ got_rcpt(struct smtp *c, const struct reply *r)
 	c->rcpts_out--;
 	if (r->code >= 300 && r->code < 400)
 		return smtp_fail(c, VERDICT_PROTOCOL, r, "3xx to RCPT");
+	if (is_spent(c, PHASE_RCPT, r))
+		return smtp_fail(c, VERDICT_RECONNECT, r, NULL);
 	if (c->txn) {
 		struct relay_verdict v = verdict_of(c, PHASE_RCPT, r, &words);
 
@@ -356,7 +367,7 @@ got_dot(struct smtp *c, const struct reply *r)
 	}
 	if (t)
 		transaction_done(t, &v);
-	if (r->code != 421)
+	if (r->code != 421 && v.class != VERDICT_RECONNECT)
 		return STEP_READY;
 	smtp_cut(c);
 	return STEP_GONE;

@@ -23,49 +23,76 @@ eat(struct slice *s, const char *word)
 	return true;
 }
 
-/* "120 seconds", "5 min", "1 hour", "30s"; a number alone is not a time. */
+/* Cuts a number off the start of S, in hundredths. */
 static bool
-read_span(struct slice s, uint64_t *seconds_r)
+eat_number(struct slice *s, uint64_t *hundredths_r)
 {
 	size_t n = 0;
 	uint64_t v;
+
+	while (n < s->n && n < NUMBER_MAX && is_digit(s->p[n]))
+		n++;
+	if (n == 0 || !slice_to_u64(slice_head(*s, n), &v))
+		return false;
+	*s = slice_skip(*s, n);
+	v *= 100;
+	if (s->n > 1 && s->p[0] == '.' && is_digit(s->p[1])) {
+		v += 10 * (uint64_t)(s->p[1] - '0');
+		if (s->n > 2 && is_digit(s->p[2]))
+			v += (uint64_t)(s->p[2] - '0');
+		for (n = 1; n < s->n && is_digit(s->p[n]);)
+			n++;
+		*s = slice_skip(*s, n);
+	}
+	*s = slice_trim(*s);
+	*hundredths_r = v;
+	return true;
+}
+
+/* "120 seconds", "5 min", "1 hour", "21.99 hours", "30s"; a number alone is not a time. */
+static bool
+read_span(struct slice s, uint64_t *seconds_r)
+{
+	uint64_t v;
 	uint64_t unit;
 
-	while (n < s.n && n < NUMBER_MAX && is_digit(s.p[n]))
-		n++;
-	if (n == 0 || !slice_to_u64(slice_head(s, n), &v))
+	if (!eat_number(&s, &v))
 		return false;
-	s = slice_trim(slice_skip(s, n));
 	if (slice_starts_nocase(s, SLICE("sec")))
 		unit = 1;
 	else if (slice_starts_nocase(s, SLICE("min")))
 		unit = 60;
 	else if (slice_starts_nocase(s, SLICE("hour")))
 		unit = 3600;
+	else if (slice_starts_nocase(s, SLICE("day")))
+		unit = 86400;
 	else if (s.n && s.p[0] == 's' && (s.n == 1 || s.p[1] == ' ' || s.p[1] == '.'))
 		unit = 1;
 	else
 		return false;
-	*seconds_r = v * unit;
+	*seconds_r = v * unit / 100;
 	return true;
 }
 
-/* RFC 5322's form, UTC. */
+/* RFC 5322's form and ISO 8601's, UTC. */
 static bool
 read_date(struct slice s, int64_t now, uint64_t *seconds_r)
 {
+	static const char *const forms[] = { "%a, %d %b %Y %H:%M:%S", "%Y-%m-%d %H:%M:%S",
+		"%Y-%m-%dT%H:%M:%S" };
 	char mem[DATE_MAX + 1];
 	struct tm tm = { 0 };
 	size_t n = s.n < DATE_MAX ? s.n : DATE_MAX;
-	const char *end;
+	const char *end = NULL;
 	time_t at;
 
 	memcpy(mem, s.p, n);
 	mem[n] = '\0';
-	end = strptime(mem, "%a, %d %b %Y %H:%M:%S", &tm);
+	for (size_t i = 0; !end && i < sizeof(forms) / sizeof(forms[0]); i++)
+		end = strptime(mem, forms[i], &tm);
 	if (!end ||
 	    (strncmp(end, " UTC", 4) != 0 && strncmp(end, " GMT", 4) != 0 &&
-	        strncmp(end, " +0000", 6) != 0))
+	        strncmp(end, " +0000", 6) != 0 && *end != 'Z'))
 		return false;
 	at = timegm(&tm);
 	if (at <= now)
@@ -85,7 +112,7 @@ hold_named(struct slice said, int64_t now, uint64_t *seconds_r)
 		if (last != ' ' && last != '-')
 			continue;
 		if (!eat(&s, "after ") && !eat(&s, "after: ") && !eat(&s, "in ") &&
-		    !eat(&s, "wait "))
+		    !eat(&s, "wait ") && !eat(&s, "until "))
 			continue;
 		if (read_span(s, seconds_r) || read_date(s, now, seconds_r))
 			return true;

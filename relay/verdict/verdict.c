@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/verdict/verdict.h"
 
+#include "relay/verdict/speech.h"
+
 struct row {
 	const char *word;
 	int code;
@@ -23,6 +25,7 @@ struct rule {
 	int code;
 	const char *words;
 	enum verdict_class class;
+	bool final; /* permanent, whatever class its code has */
 };
 
 enum {
@@ -36,10 +39,12 @@ enum {
 };
 
 static const struct rule rules[] = {
-#define PROVIDER_RULE(p, at, c, w, cl) { p, (at), c, w, VERDICT_##cl },
-#define RULE(at, c, w, cl)             { NULL, (at), c, w, VERDICT_##cl },
+#define PROVIDER_RULE(p, at, c, w, cl)  { p, (at), c, w, VERDICT_##cl, false },
+#define PROVIDER_FINAL(p, at, c, w, cl) { p, (at), c, w, VERDICT_##cl, true },
+#define RULE(at, c, w, cl)              { NULL, (at), c, w, VERDICT_##cl, false },
 #include "relay/verdict/rule.def"
 #undef RULE
+#undef PROVIDER_FINAL
 #undef PROVIDER_RULE
 };
 
@@ -61,9 +66,8 @@ verdict_has_words(struct slice s, const char *words)
 	return true;
 }
 
-static bool
-find_rule(const char *provider, enum phase phase, int code, struct slice said,
-    enum verdict_class *class_r)
+static const struct rule *
+find_rule(const char *provider, enum phase phase, int code, struct slice said)
 {
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		const struct rule *rule = &rules[i];
@@ -72,12 +76,10 @@ find_rule(const char *provider, enum phase phase, int code, struct slice said,
 			continue;
 		if (rule->provider && (!provider || strcmp(rule->provider, provider) != 0))
 			continue;
-		if (!verdict_has_words(said, rule->words))
-			continue;
-		*class_r = rule->class;
-		return true;
+		if (verdict_has_words(said, rule->words))
+			return rule;
 	}
-	return false;
+	return NULL;
 }
 
 /* ---- classing: enhanced code, then reply code ------------------------------------------------ */
@@ -125,7 +127,6 @@ static const struct code_rule by_code[] = {
 	{ MAIL | RCPT | DATA | DOT, 502, 0, 0, VERDICT_INTERNAL },
 	{ MAIL | RCPT | DATA | DOT, 503, 0, 0, VERDICT_INTERNAL },
 	{ RCPT, 0, 0, 0, VERDICT_RCPT },
-	{ MAIL | DOT | DATA, 552, 0, 0, VERDICT_SIZE },
 	{ MAIL | DATA | DOT, 4, 0, 0, VERDICT_DEFERRED },
 	{ MAIL, 5, 0, 0, VERDICT_SENDER },
 	{ DATA | DOT, 5, 0, 0, VERDICT_CONTENT },
@@ -155,9 +156,52 @@ find_enhanced(enum phase phase, const struct reply *r, enum verdict_class *class
 	return false;
 }
 
+static enum verdict_class
+class_of_code(enum phase phase, int code)
+{
+	for (size_t i = 0; i < sizeof(by_code) / sizeof(by_code[0]); i++)
+		if (by_code[i].phases & phase && code_fits(by_code[i].code, code))
+			return by_code[i].class;
+	return VERDICT_INTERNAL;
+}
+
+/* True where the client would hear a 5xx. */
+static bool
+is_worse(enum phase phase, enum verdict_class class)
+{
+	if (class == VERDICT_TOO_MANY_RCPT)
+		return phase & (PHASE_DATA | PHASE_DOT);
+	return rows[class].code >= 500;
+}
+
+/* What a 4xx is at least, whatever its words: it never gets worse (BEHAVIOUR 7). */
+static enum verdict_class
+temporary(enum phase phase)
+{
+	switch (phase) {
+	case PHASE_CONNECT:
+	case PHASE_GREETING:
+		return VERDICT_CONNECT;
+	case PHASE_AUTH:
+		return VERDICT_AUTH_TEMP;
+	case PHASE_RCPT:
+		return VERDICT_RCPT;
+	case PHASE_MAIL:
+	case PHASE_DATA:
+	case PHASE_DOT:
+		return VERDICT_DEFERRED;
+	case PHASE_EHLO:
+	case PHASE_STARTTLS:
+	case PHASE_ANY:
+		break;
+	}
+	return VERDICT_INTERNAL;
+}
+
 enum verdict_class
 verdict_class_of(const char *provider, enum phase phase, const struct reply *r)
 {
+	const struct rule *rule;
 	enum verdict_class class;
 	char mem[VERDICT_TEXT_MAX];
 	struct text said = text_over(mem, sizeof(mem));
@@ -170,14 +214,27 @@ verdict_class_of(const char *provider, enum phase phase, const struct reply *r)
 		text_char(&said, ' ');
 	}
 	reply_flatten(&said, r, sizeof(mem) - 1 - said.n);
-	if (find_rule(provider, phase, r->code, text_slice(&said), &class))
-		return class;
-	if (find_enhanced(phase, r, &class))
-		return class;
-	for (size_t i = 0; i < sizeof(by_code) / sizeof(by_code[0]); i++)
-		if (by_code[i].phases & phase && code_fits(by_code[i].code, r->code))
-			return by_code[i].class;
-	return VERDICT_INTERNAL;
+	rule = find_rule(provider, phase, r->code, text_slice(&said));
+	if (rule && rule->final)
+		return rule->class;
+	if (rule)
+		class = rule->class;
+	else if (!speech_class(phase, r, text_slice(&said), &class) &&
+	    !find_enhanced(phase, r, &class))
+		class = class_of_code(phase, r->code);
+	return r->code < 500 && is_worse(phase, class) ? temporary(phase) : class;
+}
+
+bool
+verdict_is_about_mechanism(const struct reply *r)
+{
+	char mem[VERDICT_TEXT_MAX];
+	struct text said = text_over(mem, sizeof(mem));
+
+	if (r->code == 504)
+		return true;
+	reply_flatten(&said, r, sizeof(mem) - 1);
+	return r->code >= 500 && speech_has_mechanism(text_slice(&said));
 }
 
 const char *verdict_word(enum verdict_class class)
@@ -189,6 +246,7 @@ bool verdict_is_route_trouble(enum verdict_class class)
 {
 	switch (class) {
 	case VERDICT_AUTH:
+	case VERDICT_AUTH_DOUBT:
 	case VERDICT_AUTH_TEMP:
 	case VERDICT_ACCOUNT:
 	case VERDICT_QUOTA:
@@ -213,6 +271,7 @@ bool verdict_is_route_trouble(enum verdict_class class)
 	case VERDICT_SIZE:
 	case VERDICT_TOO_MANY_RCPT:
 	case VERDICT_RCPT:
+	case VERDICT_RCPT_BUSY:
 	case VERDICT_CONTENT:
 	case VERDICT_MALFORMED:
 	case VERDICT_NOT_EXPRESSIBLE:

@@ -38,6 +38,8 @@ enum { VERDICT_WORDS_MAX = 400, VERDICT_TEXT_MAX = 1024 };
 /* PROVIDER: the preset's name, for its own rows. */
 enum verdict_class verdict_class_of(const char *provider, enum phase phase, const struct reply *r)
     MUST_CHECK;
+/* True where R, to AUTH, refuses the mechanism and not the credential. */
+bool verdict_is_about_mechanism(const struct reply *r) MUST_CHECK;
 /* The pieces of WORDS between its '*' stand in S in this order, case aside. */
 bool verdict_has_words(struct slice s, const char *words) MUST_CHECK;
 /* True where another route, or another server of the pool, may do better: the trouble is the

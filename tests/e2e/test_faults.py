@@ -95,7 +95,7 @@ def cells():
     yield from rows("mail", [
         ("421", "421 4.3.2 busy", "451 4.3.2"), ("4yz", "452 4.3.1 full", "452 4.3.1"), ("5yz", "550 5.7.1 not this sender", "550 5.7.1"),
         ("530", "530 5.7.0 log in first", "550 5.3.5"), ("3yz", "354 what", PROTOCOL), ("quota", "550 5.4.5 daily sending quota exceeded", "451 4.7.0"),
-        ("552", "552 5.3.4 too big", "552 5.2.3"), ("mailgun", "421 Domain x is not allowed to send: Account disabled", "550 5.7.0")])
+        ("552", "552 5.3.4 too big", "552 5.2.3"), ("mailgun", "421 Domain x is not allowed to send: Account disabled", "451 4.0.0")])
     yield from rows("rcpt", [
         ("421", "421 4.3.2 busy", "451 4.3.2"), ("4yz", "450 4.2.1 later", "450 4.2.1"), ("5yz", "550 5.1.1 nobody", "550 5.1.1"),
         ("3yz", "354 what", PROTOCOL), ("many", "452 4.5.3 too many recipients", "452 4.5.3"), ("454", "454 4.7.1 relay later", "451 4.7.1")])

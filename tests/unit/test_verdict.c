@@ -60,7 +60,8 @@ static const struct row rows[] = {
 	{ PHASE_MAIL, "421 4.7.0 later\r\n", VERDICT_DEFERRED, 451, "4.7.0", "later" },
 	{ PHASE_MAIL, "503 bad sequence\r\n", VERDICT_INTERNAL, 451, "4.3.0", NULL },
 	{ PHASE_RCPT, "550 5.1.1 nobody\r\n", VERDICT_RCPT, 550, "5.1.1", "nobody" },
-	{ PHASE_RCPT, "550 5.7.1 no relaying\r\n", VERDICT_RCPT, 550, "5.7.1", "no relaying" },
+	{ PHASE_RCPT, "550 5.7.1 no, thanks\r\n", VERDICT_RCPT, 550, "5.7.1", "no, thanks" },
+	{ PHASE_RCPT, "550 5.7.1 no relaying\r\n", VERDICT_CONFIG, 451, "4.3.5", NULL },
 	{ PHASE_RCPT, "550 nobody\r\n", VERDICT_RCPT, 550, "5.0.0", "nobody" },
 	{ PHASE_RCPT, "451 4.7.1 greylisted\r\n", VERDICT_RCPT, 451, "4.7.1", "greylisted" },
 	{ PHASE_RCPT, "552 5.2.2 mailbox full, over quota\r\n", VERDICT_RCPT, 552, "5.2.2",
@@ -68,8 +69,7 @@ static const struct row rows[] = {
 	{ PHASE_RCPT, "452 4.5.3 too many recipients\r\n", VERDICT_TOO_MANY_RCPT, 452, "4.5.3",
 	    "too many recipients" },
 	{ PHASE_RCPT, "450 4.4.4 strange\r\n", VERDICT_RCPT, 450, "4.4.4", "strange" },
-	{ PHASE_RCPT, "454 4.7.1 relay access denied\r\n", VERDICT_RCPT, 451, "4.7.1",
-	    "relay access denied" },
+	{ PHASE_RCPT, "454 4.7.1 relay access denied\r\n", VERDICT_CONFIG, 451, "4.3.5", NULL },
 	{ PHASE_RCPT, "432 4.2.1 x\r\n", VERDICT_RCPT, 451, "4.2.1", "x" },
 	{ PHASE_RCPT, "538 5.7.11 x\r\n", VERDICT_RCPT, 554, "5.7.11", "x" },
 	{ PHASE_RCPT, "550 4.1.1 classes differ\r\n", VERDICT_RCPT, 550, "5.0.0",
@@ -89,6 +89,41 @@ static const struct row rows[] = {
 	    "4.7.0", "Daily user sending limit exceeded." },
 	{ PHASE_DOT, "250 2.0.0 Ok: queued as 4F2\r\n", VERDICT_OK, 250, "2.0.0",
 	    "Ok: queued as 4F2" },
+	/* A limit in words, from any host. */
+	{ PHASE_RCPT,
+	    "550 Domain example.com has exceeded the max emails per hour (100/100 (100%)) allowed.\r\n",
+	    VERDICT_QUOTA, 451, "4.7.0",
+	    "Domain example.com has exceeded the max emails per hour (100/100 (100%)) allowed." },
+	{ PHASE_DOT, "550 sorry, too many emails (#5.7.1)\r\n", VERDICT_RATE, 451, "4.4.5",
+	    "sorry, too many emails (#5.7.1)" },
+	{ PHASE_DOT, "452 4.5.3 Too many messages\r\n", VERDICT_RATE, 451, "4.4.5",
+	    "Too many messages" },
+	{ PHASE_DOT, "452 4.5.3 too many recipients\r\n", VERDICT_DEFERRED, 452, "4.5.3",
+	    "too many recipients" },
+	{ PHASE_RCPT, "450 4.7.1 <b@c.example>: Rate limit reached for recipient\r\n", VERDICT_RCPT,
+	    450, "4.7.1", "<b@c.example>: Rate limit reached for recipient" },
+	{ PHASE_RCPT, "550 5.2.1 receiving mail too quickly, try again later\r\n",
+	    VERDICT_RCPT_BUSY, 451, "4.2.1", "receiving mail too quickly, try again later" },
+	/* 552 alone is no size. */
+	{ PHASE_DOT, "552 5.2.0 message content rejected, spam\r\n", VERDICT_CONTENT, 554, "5.7.1",
+	    "message content rejected, spam" },
+	{ PHASE_DOT, "552 5.2.2 mailbox of sender over quota\r\n", VERDICT_ACCOUNT, 554, "5.7.0",
+	    "mailbox of sender over quota" },
+	{ PHASE_DOT, "552 no\r\n", VERDICT_CONTENT, 554, "5.7.1", "no" },
+	{ PHASE_DOT, "554 5.7.0 Message Size Violation\r\n", VERDICT_SIZE, 552, "5.2.3",
+	    "Message Size Violation" },
+	{ PHASE_DOT, "550 5.7.1 Sender rejected: From address is not one of your addresses\r\n",
+	    VERDICT_SENDER, 550, "5.7.1",
+	    "Sender rejected: From address is not one of your addresses" },
+	/* The profile's trouble, not the recipient's. */
+	{ PHASE_RCPT, "554 5.7.1 <b@c.example>: Relay access denied\r\n", VERDICT_CONFIG, 451,
+	    "4.3.5", NULL },
+	{ PHASE_RCPT, "550 5.7.1 Relaying denied. Proper authentication required.\r\n",
+	    VERDICT_CONFIG, 451, "4.3.5", NULL },
+	{ PHASE_RCPT, "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using x\r\n",
+	    VERDICT_CONFIG, 451, "4.3.5", NULL },
+	{ PHASE_AUTH, "535 5.7.8 Error: authentication failed: generic failure\r\n",
+	    VERDICT_AUTH_TEMP, 451, "4.3.0", NULL },
 	{ PHASE_DOT, "250 fine\r\n", VERDICT_OK, 250, "2.0.0", "fine" },
 	{ PHASE_RCPT, "251 2.1.5 will forward\r\n", VERDICT_OK, 250, "2.1.5", "will forward" },
 	{ PHASE_DOT, "550-5.7.1 one\r\n550 5.7.1 two\r\n", VERDICT_CONTENT, 554, "5.7.1",
@@ -119,7 +154,6 @@ test_rows(void **state)
 	}
 }
 
-/* Whatever an upstream says in whatever phase: nothing that a client would misread. */
 /* Where a provider's words mean something else than its code. */
 static const struct {
 	const char *provider;
@@ -157,8 +191,8 @@ static const struct {
 	    VERDICT_RATE },
 	/* Another's words are nobody's. */
 	{ "gmail", PHASE_DATA, "421 Domain x is not allowed to send: Free accounts\r\n",
-	    VERDICT_SENDER },
-	{ "", PHASE_MAIL, "421 Maximum message count per session reached.\r\n", VERDICT_DEFERRED },
+	    VERDICT_DEFERRED },
+	{ "", PHASE_MAIL, "421 Maximum message count per session reached.\r\n", VERDICT_RECONNECT },
 };
 
 static void
@@ -193,6 +227,7 @@ test_quota(void **state)
 	assert_int_equal(verdict_at_rcpt(v).code, 550);
 }
 
+/* Whatever an upstream says in whatever phase: nothing that a client would misread. */
 static void
 test_never(void **state)
 {
@@ -219,6 +254,53 @@ test_never(void **state)
 			/* What is temporary stays so. */
 			if (code < 500)
 				assert_in_range(v.code, 400, 499);
+		}
+	}
+}
+
+/* Words of every rule, and of some sentences, under every 4xx, in every phase: only what a PROVIDER_FINAL row names gets worse. */
+static void
+test_never_worse(void **state)
+{
+	static const struct {
+		const char *provider, *words;
+		bool final;
+	} all[] = {
+#define PROVIDER_RULE(p, at, c, w, cl)  { p, w, false },
+#define PROVIDER_FINAL(p, at, c, w, cl) { p, w, true },
+#define RULE(at, c, w, cl)              { "", w, false },
+#include "relay/verdict/rule.def"
+#undef RULE
+#undef PROVIDER_FINAL
+#undef PROVIDER_RULE
+		{ "", "5.3.4 message too large", false },
+		{ "", "5.7.8 invalid mechanism", false },
+		{ "", "4.5.3 too many recipients", false },
+		{ "", "your account has been suspended", false },
+		{ "", "sender address rejected", false },
+		{ "", "the sender's mailbox is over quota", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		for (unsigned phase = 1; phase < PHASE_ANY && !all[i].final; phase <<= 1) {
+			for (int code = 400; code < 500; code++) {
+				char said[256];
+				char mem[VERDICT_TEXT_MAX];
+				struct text words = text_over(mem, sizeof(mem));
+
+				snprintf(said, sizeof(said), "%d %s\r\n", code, all[i].words);
+				struct reply r = reply_of(said);
+				struct relay_verdict v =
+				    verdict_make(verdict_class_of(all[i].provider, phase, &r), &r,
+				        SLICE(""), &words);
+
+				if (phase & (PHASE_DATA | PHASE_DOT))
+					v = verdict_at_end(v);
+				if (v.code >= 500)
+					fail_msg("%s %s: %d %s", all[i].provider, said, v.code,
+					    verdict_word(v.class));
+			}
 		}
 	}
 }
@@ -291,6 +373,7 @@ main(void)
 		cmocka_unit_test(test_providers),
 		cmocka_unit_test(test_quota),
 		cmocka_unit_test(test_never),
+		cmocka_unit_test(test_never_worse),
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_classes),
