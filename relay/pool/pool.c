@@ -421,6 +421,17 @@ pool_back(struct smtp *c)
 		stream_deadline(&c->s, idle_max(u));
 }
 
+enum verdict_class
+pool_doubt(struct upstream *u, enum verdict_class class)
+{
+	return class == VERDICT_AUTH && shape_doubts(shaping_of(u)) ? VERDICT_AUTH_DOUBT : class;
+}
+
+static bool is_refusal(enum verdict_class class)
+{
+	return class == VERDICT_AUTH || class == VERDICT_AUTH_DOUBT;
+}
+
 static void
 trip_breaker(struct upstream *u)
 {
@@ -449,14 +460,16 @@ is_full(struct upstream *u, const struct relay_verdict *v)
 	return true;
 }
 
-/* SECONDS: as the upstream named them apart; 0: perhaps in its words. */
+/* A rate holds in any case; a quota only until a time that is named, and not where clients are to hear that it is refused. SECONDS: as the upstream named them apart; 0: perhaps in its words. */
 static void
-hold(struct upstream *u, struct slice said, uint64_t seconds, bool early)
+hold(struct upstream *u, enum verdict_class class, struct slice said, uint64_t seconds, bool early)
 {
 	uint64_t max = u->r->conf->upstream.hold_max_s;
 	ev_tstamp now = loop_now(u->r->loop);
 	bool named = seconds > 0 || hold_named(said, (int64_t)time(NULL), &seconds);
 
+	if (class != VERDICT_RATE && !(class == VERDICT_QUOTA && named && !u->refuse_quota))
+		return;
 	/* Where there are connections, one more was too much: is_full()'s business. */
 	if (early && !named && shape_connections(&u->shaping) > 1)
 		return;
@@ -497,15 +510,15 @@ pool_heard(struct upstream *u, enum verdict_class class, const struct reply *r, 
 	else
 		text_put(&line, slice_str(why));
 	note(u, class, text_slice(&line), early);
-	if (class == VERDICT_RATE && r)
-		hold(u, text_slice(&line), 0, early);
+	if (r)
+		hold(u, class, text_slice(&line), 0, early);
 }
 
 void
 pool_failed(struct upstream *u, bool check, const struct relay_verdict *v)
 {
 	u->r->failed++;
-	if (v->class == VERDICT_AUTH)
+	if (is_refusal(v->class))
 		trip_breaker(u);
 	bool full = is_full(u, v);
 
@@ -538,12 +551,11 @@ pool_answered(struct upstream *u, const struct relay_verdict *v, unsigned retry_
 {
 	u->used = loop_now(u->r->loop);
 	note(u, v->class, v->upstream.n ? v->upstream : v->text, false);
-	if (v->class == VERDICT_AUTH)
+	if (is_refusal(v->class))
 		trip_breaker(u);
 	else if (v->upstream.n)
 		shape_welcome(shaping_of(u));
-	if (v->class == VERDICT_RATE)
-		hold(u, v->upstream, retry_s, false);
+	hold(u, v->class, v->upstream, retry_s, false);
 }
 
 void

@@ -37,6 +37,7 @@ struct shape_slot {
 	_Alignas(LINE) _Atomic uint64_t key; /* 0: free */
 	_Atomic uint64_t version;
 	_Atomic uint32_t refusals;
+	_Atomic bool worked; /* this version of the credential, at least once */
 	_Atomic uint32_t cap;
 	_Atomic uint32_t messages;
 	_Atomic uint32_t hold_s;   /* the last one that nobody named */
@@ -164,6 +165,7 @@ shape_join(struct shaping *h, struct shape *all, unsigned worker, uint64_t key, 
 		if (!atomic_compare_exchange_weak(&h->slot->version, &was, version))
 			continue;
 		WRITE(&h->slot->refusals, 0);
+		WRITE(&h->slot->worked, false);
 		WRITE(&h->slot->closed_ms, 0);
 		WRITE(&h->slot->closed_until, 0);
 		WRITE(&h->slot->try_until, 0);
@@ -356,6 +358,12 @@ shape_refused(const struct shaping *h, double now)
 	return (double)closed / MS;
 }
 
+bool
+shape_doubts(const struct shaping *h)
+{
+	return is_mine(h) && READ(&h->slot->worked) && READ(&h->slot->refusals) + 1 < REFUSALS_MAX;
+}
+
 unsigned
 shape_refusals(const struct shaping *h)
 {
@@ -392,6 +400,8 @@ shape_welcome(const struct shaping *h)
 {
 	if (!is_mine(h))
 		return;
+	if (!READ(&h->slot->worked))
+		WRITE(&h->slot->worked, true);
 	if (READ(&h->slot->refusals)) {
 		WRITE(&h->slot->refusals, 0);
 		WRITE(&h->slot->closed_ms, 0);

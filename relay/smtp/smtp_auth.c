@@ -213,19 +213,43 @@ challenged(struct smtp *c, const struct reply *r)
 	return smtp_fail(c, VERDICT_PROTOCOL, NULL, "a challenge too many");
 }
 
+/* What is left to try of what was offered. */
+static unsigned
+next_mechanism(const struct smtp *c)
+{
+	unsigned left = c->offer.auth & ~c->mechanism;
+
+	return c->up->oauth ? sasl_best_bearer(left) : sasl_best(left);
+}
+
+static enum step
+refused(struct smtp *c, const struct reply *r)
+{
+	enum verdict_class class = verdict_class_of(c->up->kin, PHASE_AUTH, r);
+
+	if (verdict_is_about_mechanism(r) && next_mechanism(c) != SASL_NONE) {
+		c->offer.auth &= ~c->mechanism;
+		return STEP_AUTH;
+	}
+	if (class == VERDICT_OK)
+		class = VERDICT_PROTOCOL;
+	/* A token is new each time: that another has worked says nothing. */
+	return smtp_fail(c, c->up->oauth ? class : pool_doubt(c->up, class), r, NULL);
+}
+
 enum step
 got_auth(struct smtp *c, const struct reply *r)
 {
 	if (r->code == 334)
 		return challenged(c, r);
 	/* A token may have been revoked before its time: one more, a new one. */
-	if (r->code >= 500 && c->up->oauth && !c->token_again) {
+	if (r->code >= 500 && c->up->oauth && !c->token_again && !verdict_is_about_mechanism(r)) {
 		c->token_again = true;
 		oauth_drop(c->up->oauth);
 		return STEP_AUTH;
 	}
 	if (r->code < 200 || r->code > 299)
-		return smtp_fail_by(c, PHASE_AUTH, r);
+		return refused(c, r);
 	c->authed = true;
 	return smtp_after_hello(c);
 }

@@ -155,6 +155,24 @@ static const struct row rows[] = {
 	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_OK, NULL },
 	{ "AUTH refused", STARTTLS AUTHS "C AUTH\nS 535 5.7.8 no\nQ\n", UPSTREAM_TLS_STARTTLS, true,
 	    NULL, VERDICT_AUTH, "MAIL" },
+	{ "AUTH, a server in trouble",
+	    STARTTLS AUTHS "C AUTH\nS 535 5.7.8 Error: authentication failed: Connection lost to "
+	                   "authentication server\nQ\n",
+	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_AUTH_TEMP, "MAIL" },
+	{ "AUTH PLAIN is no mechanism there",
+	    STARTTLS AUTHS "C AUTH PLAIN\nS 504 5.7.4 Unrecognized authentication type\nC AUTH LOGIN\r\n"
+	                   "S 334 VXNlcm5hbWU6\nC dXNlckBhLmV4YW1wbGU=\r\n"
+	                   "S 334 UGFzc3dvcmQ6\nC czNjcmV0LVBhc3N3MHJk\r\nS 235 ok\n" MESSAGE "Q\n",
+	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_OK, NULL },
+	{ "AUTH PLAIN is no mechanism there, in words",
+	    STARTTLS AUTHS
+	    "C AUTH PLAIN\nS 535 5.7.8 Error: authentication failed: Invalid authentication "
+	    "mechanism\nC AUTH LOGIN\r\n"
+	    "S 334 VXNlcm5hbWU6\nC dXNlckBhLmV4YW1wbGU=\r\n"
+	    "S 334 UGFzc3dvcmQ6\nC czNjcmV0LVBhc3N3MHJk\r\nS 235 ok\n" MESSAGE "Q\n",
+	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_OK, NULL },
+	{ "no mechanism does", STARTTLS AUTHS "C AUTH PLAIN\nS 504 no\nC AUTH LOGIN\nS 504 no\nQ\n",
+	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_CONFIG, "MAIL" },
 	{ "AUTH temporary", STARTTLS AUTHS "C AUTH\nS 454 4.7.0 later\nQ\n", UPSTREAM_TLS_STARTTLS,
 	    true, NULL, VERDICT_AUTH_TEMP, "MAIL" },
 	{ "AUTH 421", STARTTLS AUTHS "C AUTH\nS 421 no\nX\n", UPSTREAM_TLS_STARTTLS, true, NULL,
@@ -288,6 +306,37 @@ test_breaker(void **state)
 	fake_free(&f);
 }
 
+/* A credential that has worked: the server is doubted before it. Its own trouble does not count. */
+static void
+test_doubt(void **state)
+{
+	static const enum verdict_class told[] = { VERDICT_OK, VERDICT_AUTH_DOUBT,
+		VERDICT_AUTH_TEMP, VERDICT_AUTH_DOUBT, VERDICT_AUTH, VERDICT_AUTH };
+	enum { MAILS = sizeof(told) / sizeof(told[0]) };
+	struct fake f;
+	struct mail m[MAILS] = { 0 };
+
+	(void)state;
+	start(&f,
+	    STARTTLS AUTHS AUTH_PLAIN
+	    "S 235 ok\n" MESSAGE "X\nN\n" STARTTLS AUTHS "C AUTH\nS 535 no\nQ\nN\n" STARTTLS AUTHS
+	    "C AUTH\nS 535 internal error\nQ\nN\n" STARTTLS AUTHS
+	    "C AUTH\nS 535 no\nQ\nN\n" STARTTLS AUTHS "C AUTH\nS 535 no\nQ\n");
+	struct profile p = profile_of(&f, UPSTREAM_TLS_STARTTLS, "user@a.example");
+
+	seal(&p);
+	for (unsigned i = 0; i < MAILS; i++) {
+		send_one(&m[i], &p);
+		assert_int_equal(told[i] == VERDICT_OK ? m[i].last : m[i].rcpt[0], told[i]);
+		if (told[i] != VERDICT_OK)
+			assert_int_equal(m[i].rcpt_code[0], told[i] == VERDICT_AUTH ? 550 : 451);
+		rig_wait(0.05);
+	}
+	rig_end(&f);
+	assert_int_equal(f.shared->connections, 5);
+	fake_free(&f);
+}
+
 /* Someone who edits a row cannot have the password sent elsewhere. */
 static void
 test_vault(void **state)
@@ -400,6 +449,7 @@ main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_trust),
 		cmocka_unit_test(test_breaker),
+		cmocka_unit_test(test_doubt),
 		cmocka_unit_test(test_vault),
 		cmocka_unit_test(test_clear),
 		cmocka_unit_test(test_native_auth),

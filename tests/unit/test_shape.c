@@ -79,6 +79,28 @@ test_breaker(void **state)
 	assert_int_equal(shape_refusals(&newer), 0);
 }
 
+/* A credential that has worked is doubted only when it is refused again and again. */
+static void
+test_doubt(void **state)
+{
+	(void)state;
+	assert_false(shape_doubts(&one)); /* it never worked */
+	shape_welcome(&one);
+	assert_true(shape_doubts(&two));
+	assert_true(shape_refused(&one, 10) == 0);
+	assert_true(shape_doubts(&one));
+	assert_true(shape_refused(&one, 10) == 0);
+	assert_false(shape_doubts(&one)); /* the next one opens the breaker */
+	assert_true(shape_refused(&one, 10) == 300);
+	assert_false(shape_doubts(&one));
+	shape_welcome(&one);
+	assert_true(shape_doubts(&one));
+	/* Another credential has to show what it can. */
+	shape_join(&two, all, 1, shape_key(7), 99);
+	assert_false(shape_doubts(&two));
+	assert_false(shape_doubts(&one));
+}
+
 static void
 test_pace(void **state)
 {
@@ -152,6 +174,13 @@ static const struct {
 	{ "try again after Mon, 20 Dec 2021 20:33:21 CET", 0 },
 	{ "try again after 7", 0 },
 	{ "within 5 minutes", 0 },
+	{ "Relay quota will reset in 21.99 hours.", 79164 },
+	{ "try again in 1.5 min", 90 },
+	{ "blocked until 2021-12-20 20:33:00 UTC", 60 },
+	{ "try again after 2021-12-20T20:33:00Z", 60 },
+	{ "blocked until 2021-12-20 20:33:00", 0 },
+	{ "try again after 2 days", 172800 },
+	{ "try again in 99999999999 hours", 0 },
 	{ "after 99999999999999999999 seconds", 0 },
 	{ "", 0 },
 };
@@ -176,6 +205,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_connections, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_breaker, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_doubt, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pace, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hold, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_note, set_up, tear_down),
