@@ -41,6 +41,9 @@ cmd_config_check(struct cli *c)
 		printf("%s is good: %zu listener%s, %zu server%s in the native pool\n", c->config,
 		    conf->listeners_n, conf->listeners_n == 1 ? "" : "s", conf->mtas_n,
 		    conf->mtas_n == 1 ? "" : "s");
+		if (conf->mtas_n == 0)
+			cli_note(c,
+			    "There is no [mta]: only accounts with an SMTP provider of their own can send; all others hear \"554 5.3.5 No outgoing server is set up for your account\".");
 		if (!directory)
 			cli_note(c, "The directory %s is not there yet: `byway init` makes it.",
 			    conf->directory.path);

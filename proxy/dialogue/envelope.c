@@ -271,6 +271,8 @@ do_mail(struct session *s, struct slice args)
 		return KEEP;
 	if (no == SAY_NONE)
 		no = check_size(s, &mail);
+	if (no == SAY_NONE && !s->sender->sandboxed)
+		no = policy_native(&route, s->lane->conf->mtas_n > 0);
 	quota_drop(s->look);
 	s->look = NULL;
 	if (no != SAY_NONE) {

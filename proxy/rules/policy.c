@@ -112,3 +112,16 @@ policy_route(const struct sender *sender, const struct path *from, struct policy
 		    find_profile(sender, r.fallback_profile, &route_r->fallback) == SAY_NONE;
 	return SAY_NONE;
 }
+
+enum reply_id
+policy_native(struct policy_route *route, bool has_mta)
+{
+	if (has_mta)
+		return SAY_NONE;
+	if (route->has_fallback && !route->fallback)
+		route->has_fallback = false;
+	/* Where the first route leads nowhere, the other one is the only one. */
+	if (!route->profile && route->has_fallback)
+		*route = (struct policy_route){ .profile = route->fallback };
+	return route->profile ? SAY_NONE : SAY_NO_ROUTE;
+}

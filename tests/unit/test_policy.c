@@ -98,6 +98,29 @@ route_of(struct sender *s, const char *domain, struct policy_route *r)
 	return policy_route(s, &from, r);
 }
 
+/* Native leads nowhere where there is no server of ours. */
+static void
+native_needs_a_server(void **state)
+{
+	struct policy_route r = { .profile = NULL };
+
+	(void)state;
+	assert_int_equal(policy_native(&r, true), SAY_NONE);
+	assert_int_equal(policy_native(&r, false), SAY_NO_ROUTE);
+	r = (struct policy_route){ .has_fallback = true, .fallback = &profiles[1] };
+	assert_int_equal(policy_native(&r, true), SAY_NONE);
+	assert_null(r.profile);
+	assert_int_equal(policy_native(&r, false), SAY_NONE);
+	assert_ptr_equal(r.profile, &profiles[1]);
+	assert_false(r.has_fallback);
+	r = (struct policy_route){ .profile = &profiles[0], .has_fallback = true };
+	assert_int_equal(policy_native(&r, false), SAY_NONE);
+	assert_ptr_equal(r.profile, &profiles[0]);
+	assert_false(r.has_fallback);
+	r = (struct policy_route){ .has_fallback = true };
+	assert_int_equal(policy_native(&r, false), SAY_NO_ROUTE);
+}
+
 static void
 routes_follow_domain_account_plan(void **state)
 {
@@ -201,6 +224,7 @@ main(void)
 		cmocka_unit_test(states_refuse_in_order),
 		cmocka_unit_test(owner_has_seven_days_from_2026_02_19),
 		cmocka_unit_test(routes_follow_domain_account_plan),
+		cmocka_unit_test(native_needs_a_server),
 		cmocka_unit_test(nano_sends_by_its_only_profile),
 		cmocka_unit_test(a_route_to_nowhere_is_said),
 		cmocka_unit_test(fallback_only_where_asked_and_allowed),
