@@ -165,8 +165,9 @@ is_host(struct slice s)
 	for (size_t i = 0; i < s.n; i++) {
 		if (is_upper(s.p[i]))
 			return false;
-		dotted = dotted || (s.p[i] == '.' && i > 0 && i + 1 < s.n && is_letter(s.p[i + 1]) &&
-		                       (is_letter(s.p[i - 1]) || is_digit(s.p[i - 1])));
+		dotted = dotted ||
+		    (s.p[i] == '.' && i > 0 && i + 1 < s.n && is_letter(s.p[i + 1]) &&
+		        (is_letter(s.p[i - 1]) || is_digit(s.p[i - 1])));
 	}
 	return dotted;
 }
@@ -177,9 +178,9 @@ parts_of_host(struct slice s)
 	static const struct {
 		const char *name;
 		uint64_t parts;
-	} lists[] = { { "uribl", P(POLICY) }, { "surbl", P(POLICY) },
-		{ "spamhaus", P(BLOCK) }, { "bl.", P(BLOCK) }, { "sorbs", P(BLOCK) },
-		{ "drbl", P(BLOCK) }, { "blocklist", P(BLOCK) }, { "blacklist", P(BLOCK) } };
+	} lists[] = { { "uribl", P(POLICY) }, { "surbl", P(POLICY) }, { "spamhaus", P(BLOCK) },
+		{ "bl.", P(BLOCK) }, { "sorbs", P(BLOCK) }, { "drbl", P(BLOCK) },
+		{ "blocklist", P(BLOCK) }, { "blacklist", P(BLOCK) } };
 	uint64_t parts = 0;
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
@@ -265,8 +266,7 @@ is_own(enum phase phase, const struct reply *r, uint64_t parts)
 }
 
 bool
-speech_class(enum phase phase, const struct reply *r, struct slice said,
-    enum verdict_class *class_r)
+speech_class(enum phase phase, const struct reply *r, struct slice said, enum verdict_class *class_r)
 {
 	uint64_t parts = parts_of(said);
 	uint64_t seconds;

@@ -244,6 +244,19 @@ def test_what_an_answer_means(byway, api, row):
     assert len(api.take()) == 1  # no second try, no redirect followed
 
 
+@pytest.mark.parametrize("provider", DOMAINS)
+def test_P8_smtputf8_with_ascii_addresses_asks_for_nothing(byway, api, provider):
+    api.take()
+    api.say(200, {"id": "<1@x>", "message": "Queued.", "MessageId": "1", "results": {"id": "1"}})
+    with Client(byway, DOMAINS[provider]) as c:
+        assert stage.wait_until(lambda: c.deliver("a@x.example", content=RAW)[0] == 250, 15, 0.2)
+        api.take()
+        assert c.docmd(f"MAIL FROM:<box@{DOMAINS[provider]}> BODY=8BITMIME SMTPUTF8")[0] == 250
+        assert c.rcpt("a@x.example")[0] == 250
+        assert c.data(RAW)[0] == 250
+    assert len(api.take()) == 1
+
+
 # ---- SendGrid: a message taken apart ----
 
 HEAD = b"From: =?utf-8?q?J=C3=B6rg?= <box@one.example>\r\nTo: Ann <a@x.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"

@@ -55,6 +55,7 @@ static const struct row rows[] = {
 	{ "MAIL 530", HELLO ENVELOPE "S 530 5.7.0 auth|503 what|503 what\nQ\n",
 	    SAME(AUTH, 550, 554) },
 	{ "MAIL 552", HELLO ENVELOPE "S 552 big|503 what|503 what\nQ\n", SAME(SIZE, 552, 552) },
+	{ "MAIL 550 and close", HELLO ENVELOPE "S 550 5.7.1 S3150\nX\n", SAME(SENDER, 550, 550) },
 	{ "MAIL 421", HELLO ENVELOPE "S 421 bye\nX\n", SAME(DEFERRED, 451, 451) },
 	{ "MAIL close", HELLO ENVELOPE "X\n", SAME(LOST, 451, 451) },
 	{ "MAIL reset", HELLO ENVELOPE "Z\n", SAME(LOST, 451, 451) },

@@ -8,6 +8,9 @@
 #define EHLO_TLS "S 220 fake\nC EHLO me.example\nS 250-fake|250 STARTTLS\n"
 #define STARTTLS EHLO_TLS "C STARTTLS\nS 220 go\nT\n"
 #define AUTHS    "C EHLO me.example\nS 250-fake|250-PIPELINING|250-8BITMIME|250 AUTH PLAIN LOGIN\n"
+#define AUTH_LOGIN \
+	"C AUTH LOGIN\r\n\nS 334\nC dXNlckBhLmV4YW1wbGU=\r\n\nS 334 \nC czNjcmV0LVBhc3N3MHJk\r\n\nS 235 ok\n"
+#define STEPS "C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 250 ok\nQ\n"
 /* NUL user NUL PASSWORD */
 #define AUTH_PLAIN "C AUTH PLAIN AHVzZXJAYS5leGFtcGxlAHMzY3JldC1QYXNzdzByZA==\r\n"
 
@@ -155,6 +158,24 @@ static const struct row rows[] = {
 	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_OK, NULL },
 	{ "AUTH refused", STARTTLS AUTHS "C AUTH\nS 535 5.7.8 no\nQ\n", UPSTREAM_TLS_STARTTLS, true,
 	    NULL, VERDICT_AUTH, "MAIL" },
+	{ "AUTH in lower case",
+	    STARTTLS "C EHLO\nS 250-x|250 auth plain\n" AUTH_PLAIN "S 235 ok\n" STEPS,
+	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_OK, NULL },
+	{ "EHLO with tabs and blanks",
+	    STARTTLS "C EHLO\nS 250-x|250-SIZE  1000 |250 AUTH  LOGIN   PLAIN  \n" AUTH_PLAIN
+	             "S 235 ok\n" STEPS,
+	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_OK, NULL },
+	{ "AUTH among those that we do not know",
+	    STARTTLS "C EHLO\nS 250-x|250 AUTH GSSAPI NTLM LOGIN\n" AUTH_LOGIN STEPS,
+	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_OK, NULL },
+	{ "AUTH NTLM alone", STARTTLS "C EHLO\nS 250-x|250 AUTH NTLM\nQ\n", UPSTREAM_TLS_STARTTLS,
+	    true, NULL, VERDICT_CONFIG, "MAIL" },
+	{ "X-EXPS alone", STARTTLS "C EHLO\nS 250-x|250 X-EXPS LOGIN\nQ\n", UPSTREAM_TLS_STARTTLS,
+	    true, NULL, VERDICT_CONFIG, "MAIL" },
+	{ "AUTH in EHLO's first line", STARTTLS "C EHLO\nS 250 hi AUTH PLAIN\nQ\n",
+	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_CONFIG, "MAIL" },
+	{ "250 to STARTTLS", EHLO_TLS "C STARTTLS\nS 250 ok\nQ\n", UPSTREAM_TLS_STARTTLS, true,
+	    NULL, VERDICT_TLS, "AUTH" },
 	{ "AUTH, a server in trouble",
 	    STARTTLS AUTHS "C AUTH\nS 535 5.7.8 Error: authentication failed: Connection lost to "
 	                   "authentication server\nQ\n",
