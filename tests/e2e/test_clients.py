@@ -2,6 +2,8 @@
 """Real mail clients, each by STARTTLS and by implicit TLS, with a login, to an upstream that records (BEHAVIOUR 1, 2, 3)."""
 import base64
 import email
+import fcntl
+import hashlib
 import os
 import smtplib
 import ssl
@@ -198,7 +200,155 @@ def by_openssl(byway, mode, name, password, sender, recipients, letter):
     return Done(status or p.returncode, said)
 
 
-CLIENTS = [by_swaks, by_swaks_login, by_msmtp, by_curl, by_nodemailer, by_smtplib, by_s_nail, by_perl, by_openssl]
+# Languages' own mail libraries with their defaults, which is what programs written in them have.
+
+GO = """package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/smtp"
+	"os"
+	"strings"
+)
+
+// smtp.SendMail's own steps, with a CA of ours: it has no place for one, and none for implicit TLS.
+func send(a []string) error {
+	ca, _ := os.ReadFile(a[2])
+	raw, _ := os.ReadFile(a[7])
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	trust := &tls.Config{ServerName: "localhost", RootCAs: pool}
+	conn, err := net.Dial("tcp", "localhost:"+a[0])
+	if err != nil {
+		return err
+	}
+	if a[1] == "tls" {
+		conn = tls.Client(conn, trust)
+	}
+	c, err := smtp.NewClient(conn, "localhost")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if a[1] != "tls" {
+		if err = c.StartTLS(trust); err != nil {
+			return err
+		}
+	}
+	if err = c.Auth(smtp.PlainAuth("", a[3], a[4], "localhost")); err != nil {
+		return err
+	}
+	if err = c.Mail(a[5]); err != nil {
+		return err
+	}
+	for _, to := range strings.Split(a[6], ",") {
+		if err = c.Rcpt(to); err != nil {
+			return err
+		}
+	}
+	w, err := c.Data()
+	if err != nil {
+		return err
+	}
+	if _, err = w.Write(raw); err != nil {
+		return err
+	}
+	if err = w.Close(); err != nil {
+		return err
+	}
+	return c.Quit()
+}
+
+func main() {
+	if err := send(os.Args[1:]); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+"""
+
+RUBY = """
+require 'net/smtp'
+port, mode, ca, user, pass, from, to, file = ARGV
+store = OpenSSL::X509::Store.new
+store.add_file(ca)
+trust = OpenSSL::SSL::SSLContext.new
+trust.set_params(cert_store: store, verify_mode: OpenSSL::SSL::VERIFY_PEER)
+s = Net::SMTP.new('localhost', port.to_i)
+mode == 'tls' ? s.enable_tls(trust) : s.enable_starttls(trust)
+begin
+  s.start(user: user, secret: pass) { |c| c.send_message(File.binread(file), from, to.split(',')) }
+rescue Net::ProtocolError => e
+  puts e.message
+  exit 1
+end
+"""
+
+PHP = """<?php
+require 'libphp-phpmailer/autoload.php';
+[, $port, $mode, $ca, $user, $pass, $from, $to, $subject, $body] = $argv;
+$m = new PHPMailer\\PHPMailer\\PHPMailer(true);
+$m->isSMTP();
+$m->Host = 'localhost';
+$m->Port = (int)$port;
+$m->SMTPAuth = true;
+$m->SMTPSecure = $mode === 'tls' ? 'ssl' : 'tls';
+$m->Username = $user;
+$m->Password = $pass;
+$m->CharSet = 'utf-8';
+$m->SMTPOptions = ['ssl' => ['cafile' => $ca]];
+$m->setFrom($from);
+foreach (explode(',', $to) as $one)
+    $m->addAddress($one);
+$m->Subject = $subject;
+$m->Body = $body;
+$m->SMTPDebug = 2;  // its own errors leave the server's codes out
+try {
+    $m->send();
+} catch (Exception $e) {
+    echo $e->getMessage();
+    exit(1);
+}
+"""
+
+
+def go_program():
+    """Built once for all workers of the tests, and again where the source or the compiler is another; the standard library is most of it."""
+    folder = stage.ROOT / "build/go"
+    folder.mkdir(parents=True, exist_ok=True)
+    version = subprocess.run(["go", "version"], capture_output=True, check=True, cwd=folder, env={**os.environ, "GOTOOLCHAIN": "local"}).stdout
+    program = folder / hashlib.sha256(version + GO.encode()).hexdigest()[:16]
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            (folder / "main.go").write_text(GO)
+            done = subprocess.run(["go", "build", "-o", program, "main.go"], capture_output=True, timeout=300 * stage.SLOW, cwd=folder,
+                                  env={**os.environ, "GOCACHE": str(folder / "cache"), "GOPATH": str(folder / "path"), "GOFLAGS": "",
+                                       "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOPROXY": "off"})
+            assert done.returncode == 0, done.stderr.decode()
+    return program
+
+
+def by_go(byway, mode, name, password, sender, recipients, letter):
+    """net/smtp says BODY=8BITMIME and SMTPUTF8 wherever they are offered."""
+    return run([go_program(), port_of(byway, mode), mode, byway.certificate(), name, password, sender, ",".join(recipients), letter])
+
+
+def by_ruby(byway, mode, name, password, sender, recipients, letter):
+    return run(["ruby", "-e", RUBY, port_of(byway, mode), mode, byway.certificate(), name, password, sender, ",".join(recipients), letter])
+
+
+def by_phpmailer(byway, mode, name, password, sender, recipients, letter):
+    script = letter.with_name("client.php")
+    script.write_text(PHP)
+    return run(["php", script, port_of(byway, mode), mode, byway.certificate(), name, password, sender, ",".join(recipients),
+                f"by {letter.parent.name}", BODY])
+
+
+CLIENTS = [by_swaks, by_swaks_login, by_msmtp, by_curl, by_nodemailer, by_smtplib, by_s_nail, by_perl, by_openssl, by_go, by_ruby, by_phpmailer]
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=[c.__name__[3:] for c in CLIENTS])
 both_ways = pytest.mark.parametrize("mode", ["starttls", "tls"])
 
@@ -248,3 +398,26 @@ def test_L2_refused_recipient_in_the_upstreams_words(byway, upstream, letter, cl
     assert done.status != 0
     assert "5.1.1" in done.said and "no such user here, said the upstream" in done.said, done.said
     assert not upstream.take()
+
+
+@pytest.fixture(scope="module")
+def plain(folder, stack, stage_byway):
+    """A provider as there are many: no SMTPUTF8, no 8BITMIME."""
+    up = stack.enter_context(stage.Upstream(eight_bit=False, smtputf8=False))
+    b = stage.Byway(folder / "plain", settings={"upstream": {"allow_ports": up.port}})
+    b.folder.mkdir(parents=True, exist_ok=True)
+    return up, stage_byway(b, f"[account p]\nplan = agency\nroute = up\n[profile p/up]\nhost = 127.0.0.1\nport = {up.port}\ntls = none\n"
+                              f"[domain p.example]\naccount = p\n[mailbox me@p.example]\npassword_file = {b.secret('me.pw', 'secret')}\n")
+
+
+@every_client
+def test_P8_every_client_gets_through_to_an_upstream_without_extensions(plain, letter, client):
+    up, byway = plain
+    up.take()
+    letter.write_text(letter.read_text().replace("alice@a.example", "me@p.example"))
+    done = client(byway, "starttls", "me@p.example", "secret", "me@p.example", ["you@elsewhere.example"], letter)
+    assert done.status == 0, done.said
+    got, = up.take()
+    assert not {"SMTPUTF8", "BODY=8BITMIME"} & set(got["options"])
+    mail = email.message_from_bytes(got["content"])
+    assert mail.get_payload(decode=True).replace(b"\r\n", b"\n").rstrip(b"\n") == BODY.encode().rstrip(b"\n")
