@@ -30,7 +30,8 @@ int64_t policy_owner_until(const struct account *a);
 /* The route of mail from FROM; SAY_NONE, or why there is none. */
 enum reply_id policy_route(const struct sender *sender, const struct path *from,
     struct policy_route *route_r);
-/* SAY_NO_ROUTE where ROUTE can only be native and there is no [mta] (HAS_MTA); a native fallback is then none. */
+/* SAY_NO_ROUTE where ROUTE can only be native and there is no [mta] (HAS_MTA); a native fallback is
+ * then none. */
 enum reply_id policy_native(struct policy_route *route, bool has_mta);
 
 #endif

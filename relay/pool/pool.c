@@ -460,7 +460,8 @@ is_full(struct upstream *u, const struct relay_verdict *v)
 	return true;
 }
 
-/* A rate holds in any case; a quota only until a time that is named, and not where clients are to hear that it is refused. SECONDS: as the upstream named them apart; 0: perhaps in its words. */
+/* A rate holds in any case; a quota only until a time that is named, and not where clients are to
+ * hear that it is refused. SECONDS: as the upstream named them apart; 0: perhaps in its words. */
 static void
 hold(struct upstream *u, enum verdict_class class, struct slice said, uint64_t seconds, bool early)
 {

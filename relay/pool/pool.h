@@ -103,7 +103,8 @@ void pool_back(struct smtp *c);
  * connection was ready. */
 void pool_heard(struct upstream *u, enum verdict_class class, const struct reply *r,
     const char *why, bool early);
-/* CLASS, or AUTH_DOUBT where a credential that was taken before is refused and the breaker is not open yet. */
+/* CLASS, or AUTH_DOUBT where a credential that was taken before is refused and the breaker is not
+ * open yet. */
 enum verdict_class pool_doubt(struct upstream *u, enum verdict_class class) MUST_CHECK;
 /* One could not be made ready; it is gone already. CHECK: nobody waits for it. */
 void pool_failed(struct upstream *u, bool check, const struct relay_verdict *v);

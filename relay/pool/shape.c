@@ -3,7 +3,8 @@
  * shape - slots of relaxed atomics, found by open addressing, and a column of counts for each
  * worker
  *
- *      | size, workers | slot 0 ... slot SLOTS-1 | column of worker 0: connections[SLOTS], wants[SLOTS] | column 1 ...
+ *      | size, workers | slot 0 ... slot SLOTS-1 | column of worker 0: connections[SLOTS],
+ *      wants[SLOTS] | column 1 ...
  *
  * Pages that no upstream has touched take no memory. Numbers of one slot may be some microseconds
  * apart; nothing here depends on two of them.

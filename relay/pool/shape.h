@@ -61,9 +61,11 @@ bool shape_pace(const struct shaping *h, unsigned per_minute, double max, double
 
 /* The credential was refused; how long nobody may try now (0: it may be tried again). */
 double shape_refused(const struct shaping *h, double now);
-/* True where the credential has been taken before and one more refusal does not open the breaker: the server is doubted first. */
+/* True where the credential has been taken before and one more refusal does not open the breaker:
+ * the server is doubted first. */
 bool shape_doubts(const struct shaping *h) MUST_CHECK;
-/* True where nobody may try. False lets the caller, and no other, try for half a minute after the breaker's time is over. */
+/* True where nobody may try. False lets the caller, and no other, try for half a minute after the
+ * breaker's time is over. */
 bool shape_is_broken(const struct shaping *h, double now) MUST_CHECK;
 unsigned shape_refusals(const struct shaping *h);
 /* For how long nobody may try. */

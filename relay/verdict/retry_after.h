@@ -3,7 +3,8 @@
 #define RELAY_VERDICT_RETRY_AFTER_H
 
 /*
- * hold - the time that a provider names when it wants to be left alone: "try again after 120 seconds", "... until Mon, 20 Dec 2021 20:33:21 UTC"
+ * hold - the time that a provider names when it wants to be left alone: "try again after 120
+ * seconds", "... until Mon, 20 Dec 2021 20:33:21 UTC"
  *
  * Pure: no clock of its own. A date in the past is no time to wait for.
  */

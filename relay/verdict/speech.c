@@ -5,7 +5,8 @@
 
 enum { WORD_MAX = 24 };
 
-/* ---- the tables --------------------------------------------------------------------------------- */
+/* ---- the tables ---------------------------------------------------------------------------------
+ * */
 
 enum shift {
 #define PART(name) SHIFT_##name,
@@ -56,7 +57,8 @@ static const struct sentence {
 #undef SPEECH
 };
 
-/* ---- words -------------------------------------------------------------------------------------- */
+/* ---- words --------------------------------------------------------------------------------------
+ * */
 
 static bool
 is_letter(char c)
@@ -103,7 +105,8 @@ take_word(struct reader *r, struct slice word)
 	/* "don't", "recipient's": the apostrophe is no letter of it. */
 	for (size_t i = 0; i < word.n && n < WORD_MAX; i++)
 		if (word.p[i] != '\'')
-			mem[n++] = (char)(is_upper(word.p[i]) ? word.p[i] + ('a' - 'A') : word.p[i]);
+			mem[n++] =
+			    (char)(is_upper(word.p[i]) ? word.p[i] + ('a' - 'A') : word.p[i]);
 	r->word = slice_of(mem, n);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (is_word(r->word, words[i].word))
@@ -133,7 +136,8 @@ take_words(struct reader *r, struct slice s)
 	}
 }
 
-/* ---- what is not words -------------------------------------------------------------------------- */
+/* ---- what is not words --------------------------------------------------------------------------
+ * */
 
 static bool
 is_in(struct slice s, const char *what)
@@ -248,7 +252,8 @@ speech_has_mechanism(struct slice said)
 	return parts_of(said) & P(MECHANISM);
 }
 
-/* ---- sentences ---------------------------------------------------------------------------------- */
+/* ---- sentences ----------------------------------------------------------------------------------
+ * */
 
 /* The recipient's mailbox, or its address, and nothing of the account that sends. */
 static bool
@@ -266,7 +271,8 @@ is_own(enum phase phase, const struct reply *r, uint64_t parts)
 }
 
 bool
-speech_class(enum phase phase, const struct reply *r, struct slice said, enum verdict_class *class_r)
+speech_class(enum phase phase, const struct reply *r, struct slice said,
+    enum verdict_class *class_r)
 {
 	uint64_t parts = parts_of(said);
 	uint64_t seconds;

@@ -3,9 +3,11 @@
 #define RELAY_VERDICT_SPEECH_H
 
 /*
- * speech - what a reply means by the kinds of its words: "limit" and "exceeded" and "hour" are a quota whoever says it, in whatever order
+ * speech - what a reply means by the kinds of its words: "limit" and "exceeded" and "hour" are a
+ * quota whoever says it, in whatever order
  *
- * The words and the sentences are data (speech.def). A word is letters, case aside; CamelCase and joined_words are several. Not read: addresses, URLs and the names of hosts, but that a
+ * The words and the sentences are data (speech.def). A word is letters, case aside; CamelCase and
+ * joined_words are several. Not read: addresses, URLs and the names of hosts, but that a
  * name is of a block list.
  *
  * Pure: no allocation, one pass over the text.

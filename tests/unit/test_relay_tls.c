@@ -181,9 +181,10 @@ static const struct row rows[] = {
 	                   "authentication server\nQ\n",
 	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_AUTH_TEMP, "MAIL" },
 	{ "AUTH PLAIN is no mechanism there",
-	    STARTTLS AUTHS "C AUTH PLAIN\nS 504 5.7.4 Unrecognized authentication type\nC AUTH LOGIN\r\n"
-	                   "S 334 VXNlcm5hbWU6\nC dXNlckBhLmV4YW1wbGU=\r\n"
-	                   "S 334 UGFzc3dvcmQ6\nC czNjcmV0LVBhc3N3MHJk\r\nS 235 ok\n" MESSAGE "Q\n",
+	    STARTTLS AUTHS
+	    "C AUTH PLAIN\nS 504 5.7.4 Unrecognized authentication type\nC AUTH LOGIN\r\n"
+	    "S 334 VXNlcm5hbWU6\nC dXNlckBhLmV4YW1wbGU=\r\n"
+	    "S 334 UGFzc3dvcmQ6\nC czNjcmV0LVBhc3N3MHJk\r\nS 235 ok\n" MESSAGE "Q\n",
 	    UPSTREAM_TLS_STARTTLS, true, NULL, VERDICT_OK, NULL },
 	{ "AUTH PLAIN is no mechanism there, in words",
 	    STARTTLS AUTHS

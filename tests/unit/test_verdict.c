@@ -258,7 +258,8 @@ test_never(void **state)
 	}
 }
 
-/* Words of every rule, and of some sentences, under every 4xx, in every phase: only what a PROVIDER_FINAL row names gets worse. */
+/* Words of every rule, and of some sentences, under every 4xx, in every phase: only what a
+ * PROVIDER_FINAL row names gets worse. */
 static void
 test_never_worse(void **state)
 {

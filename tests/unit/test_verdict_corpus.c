@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What servers say, by the hundred (tests/data/replies.tsv): each line gets the class that an operator expects, from a host that is no preset.
+ * What servers say, by the hundred (tests/data/replies.tsv): each line gets the class that an
+ * operator expects, from a host that is no preset.
  *
- * VERDICT_CORPUS=report prints figures by class and what was missed, in place of failing at the first.
+ * VERDICT_CORPUS=report prints figures by class and what was missed, in place of failing at the
+ * first.
  */
 #include "relay/verdict/verdict.h"
 
@@ -20,8 +22,9 @@ phase_of(const char *name)
 	static const struct {
 		const char *name;
 		enum phase phase;
-	} names[] = { { "GREETING", PHASE_GREETING }, { "AUTH", PHASE_AUTH }, { "MAIL", PHASE_MAIL },
-		{ "RCPT", PHASE_RCPT }, { "DATA", PHASE_DATA }, { "DOT", PHASE_DOT } };
+	} names[] = { { "GREETING", PHASE_GREETING }, { "AUTH", PHASE_AUTH },
+		{ "MAIL", PHASE_MAIL }, { "RCPT", PHASE_RCPT }, { "DATA", PHASE_DATA },
+		{ "DOT", PHASE_DOT } };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i].name, name) == 0)
