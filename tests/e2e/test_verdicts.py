@@ -65,7 +65,8 @@ CUSTOM = {
     "d27": ("dot", "554 5.7.0 Message Size Violation", "552 5.2.3 "), "d27c-1": ("dot", "552 5.2.0 message content rejected, spam", "554 5.7.1 "),
     "d27c-2": ("dot", "552 5.2.2 mailbox of sender over quota", "554 5.7.0 "),
     "d28": ("dot", "550 5.7.1 Sender rejected: From address is not one of your addresses", "550 5.7.1 "),
-    "d28b": ("dot", '501 5.6.0 "from": missing', "554 5.6.0 "), "d29": ("greeting", "554 5.7.1 No SMTP service for you", "451 4.3.2 "),
+    "d28b": ("dot", '501 5.6.0 "from": missing', "554 5.6.0 "), "d31": ("rcpt", f"450 4.7.1 <{TO}>: Recipient address rejected: Rate limit reached for recipient", "450 4.7.1 "),
+    "d29": ("greeting", "554 5.7.1 No SMTP service for you", "451 4.3.2 "),
 }
 
 
@@ -146,6 +147,14 @@ def test_R7_words_of_any_host(village, key):
         told = told.replace("554", "550")
     assert refusal.startswith(told), said
     assert not village.ups[key].messages
+
+
+def test_R7_one_recipients_rate_holds_nobody_else(village):
+    """A hold would answer the second message without asking."""
+    for _ in range(2):
+        with village.rig.user("me@fine.example") as c:
+            said = spoken(c, "me@d31.example", HEAD + b"words\r\n", False)
+        assert first_failure(said).startswith("450 4.7.1 "), said
 
 
 def test_R7_the_table_is_whole():
