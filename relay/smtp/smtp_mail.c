@@ -49,8 +49,7 @@ is_spent(const struct smtp *c, enum phase phase, const struct reply *r)
 	return verdict_class_of(c->up->kin, phase, r) == VERDICT_RECONNECT;
 }
 
-/* ---- ready --------------------------------------------------------------------------------------
- * */
+/* ---- ready ----------------------------------------------------------------------------------- */
 
 enum step
 send_ready(struct smtp *c)

@@ -5,8 +5,7 @@
 
 enum { WORD_MAX = 24 };
 
-/* ---- the tables ---------------------------------------------------------------------------------
- * */
+/* ---- the tables ------------------------------------------------------------------------------ */
 
 enum shift {
 #define PART(name) SHIFT_##name,
@@ -57,8 +56,7 @@ static const struct sentence {
 #undef SPEECH
 };
 
-/* ---- words --------------------------------------------------------------------------------------
- * */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static bool
 is_letter(char c)
@@ -136,8 +134,7 @@ take_words(struct reader *r, struct slice s)
 	}
 }
 
-/* ---- what is not words --------------------------------------------------------------------------
- * */
+/* ---- what is not words ----------------------------------------------------------------------- */
 
 static bool
 is_in(struct slice s, const char *what)
@@ -252,8 +249,7 @@ speech_has_mechanism(struct slice said)
 	return parts_of(said) & P(MECHANISM);
 }
 
-/* ---- sentences ----------------------------------------------------------------------------------
- * */
+/* ---- sentences ------------------------------------------------------------------------------- */
 
 /* The recipient's mailbox, or its address, and nothing of the account that sends. */
 static bool
