@@ -14,6 +14,7 @@
  * Errors: conf_load() gives NULL and the list of mistakes.
  */
 #include "conf/replies.h"
+#include "conf/words.h"
 #include "wire/dots.h"
 #include "wire/log.h"
 #include "wire/net.h"
@@ -62,7 +63,6 @@ struct conf_listener {
 	const char *client_ca_file;
 };
 
-enum upstream_tls { UPSTREAM_TLS_NONE, UPSTREAM_TLS_STARTTLS, UPSTREAM_TLS_IMPLICIT };
 /* What the client hears of a quota used up at the provider. */
 enum quota_answer { QUOTA_DEFER, QUOTA_REJECT };
 /* 8-bit content where 8BITMIME is not offered. */

@@ -5,7 +5,7 @@ const char *
 apply_place(struct apply *a, const struct entry *e, unsigned line)
 {
 	return cli_print(a->cli, "%s:%u: [%s %s] ", a->ini.path, line ? line : e->line,
-	    e->o.kind->name, e->o.key);
+	    e->o.kind->of->name, e->o.key);
 }
 
 static void
@@ -18,9 +18,9 @@ wrong_at(struct apply *a, const struct entry *e, unsigned line, const char *sent
 static bool
 will_be(struct apply *a, const struct kind *k, const char *key)
 {
-	void *row = cli_alloc(a->cli, k->size);
+	void *row = cli_alloc(a->cli, k->of->size);
 
-	return ini_find(&a->ini, k, key) || k->get(&a->store, key, row) == ADMIN_OK;
+	return ini_find(&a->ini, k, key) || kind_get(&a->store, k, key, row) == ADMIN_OK;
 }
 
 static void
@@ -30,7 +30,7 @@ check_reference(struct apply *a, const struct entry *e, unsigned line, const str
 	if (!will_be(a, k, key))
 		wrong_at(a, e, line,
 		    cli_print(a->cli, "there is no %s %s, in this file or in the directory",
-		        k->name, key));
+		        k->of->name, key));
 }
 
 static const char *
@@ -51,8 +51,8 @@ check_references(struct apply *a, const struct entry *e)
 		check_reference(a, e, 0, &kind_domain, at + 1);
 	if (k == &kind_profile)
 		check_reference(a, e, 0, &kind_account, part_of(a->cli, e->o.key, '/'));
-	for (size_t i = 0; k->fields[i].name; i++) {
-		const struct field *f = &k->fields[i];
+	for (size_t i = 0; kind_columns(k)[i].name; i++) {
+		const struct column *f = &kind_columns(k)[i];
 		const char *value = e->o.values[i];
 
 		if (!value)
@@ -62,7 +62,7 @@ check_references(struct apply *a, const struct entry *e)
 			check_reference(a, e, e->lines[i], &kind_plan, value);
 		if (strcmp(f->name, "account") == 0)
 			check_reference(a, e, e->lines[i], &kind_account, value);
-		if ((f->type == FIELD_ROUTE || f->type == FIELD_FALLBACK) && *account &&
+		if ((f->type == COLUMN_ROUTE || f->type == COLUMN_FALLBACK) && *account &&
 		    strcmp(value, "native") != 0 && strcmp(value, "inherit") != 0 &&
 		    strcmp(value, "none") != 0)
 			check_reference(a, e, e->lines[i], &kind_profile,
@@ -76,8 +76,8 @@ read_values(struct apply *a, struct entry *e)
 {
 	bool good = true;
 
-	for (size_t i = 0; e->o.kind->fields[i].name; i++) {
-		const struct field *f = &e->o.kind->fields[i];
+	for (size_t i = 0; kind_columns(e->o.kind)[i].name; i++) {
+		const struct column *f = &kind_columns(e->o.kind)[i];
 		const char *why =
 		    e->o.values[i] ? field_read(a->cli, f, e->o.values[i], e->row) : NULL;
 
@@ -99,15 +99,15 @@ compare_known(struct apply *a, struct entry *e)
 	/* The name as the directory writes it. */
 	e->o.key = e->now->key = e->was->key;
 	ini_index(a->cli, &a->ini, e);
-	for (size_t i = 0; e->o.kind->fields[i].name && good; i++) {
-		const struct field *f = &e->o.kind->fields[i];
+	for (size_t i = 0; kind_columns(e->o.kind)[i].name && good; i++) {
+		const struct column *f = &kind_columns(e->o.kind)[i];
 
-		if ((f->flags & FIELD_FIXED) &&
+		if ((f->flags & COLUMN_FIXED) &&
 		    !field_same(f, e->was->values[i], e->now->values[i]))
 			wrong_at(a, e, e->lines[i],
 			    cli_print(a->cli,
 			        "%s: it is %s and cannot change; remove the %s and add it anew",
-			        f->name, e->was->values[i], e->o.kind->name));
+			        f->name, e->was->values[i], e->o.kind->of->name));
 	}
 	return good;
 }
@@ -121,16 +121,16 @@ compare_new(struct apply *a, struct entry *e)
 	struct text none = text_over(cli_alloc(a->cli, 1), 1);
 	bool good = true;
 
-	memset(e->row, 0, k->size);
-	why = k->set_key(a->cli, e->row, e->o.key);
+	memset(e->row, 0, k->of->size);
+	why = kind_set_key(a->cli, k, e->row, e->o.key);
 	if (why)
 		wrong_at(a, e, 0, why);
-	for (size_t i = 0; k->fields[i].name; i++) {
-		const struct field *f = &k->fields[i];
+	for (size_t i = 0; kind_columns(k)[i].name; i++) {
+		const struct column *f = &kind_columns(k)[i];
 
-		if ((f->flags & FIELD_OUT) || f->preset || e->o.values[i])
+		if ((f->flags & COLUMN_OUT) || f->preset || e->o.values[i])
 			continue;
-		wrong_at(a, e, 0, cli_print(a->cli, "%s: a new %s needs it", f->name, k->name));
+		wrong_at(a, e, 0, cli_print(a->cli, "%s: a new %s needs it", f->name, k->of->name));
 		good = false;
 	}
 	/* Presets; what is missing was said above. */
@@ -212,8 +212,8 @@ compare_entry(struct apply *a, struct entry *e)
 	enum admin_result r;
 	bool good;
 
-	e->row = cli_alloc(a->cli, k->size);
-	r = k->get(&a->store, e->o.key, e->row);
+	e->row = cli_alloc(a->cli, k->of->size);
+	r = kind_get(&a->store, k, e->o.key, e->row);
 	if (r != ADMIN_OK && r != ADMIN_MISSING && r != ADMIN_INVALID) {
 		wrong_at(a, e, 0, admin_why(a->store.admin));
 		return false;
@@ -231,7 +231,7 @@ static bool
 on_row_there(void *ctx, const void *row)
 {
 	struct apply *a = ctx;
-	const char *key = a->kind->key_of(a->cli, row);
+	const char *key = kind_key_of(a->cli, a->kind, row);
 
 	if (ini_find(&a->ini, a->kind, key))
 		return true;
@@ -262,7 +262,7 @@ find_removals(struct apply *a)
 	while (n-- > 0 && r == ADMIN_OK) {
 		a->kind = kinds[n];
 		if (a->kind != &kind_plan || has_kind(a, a->kind))
-			r = a->kind->each(&a->store, NULL, on_row_there, a);
+			r = kind_each(&a->store, a->kind, NULL, on_row_there, a);
 	}
 	return r;
 }
@@ -270,8 +270,8 @@ find_removals(struct apply *a)
 bool
 apply_is_changed(const struct entry *e)
 {
-	for (size_t i = 0; e->was && e->o.kind->fields[i].name; i++)
-		if (!field_same(&e->o.kind->fields[i], e->was->values[i], e->now->values[i]))
+	for (size_t i = 0; e->was && kind_columns(e->o.kind)[i].name; i++)
+		if (!field_same(&kind_columns(e->o.kind)[i], e->was->values[i], e->now->values[i]))
 			return true;
 	return e->was && e->cred.given;
 }

@@ -15,11 +15,11 @@ show_fields(struct apply *a, const struct entry *e)
 {
 	const struct kind *k = e->o.kind;
 
-	for (size_t i = 0; k->fields[i].name; i++) {
-		const struct field *f = &k->fields[i];
+	for (size_t i = 0; kind_columns(k)[i].name; i++) {
+		const struct column *f = &kind_columns(k)[i];
 		const char *now = field_brief(a->cli, f, e->now->values[i]);
 
-		if (f->flags & FIELD_OUT)
+		if (f->flags & COLUMN_OUT)
 			continue;
 		if (!e->was) {
 			if (!e->o.values[i])
@@ -62,11 +62,11 @@ apply_show(struct apply *a)
 
 		if (e->was && !apply_is_changed(e))
 			continue;
-		show_line(a, e->was ? '~' : '+', e->was ? 'y' : 'g', e->o.kind->name, e->o.key);
+		show_line(a, e->was ? '~' : '+', e->was ? 'y' : 'g', e->o.kind->of->name, e->o.key);
 		show_fields(a, e);
 	}
 	for (size_t i = 0; i < a->removals_n; i++)
-		show_line(a, '-', 'r', a->removals[i].kind->name, a->removals[i].key);
+		show_line(a, '-', 'r', a->removals[i].kind->of->name, a->removals[i].key);
 	if (a->kept > 0)
 		cli_note(a->cli,
 		    "%zu password%s in the file left alone, for %s set already; --passwords sets them anew.",
@@ -78,14 +78,14 @@ json_change(struct json *j, const struct entry *e)
 {
 	json_open(j, NULL, '{');
 	json_str(j, "change", e->was ? SLICE("changed") : SLICE("added"));
-	json_str(j, "kind", slice_str(e->o.kind->name));
+	json_str(j, "kind", slice_str(e->o.kind->of->name));
 	json_str(j, "name", slice_str(e->o.key));
 	json_open(j, "fields", '{');
-	for (size_t i = 0; e->o.kind->fields[i].name; i++) {
-		const struct field *f = &e->o.kind->fields[i];
-		struct field from = *f, to = *f;
+	for (size_t i = 0; kind_columns(e->o.kind)[i].name; i++) {
+		const struct column *f = &kind_columns(e->o.kind)[i];
+		struct column from = *f, to = *f;
 
-		if ((f->flags & FIELD_OUT) ||
+		if ((f->flags & COLUMN_OUT) ||
 		    (e->was && field_same(f, e->was->values[i], e->now->values[i])))
 			continue;
 		from.name = "from";
@@ -120,7 +120,7 @@ apply_show_json(struct apply *a, bool applied)
 	for (size_t i = 0; i < a->removals_n; i++) {
 		json_open(&j, NULL, '{');
 		json_str(&j, "change", SLICE("removed"));
-		json_str(&j, "kind", slice_str(a->removals[i].kind->name));
+		json_str(&j, "kind", slice_str(a->removals[i].kind->of->name));
 		json_str(&j, "name", slice_str(a->removals[i].key));
 		json_close(&j, '}');
 	}

@@ -24,22 +24,22 @@ static enum admin_result
 write_account(struct apply *a, struct entry *e)
 {
 	struct object before = *e->now;
-	void *row = cli_alloc(a->cli, kind_account.size);
+	void *row = cli_alloc(a->cli, kind_account.of->size);
 	struct text none = text_over(cli_alloc(a->cli, 1), 1);
 
-	for (size_t i = 0; kind_account.fields[i].name; i++) {
-		const struct field *f = &kind_account.fields[i];
+	for (size_t i = 0; kind_columns(&kind_account)[i].name; i++) {
+		const struct column *f = &kind_columns(&kind_account)[i];
 
-		if (f->type == FIELD_ROUTE || f->type == FIELD_FALLBACK)
-			before.values[i] = e->was    ? e->was->values[i]
-			    : f->type == FIELD_ROUTE ? "inherit"
-			                             : "none";
+		if (f->type == COLUMN_ROUTE || f->type == COLUMN_FALLBACK)
+			before.values[i] = e->was     ? e->was->values[i]
+			    : f->type == COLUMN_ROUTE ? "inherit"
+			                              : "none";
 	}
-	(void)!kind_account.set_key(a->cli, row, e->o.key);
+	(void)!kind_set_key(a->cli, &kind_account, row, e->o.key);
 	if (!object_read(a->cli, &before, row, "", &none))
 		return ADMIN_INVALID;
-	return e->was ? kind_account.set(&a->store, row, NULL)
-	              : kind_account.add(&a->store, row, NULL);
+	return e->was ? kind_set(&a->store, &kind_account, row, NULL)
+	              : kind_add(&a->store, &kind_account, row, NULL);
 }
 
 static enum admin_result
@@ -49,7 +49,8 @@ write_entry(struct apply *a, struct entry *e)
 
 	if (k == &kind_account)
 		return write_account(a, e);
-	return e->was ? k->set(&a->store, e->row, &e->cred) : k->add(&a->store, e->row, &e->cred);
+	return e->was ? kind_set(&a->store, k, e->row, &e->cred)
+	              : kind_add(&a->store, k, e->row, &e->cred);
 }
 
 static int
@@ -82,7 +83,7 @@ write_rows(struct apply *a)
 			continue;
 		r = admin_route_set(a->store.admin, e->o.key, NULL, &(struct admin_route){ 0 });
 		if (r == ADMIN_OK)
-			r = kind_account.set(&a->store, e->row, NULL);
+			r = kind_set(&a->store, &kind_account, e->row, NULL);
 		if (r != ADMIN_OK)
 			return write_failed(a, e, r);
 	}
@@ -101,14 +102,14 @@ write_removals(struct apply *a)
 			r = admin_route_set(a->store.admin, a->removals[i].key, NULL,
 			    &(struct admin_route){ 0 });
 	for (i = 0; i < a->removals_n && r == ADMIN_OK; i++)
-		r = a->removals[i].kind->remove(&a->store, a->removals[i].key,
+		r = admin_remove(a->store.admin, a->removals[i].kind->of, a->removals[i].key,
 		    a->removals[i].kind == &kind_account);
 	if (r == ADMIN_OK)
 		return EX_OK;
 	return cli_fail(a->cli, store_status(r), "%s: %s; nothing was changed",
-	    i > 0
-	        ? cli_print(a->cli, "%s %s", a->removals[i - 1].kind->name, a->removals[i - 1].key)
-	        : "removal",
+	    i > 0 ? cli_print(a->cli, "%s %s", a->removals[i - 1].kind->of->name,
+	                a->removals[i - 1].key)
+	          : "removal",
 	    admin_why(a->store.admin));
 }
 

@@ -184,7 +184,7 @@ by_consent(struct store *s, const struct admin_profile *p, struct secret *token_
 		good = wait_for_code(fd, &o, &code, &why);
 	}
 	close(fd);
-	if (good && admin_profile_unseal(s->admin, p->account, p->name, &secret) != ADMIN_OK) {
+	if (good && admin_profile_unseal(s->admin, s->cli->args[0], &secret) != ADMIN_OK) {
 		text_put(&why, slice_str(admin_why(s->admin)));
 		good = false;
 	}
@@ -230,9 +230,6 @@ say_done(struct cli *c)
 int
 cmd_authorize(struct cli *c)
 {
-	struct slice key = slice_str(c->args[0]);
-	const char *account = cli_dup(c, slice_cut(&key, '/'));
-	const char *name = cli_dup(c, key);
 	struct admin_profile p;
 	struct secret token = { 0 };
 	struct store s;
@@ -240,7 +237,7 @@ cmd_authorize(struct cli *c)
 
 	if (status != EX_OK)
 		return status;
-	enum admin_result r = admin_profile_get(s.admin, account, name, &c->arena, &p);
+	enum admin_result r = admin_get(s.admin, &entity_profile, c->args[0], &c->arena, &p);
 
 	if (r != ADMIN_OK)
 		status = store_fail(&s, r);
@@ -251,7 +248,7 @@ cmd_authorize(struct cli *c)
 		status =
 		    cli_has(c, "token-stdin") ? by_stdin(c, &token) : by_consent(&s, &p, &token);
 	if (status == EX_OK) {
-		r = admin_profile_set_refresh_token(s.admin, account, name, &token);
+		r = admin_profile_set_refresh_token(s.admin, c->args[0], &token);
 		status = r == ADMIN_OK ? EX_OK : store_fail(&s, r);
 	}
 	if (status == EX_OK)

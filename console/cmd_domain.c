@@ -313,10 +313,10 @@ set_flag(struct store *s, const char *domain, bool verified)
 	enum admin_result r = admin_begin(s->admin);
 
 	if (r == ADMIN_OK)
-		r = admin_domain_get(s->admin, domain, &s->cli->arena, &row);
+		r = admin_get(s->admin, &entity_domain, domain, &s->cli->arena, &row);
 	if (r == ADMIN_OK && row.verified != verified) {
 		row.verified = verified;
-		r = admin_domain_set(s->admin, &row);
+		r = admin_set(s->admin, &entity_domain, &row);
 	}
 	return r == ADMIN_OK ? admin_commit(s->admin) : r;
 }
@@ -367,7 +367,7 @@ cmd_domain_verify(struct cli *c)
 
 	if (status != EX_OK)
 		return status;
-	enum admin_result r = admin_domain_get(s.admin, c->args[0], &c->arena, &row);
+	enum admin_result r = admin_get(s.admin, &entity_domain, c->args[0], &c->arena, &row);
 
 	status = r == ADMIN_OK ? verify(&s, &row) : store_fail(&s, r);
 	store_close(&s);

@@ -91,7 +91,7 @@ on_account(void *ctx, const void *row)
 /* What belongs to accounts; also the members of the JSON object. */
 static const struct {
 	const struct kind *kind;
-	kind_fn *fn;
+	admin_row_fn *fn;
 	const char *member;
 } all[] = {
 	{ &kind_plan, on_plan, "plans" },
@@ -113,7 +113,7 @@ write_json(struct export *x)
 	json_open(&x->json, NULL, '{');
 	for (size_t i = 0; i < ALL && r == ADMIN_OK; i++) {
 		json_open(&x->json, all[i].member, '[');
-		r = all[i].kind->each(x->store, NULL, all[i].fn, x);
+		r = kind_each(x->store, all[i].kind, NULL, all[i].fn, x);
 		json_close(&x->json, ']');
 	}
 	json_close(&x->json, '}');
@@ -128,7 +128,7 @@ on_account_row(void *ctx, const void *row)
 
 	x->accounts =
 	    cli_room(x->cli, x->accounts, x->accounts_n, &x->accounts_cap, sizeof(*x->accounts));
-	x->accounts[x->accounts_n++] = kind_account.key_of(x->cli, row);
+	x->accounts[x->accounts_n++] = kind_key_of(x->cli, &kind_account, row);
 	return true;
 }
 
@@ -140,17 +140,17 @@ write_ini(struct export *x)
 	fprintf(x->f,
 	    "# The directory of Byway, as `byway export` writes it and `byway apply` reads it.\n"
 	    "# Passwords are not in it; a new mailbox or profile may say password_file = PATH.\n");
-	r = kind_plan.each(x->store, NULL, on_plan, x);
+	r = kind_each(x->store, &kind_plan, NULL, on_plan, x);
 	if (r == ADMIN_OK)
-		r = kind_account.each(x->store, NULL, on_account_row, x);
+		r = kind_each(x->store, &kind_account, NULL, on_account_row, x);
 	for (size_t i = 0; i < x->accounts_n && r == ADMIN_OK; i++) {
-		void *row = cli_alloc(x->cli, kind_account.size);
+		void *row = cli_alloc(x->cli, kind_account.of->size);
 
-		r = kind_account.get(x->store, x->accounts[i], row);
+		r = kind_get(x->store, &kind_account, x->accounts[i], row);
 		if (r == ADMIN_OK)
 			on_account(x, row);
 		for (size_t k = 2; k < ALL && r == ADMIN_OK; k++)
-			r = all[k].kind->each(x->store, x->accounts[i], all[k].fn, x);
+			r = kind_each(x->store, all[k].kind, x->accounts[i], all[k].fn, x);
 	}
 	return r;
 }

@@ -78,14 +78,14 @@ int
 cmd_profile_health(struct cli *c)
 {
 	const char *path = cli_value(c, "socket");
-	void *row = cli_alloc(c, kind_profile.size);
+	void *row = cli_alloc(c, kind_profile.of->size);
 	const struct admin_profile *p = row;
 	struct store s;
 	int status = store_open(c, STORE_DIRECTORY, &s);
 
 	if (status != EX_OK)
 		return status;
-	enum admin_result r = kind_profile.get(&s, c->args[0], row);
+	enum admin_result r = kind_get(&s, &kind_profile, c->args[0], row);
 
 	if (r == ADMIN_OK)
 		status = ask(c, path ? path : s.conf->server.control_socket, c->args[0], p->id);

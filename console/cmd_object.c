@@ -30,12 +30,13 @@ print_object(struct cli *c, const struct object *o)
 	const struct kind *k = o->kind;
 	int wide = (int)strlen(k->key_json);
 
-	for (const struct field *f = k->fields; f->name; f++)
+	for (const struct column *f = kind_columns(k); f->name; f++)
 		if ((int)strlen(f->name) > wide)
 			wide = (int)strlen(f->name);
 	out_pair(c, wide, k->key_json, o->key);
-	for (size_t i = 0; k->fields[i].name; i++)
-		out_pair(c, wide, k->fields[i].name, field_brief(c, &k->fields[i], o->values[i]));
+	for (size_t i = 0; kind_columns(k)[i].name; i++)
+		out_pair(c, wide, kind_columns(k)[i].name,
+		    field_brief(c, &kind_columns(k)[i], o->values[i]));
 }
 
 /* Admin's sentence, behind what it is about where it does not say that itself. */
@@ -46,15 +47,15 @@ fail_for(struct store *s, const struct kind *k, const char *key, enum admin_resu
 
 	if (strcasestr(why, key))
 		return store_fail(s, r);
-	return cli_fail(s->cli, store_status(r), "%s %s: %s", k->name, key, why);
+	return cli_fail(s->cli, store_status(r), "%s %s: %s", k->of->name, key, why);
 }
 
 /* The row of KEY as the directory now has it. */
 static int
 read_back(struct store *s, const struct kind *k, const char *key, struct object **o_r)
 {
-	void *row = cli_alloc(s->cli, k->size);
-	enum admin_result r = k->get(s, key, row);
+	void *row = cli_alloc(s->cli, k->of->size);
+	enum admin_result r = kind_get(s, k, key, row);
 
 	if (r != ADMIN_OK)
 		return fail_for(s, k, key, r);
@@ -71,7 +72,7 @@ add_row(struct store *s, const struct kind *k, const void *row, const struct cre
 	enum admin_result r = admin_begin(s->admin);
 
 	if (r == ADMIN_OK)
-		r = k->add(s, row, cred);
+		r = kind_add(s, k, row, cred);
 	return r == ADMIN_OK ? admin_commit(s->admin) : r;
 }
 
@@ -81,15 +82,15 @@ change_row(struct store *s, const struct object *o, const struct credential *cre
 {
 	char mem[1024];
 	struct text wrong = text_over(mem, sizeof(mem));
-	void *row = cli_alloc(s->cli, o->kind->size);
+	void *row = cli_alloc(s->cli, o->kind->of->size);
 	enum admin_result r = admin_begin(s->admin);
 
 	if (r == ADMIN_OK)
-		r = o->kind->get(s, o->key, row);
+		r = kind_get(s, o->kind, o->key, row);
 	if (r == ADMIN_OK && !object_read(s->cli, o, row, "", &wrong))
 		r = ADMIN_INVALID;
 	if (r == ADMIN_OK)
-		r = o->kind->set(s, row, cred);
+		r = kind_set(s, o->kind, row, cred);
 	return r == ADMIN_OK ? admin_commit(s->admin) : r;
 }
 
@@ -108,14 +109,14 @@ say_written(struct store *s, const struct kind *k, const char *key, const char *
 
 		json_open(&j, NULL, '{');
 		json_str(&j, "done", slice_str(done));
-		object_json(&j, k->name, o);
+		object_json(&j, k->of->name, o);
 		if (cred->machine)
 			json_str(&j, "password", secret_peek(&cred->plain));
 		json_close(&j, '}');
 		json_end(&j);
 		return EX_OK;
 	}
-	printf("%s %s %s\n", k->name, o->key, done);
+	printf("%s %s %s\n", k->of->name, o->key, done);
 	if (cred->machine)
 		printf("password: %.*s (shown this once)\n", SLICE_FMT(secret_peek(&cred->plain)));
 	return EX_OK;
@@ -162,8 +163,8 @@ cmd_add(struct cli *c)
 	struct text wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX);
 	struct credential cred = { 0 };
 	struct store s = { 0 };
-	void *row = cli_alloc(c, k->size);
-	const char *why = k->set_key(c, row, o->key);
+	void *row = cli_alloc(c, k->of->size);
+	const char *why = kind_set_key(c, k, row, o->key);
 	int status = object_read_files(c, o);
 
 	if (status != EX_OK)
@@ -191,7 +192,7 @@ cmd_add(struct cli *c)
 static bool
 says_nothing(const struct object *o)
 {
-	for (size_t i = 0; o->kind->fields[i].name; i++)
+	for (size_t i = 0; kind_columns(o->kind)[i].name; i++)
 		if (o->values[i])
 			return false;
 	return true;
@@ -202,8 +203,8 @@ set_row(struct store *s, const struct object *o, struct credential *cred)
 {
 	struct cli *c = s->cli;
 	struct text wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX);
-	void *row = cli_alloc(c, o->kind->size);
-	enum admin_result r = o->kind->get(s, o->key, row);
+	void *row = cli_alloc(c, o->kind->of->size);
+	enum admin_result r = kind_get(s, o->kind, o->key, row);
 	const struct object *was;
 	int status = EX_OK;
 
@@ -314,9 +315,9 @@ on_listed(void *ctx, const void *row)
 		object_json(&l->json, NULL, o);
 		return true;
 	}
-	for (size_t i = 0; l->kind->fields[i].name; i++)
-		if (l->kind->fields[i].flags & FIELD_LISTED)
-			cells[n++] = field_brief(l->cli, &l->kind->fields[i], o->values[i]);
+	for (size_t i = 0; kind_columns(l->kind)[i].name; i++)
+		if (kind_columns(l->kind)[i].flags & COLUMN_LISTED)
+			cells[n++] = field_brief(l->cli, &kind_columns(l->kind)[i], o->values[i]);
 	table_row(&l->table, cells);
 	return true;
 }
@@ -328,8 +329,8 @@ listed_titles(struct cli *c, const struct kind *k)
 	size_t n = 0;
 
 	titles[n++] = k->key_json;
-	for (const struct field *f = k->fields; f->name; f++)
-		if (f->flags & FIELD_LISTED)
+	for (const struct column *f = kind_columns(k); f->name; f++)
+		if (f->flags & COLUMN_LISTED)
 			titles[n++] = f->name;
 	assert(n <= TABLE_COLUMNS_MAX);
 	return titles;
@@ -348,9 +349,9 @@ cmd_list(struct cli *c)
 	if (status != EX_OK)
 		return status;
 	if (account) {
-		void *row = cli_alloc(c, kind_account.size);
+		void *row = cli_alloc(c, kind_account.of->size);
 
-		r = kind_account.get(&s, account, row);
+		r = kind_get(&s, &kind_account, account, row);
 	}
 	if (r != ADMIN_OK) {
 		status = store_fail(&s, r);
@@ -360,7 +361,7 @@ cmd_list(struct cli *c)
 	l.table = table_begin(c, listed_titles(c, k));
 	if (c->json)
 		json_open(&l.json, NULL, '[');
-	r = k->each(&s, account, on_listed, &l);
+	r = kind_each(&s, k, account, on_listed, &l);
 	if (c->json) {
 		json_close(&l.json, ']');
 		json_end(&l.json);
@@ -392,22 +393,22 @@ cmd_remove(struct cli *c)
 	status = read_back(&s, k, c->args[0], &o);
 	if (status == EX_OK && !cli_has(c, "yes") && ask_can(c) &&
 	    !ask_yes(c,
-	        cli_print(c, "Remove %s %s%s%s?", k->name, o->key, whole ? " with " : "",
+	        cli_print(c, "Remove %s %s%s%s?", k->of->name, o->key, whole ? " with " : "",
 	            whole ? k->parts : "")))
 		status = cli_fail(c, EX_UNAVAILABLE, "nothing was removed");
 	if (status == EX_OK) {
-		enum admin_result r = k->remove(&s, o->key, whole);
+		enum admin_result r = admin_remove(s.admin, k->of, o->key, whole);
 
 		if (r == ADMIN_IN_USE && k->parts && !whole)
 			status =
 			    cli_fail(c, store_status(r), "%s %s: %s; --whole removes it with %s",
-			        k->name, o->key, admin_why(s.admin), k->parts);
+			        k->of->name, o->key, admin_why(s.admin), k->parts);
 		else if (r != ADMIN_OK)
 			status = fail_for(&s, k, o->key, r);
 		else if (c->json)
-			printf("{\"done\": \"removed\", \"kind\": \"%s\"}\n", k->name);
+			printf("{\"done\": \"removed\", \"kind\": \"%s\"}\n", k->of->name);
 		else
-			printf("%s %s removed\n", k->name, o->key);
+			printf("%s %s removed\n", k->of->name, o->key);
 	}
 	store_close(&s);
 	return status;

@@ -32,23 +32,12 @@ wrong_values(struct cli *c, const struct text *wrong)
 	return cli_usage(c, "%.*s", SLICE_FMT(slice_cut(&rest, '\n')));
 }
 
-/* Where else a stored secret would go: an OAuth2 profile's goes to the token endpoint. */
-static bool
-moves(const struct object *was, const struct object *now)
-{
-	static const char *const bound[] = { "auth", "token_endpoint" };
-
-	for (size_t i = 0; i < sizeof(bound) / sizeof(*bound); i++)
-		if (strcmp(object_text(was, bound[i]), object_text(now, bound[i])) != 0)
-			return true;
-	return object_moves(was, now);
-}
-
 /* The stored password, where what is tested is still the place that it was given for. */
 static int
 stored_password(struct store *s, const struct admin_profile *row, struct credential *cred)
 {
-	enum admin_result r = admin_profile_unseal(s->admin, row->account, row->name, &cred->plain);
+	enum admin_result r =
+	    admin_profile_unseal(s->admin, kind_key_of(s->cli, &kind_profile, row), &cred->plain);
 
 	cred->given = r == ADMIN_OK;
 	return r == ADMIN_OK ? EX_OK : store_fail(s, r);
@@ -57,7 +46,8 @@ stored_password(struct store *s, const struct admin_profile *row, struct credent
 static enum admin_result
 stored_refresh_token(struct store *s, const struct admin_profile *row, struct secret *token_r)
 {
-	return admin_profile_unseal_refresh_token(s->admin, row->account, row->name, token_r);
+	return admin_profile_unseal_refresh_token(s->admin, kind_key_of(s->cli, &kind_profile, row),
+	    token_r);
 }
 
 static bool
@@ -73,7 +63,7 @@ read_profile(struct store *s, struct object *o, void *row, struct trial *t)
 	struct cli *c = s->cli;
 	const struct kind *k = o->kind;
 	struct text wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX);
-	enum admin_result r = c->args_n ? k->get(s, o->key, row) : ADMIN_MISSING;
+	enum admin_result r = c->args_n ? kind_get(s, k, o->key, row) : ADMIN_MISSING;
 	const struct admin_profile *p = row;
 	const char *why = NULL;
 	bool stored = false;
@@ -87,13 +77,13 @@ read_profile(struct store *s, struct object *o, void *row, struct trial *t)
 			    "--domain is for a profile that is not there yet: say --username");
 		if (!object_read(c, o, row, "--", &wrong))
 			return wrong_values(c, &wrong);
-		same = !moves(was, object_of(c, k, row));
+		same = !object_moves(was, object_of(c, k, row));
 		stored = object_has_password(was) && same;
 	} else if (r != ADMIN_MISSING ||
 	    (c->args_n && !cli_has(c, "host") && !cli_has(c, "provider"))) {
 		return store_fail(s, r);
 	} else {
-		why = k->set_key(c, row, o->key);
+		why = kind_set_key(c, k, row, o->key);
 		if (why)
 			return cli_usage(c, "%s", why);
 		if (!object_fresh(c, o, row, "--", &wrong))
@@ -109,28 +99,14 @@ read_profile(struct store *s, struct object *o, void *row, struct trial *t)
 	return ask_password(c, needs_password(p), o->key, cred);
 }
 
+/* What the daemon would know of it, but for what is sealed. */
 static struct profile
 profile_of(const struct admin_profile *row)
 {
-	return (struct profile){
-		.id = row->id,
-		.name = row->name,
-		.provider = row->provider,
-		.host = row->host,
-		.port = row->port,
-		.tls = row->tls,
-		.username = row->username,
-		.password = "",
-		.version = row->version,
-		.ca_pem = row->ca_pem,
-		.pin = row->pin,
-		.keep_headers = row->keep_headers,
-		.transport = row->transport,
-		.auth = row->auth,
-		.oauth_client = row->oauth_client,
-		.oauth_scope = row->oauth_scope,
-		.token_endpoint = row->token_endpoint,
-	};
+	struct profile p = { .id = row->id };
+
+	columns_copy(snapshot_profile, &p, entity_profile.columns, row);
+	return p;
 }
 
 /* ---- the report ------------------------------------------------------------------------------ */
@@ -234,8 +210,8 @@ keep_refresh_token(void *ctx, const struct secret *refresh)
 {
 	const struct keeper *k = ctx;
 
-	return admin_profile_set_refresh_token(k->s->admin, k->row->account, k->row->name,
-	           refresh) == ADMIN_OK;
+	return admin_profile_set_refresh_token(k->s->admin,
+	           kind_key_of(k->s->cli, &kind_profile, k->row), refresh) == ADMIN_OK;
 }
 
 static int
@@ -280,7 +256,7 @@ cmd_profile_test(struct cli *c)
 	struct object *o = object_said(c, &kind_profile, c->args_n ? c->args[0] : "new/profile");
 	struct trial t = { 0 };
 	struct store s = { 0 };
-	void *row = cli_alloc(c, kind_profile.size);
+	void *row = cli_alloc(c, kind_profile.of->size);
 	int status = store_open(c, STORE_DIRECTORY | STORE_VAULT_MAYBE, &s);
 
 	if (status != EX_OK)

@@ -34,7 +34,7 @@ regions_of(struct cli *c, const struct provider *p)
 static const char *
 tls_word(const struct provider *p)
 {
-	return profile_tls_word(p->tls);
+	return upstream_tls_word(p->tls);
 }
 
 static void

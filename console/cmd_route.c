@@ -18,9 +18,9 @@ struct target {
 static const struct object *
 look_up(struct store *s, const struct kind *k, const char *key, enum admin_result *r)
 {
-	void *row = cli_alloc(s->cli, k->size);
+	void *row = cli_alloc(s->cli, k->of->size);
 
-	*r = k->get(s, key, row);
+	*r = kind_get(s, k, key, row);
 	return *r == ADMIN_OK ? object_of(s->cli, k, row) : NULL;
 }
 
@@ -122,7 +122,7 @@ say_route(struct store *s, const char *name)
 		return EX_OK;
 	}
 	enum { WIDE = 9 };
-	out_pair(c, WIDE, t.kind->name, t.o->key);
+	out_pair(c, WIDE, t.kind->of->name, t.o->key);
 	out_pair(c, WIDE, "route", object_text(t.o, "route"));
 	out_pair(c, WIDE, "fallback", object_text(t.o, "fallback"));
 	out_pair(c, WIDE, "effective", effective(s, account, domain));
@@ -200,13 +200,13 @@ cmd_route_list(struct cli *c)
 
 	if (status != EX_OK)
 		return status;
-	r = kind_account.each(&s, NULL, on_account, &l);
+	r = kind_each(&s, &kind_account, NULL, on_account, &l);
 	if (c->json)
 		json_open(&l.json, NULL, '[');
 	for (size_t i = 0; i < l.n && r == ADMIN_OK; i++) {
 		l.account = l.accounts[i];
 		list_one(&l, NULL);
-		r = kind_domain.each(&s, l.account->key, on_domain, &l);
+		r = kind_each(&s, &kind_domain, l.account->key, on_domain, &l);
 	}
 	if (c->json) {
 		json_close(&l.json, ']');
@@ -229,24 +229,24 @@ write_route(struct store *s, const struct target *t, const char *route, const ch
 {
 	struct cli *c = s->cli;
 	bool domain = t->kind == &kind_domain;
-	void *row = cli_alloc(c, t->kind->size);
+	void *row = cli_alloc(c, t->kind->of->size);
 	const struct admin_route *wanted = NULL;
 	enum admin_result r;
 
 	if (!fallback && strcasecmp(object_text(t->o, "fallback"), route) == 0)
 		fallback = "none";
-	for (const struct field *f = t->kind->fields; f->name; f++) {
+	for (const struct column *f = kind_columns(t->kind); f->name; f++) {
 		const char *why = NULL;
 
-		if (f->type == FIELD_ROUTE)
+		if (f->type == COLUMN_ROUTE)
 			why = field_read(c, f, route, row);
-		if (f->type == FIELD_FALLBACK)
+		if (f->type == COLUMN_FALLBACK)
 			why = field_read(c, f, fallback ? fallback : object_text(t->o, "fallback"),
 			    row);
 		if (why)
 			return cli_usage(c, "%s: %s", f->name, why);
-		if (f->type == FIELD_ROUTE)
-			wanted = (const void *)((const char *)row + f->offset);
+		if (f->type == COLUMN_ROUTE)
+			wanted = (const void *)((const char *)row + f->at);
 	}
 	r = admin_route_set(s->admin, domain ? object_text(t->o, "account") : t->o->key,
 	    domain ? t->o->key : NULL, wanted);
@@ -266,7 +266,7 @@ change(struct cli *c, const char *name, const char *route, const char *fallback)
 	if (status == EX_OK)
 		status = write_route(&s, &t, route, fallback);
 	if (status == EX_OK && !c->json)
-		printf("route of %s %s changed\n", t.kind->name, t.o->key);
+		printf("route of %s %s changed\n", t.kind->of->name, t.o->key);
 	if (status == EX_OK)
 		status = say_route(&s, name);
 	store_close(&s);

@@ -76,7 +76,7 @@ change_account(struct cli *c, account_fn *change)
 	enum admin_result r = admin_begin(s.admin);
 
 	if (r == ADMIN_OK)
-		r = admin_account_get(s.admin, c->args[0], &c->arena, &a);
+		r = admin_get(s.admin, &entity_account, c->args[0], &c->arena, &a);
 	if (r == ADMIN_OK) {
 		bool verified = a.owner_verified;
 
@@ -89,7 +89,7 @@ change_account(struct cli *c, account_fn *change)
 		}
 	}
 	if (r == ADMIN_OK && !no)
-		r = admin_account_set(s.admin, &a);
+		r = admin_set(s.admin, &entity_account, &a);
 	if (r == ADMIN_OK && !no)
 		r = admin_commit(s.admin);
 	status = r != ADMIN_OK ? store_fail(&s, r)
@@ -156,28 +156,29 @@ static enum admin_result
 change_mailbox(struct store *s, state_fn *change, const char **no_r, enum mailbox_state states_r[2])
 {
 	struct admin_mailbox m = { 0 };
-	enum admin_result r = admin_mailbox_get(s->admin, s->cli->args[0], &s->cli->arena, &m);
+	enum admin_result r =
+	    admin_get(s->admin, &entity_mailbox, s->cli->args[0], &s->cli->arena, &m);
 
 	if (r != ADMIN_OK)
 		return r;
 	states_r[0] = m.state;
 	*no_r = change(s->cli, &m.state);
 	states_r[1] = m.state;
-	return *no_r ? ADMIN_OK : admin_mailbox_set(s->admin, &m);
+	return *no_r ? ADMIN_OK : admin_set(s->admin, &entity_mailbox, &m);
 }
 
 static enum admin_result
 change_ip(struct store *s, state_fn *change, const char **no_r, enum mailbox_state states_r[2])
 {
 	struct admin_ip ip = { 0 };
-	enum admin_result r = admin_ip_get(s->admin, s->cli->args[0], &s->cli->arena, &ip);
+	enum admin_result r = admin_get(s->admin, &entity_ip, s->cli->args[0], &s->cli->arena, &ip);
 
 	if (r != ADMIN_OK)
 		return r;
 	states_r[0] = ip.state;
 	*no_r = change(s->cli, &ip.state);
 	states_r[1] = ip.state;
-	return *no_r ? ADMIN_OK : admin_ip_set(s->admin, &ip);
+	return *no_r ? ADMIN_OK : admin_set(s->admin, &entity_ip, &ip);
 }
 
 static int

@@ -184,7 +184,7 @@ const struct cli_command cli_commands[] = {
 	SHOW(account, "ACCOUNT", "Shows an account.", "byway account show acme --json"),
 	CHANGE(account, "ACCOUNT",
 	    "Changes an account; it counts from the next message of sessions that are open.", NULL,
-	    "byway account set acme --state suspended_billing", false, false),
+	    "byway account set acme --state suspended-billing", false, false),
 	REMOVE(account, "ACCOUNT", of_remove_whole, "Removes an account.",
 	    "byway account remove acme --whole"),
 
@@ -205,7 +205,7 @@ const struct cli_command cli_commands[] = {
 	LIST(mailbox, of_account_list, "Lists the mailboxes.", "byway mailbox list --account acme"),
 	SHOW(mailbox, "ADDRESS", "Shows a mailbox.", "byway mailbox show alice@acme.example"),
 	CHANGE(mailbox, "ADDRESS", "Changes a mailbox.", NULL,
-	    "byway mailbox set alice@acme.example --state paused_admin", true, true),
+	    "byway mailbox set alice@acme.example --state paused-admin", true, true),
 	{ "mailbox passwd", "ADDRESS", 1, 1, cmd_passwd, "Gives a mailbox a new password.",
 	    "Without an option it is asked for at the terminal, twice. The old one stops working within a minute everywhere.",
 	    "byway mailbox passwd alice@acme.example", NULL, &kind_mailbox, false, false, true,

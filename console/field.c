@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console/field.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,29 +10,51 @@
 #include "conf/directory/admin.h"
 #include "wire/pin.h"
 
+const char *
+field_option(const struct column *f)
+{
+	enum { NAMES = 128, LONG = 32 };
+	static struct {
+		const struct column *of;
+		char option[LONG];
+	} known[NAMES];
+	size_t i = 0;
+
+	while (known[i].of && known[i].of != f)
+		i++;
+	if (known[i].of)
+		return known[i].option;
+	assert(i + 1 < NAMES && strlen(f->name) < LONG);
+	known[i].of = f;
+	for (size_t at = 0; f->name[at]; at++)
+		known[i].option[at] = f->name[at] == '_' ? '-' : f->name[at];
+	return known[i].option;
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 static const char *
-not_one_of(struct cli *c, const char *text, const char *const *words)
+not_one_of(struct cli *c, const char *text, const struct words *of)
 {
-	const char *meant = cli_meant(text, words);
-	const char *all = words[0];
+	const char **words = cli_alloc(c, (of->n + 1) * sizeof(*words));
+	const char *all = of->list[0].word;
+	const char *meant;
 
-	for (size_t i = 1; words[i]; i++)
-		all = cli_print(c, "%s, %s", all, words[i]);
+	for (unsigned i = 0; i < of->n; i++) {
+		words[i] = of->list[i].word;
+		if (i > 0)
+			all = cli_print(c, "%s, %s", all, words[i]);
+	}
+	meant = cli_meant(text, words);
 	if (meant)
 		return cli_print(c, "'%s' is not one of %s; did you mean %s?", text, all, meant);
 	return cli_print(c, "'%s' is not one of %s", text, all);
 }
 
-/* paused-owner is paused_owner. */
 static bool
 same_word(const char *a, const char *b)
 {
-	for (; *a && *b; a++, b++)
-		if (tolower((unsigned char)*a) != *b && !(*a == '-' && *b == '_'))
-			return false;
-	return *a == *b;
+	return strcasecmp(a, b) == 0;
 }
 
 static const char *
@@ -50,17 +73,17 @@ read_bool(struct cli *c, const char *text, bool *v_r)
 }
 
 static const char *
-read_number(struct cli *c, const struct field *f, const char *text, uint64_t *v_r)
+read_number(struct cli *c, const struct column *f, const char *text, uint64_t *v_r)
 {
 	struct slice s = slice_trim(slice_str(text));
 	uint64_t unit = 1, v;
-	uint64_t max = f->max ? f->max : f->type == FIELD_SMALL ? UINT32_MAX : INT64_MAX;
+	uint64_t max = f->max ? f->max : f->type == COLUMN_SMALL ? UINT32_MAX : INT64_MAX;
 
-	if ((f->flags & FIELD_UNLIMITED) && same_word(text, "unlimited")) {
+	if ((f->flags & COLUMN_UNLIMITED) && same_word(text, "unlimited")) {
 		*v_r = 0;
 		return NULL;
 	}
-	if (f->type == FIELD_SIZE && s.n > 1) {
+	if (f->type == COLUMN_SIZE && s.n > 1) {
 		char last = (char)toupper((unsigned char)s.p[s.n - 1]);
 
 		unit = last == 'K' ? 1 << 10 : last == 'M' ? 1 << 20 : last == 'G' ? 1 << 30 : 1;
@@ -69,21 +92,20 @@ read_number(struct cli *c, const struct field *f, const char *text, uint64_t *v_
 	if (!slice_to_u64(s, &v) || __builtin_mul_overflow(v, unit, &v) || v > max || v < f->min)
 		return cli_print(c, "'%s' is not a number from %llu to %llu%s", text,
 		    (unsigned long long)f->min, (unsigned long long)max,
-		    f->type == FIELD_SIZE ? ", with K, M or G if you like" : "");
+		    f->type == COLUMN_SIZE ? ", with K, M or G if you like" : "");
 	*v_r = v;
 	return NULL;
 }
 
 static const char *
-read_word(struct cli *c, const struct field *f, const char *text, void *member)
+read_word(struct cli *c, const struct column *f, const char *text, void *member)
 {
-	for (unsigned i = 0; f->words[i]; i++) {
-		if (same_word(text, f->words[i])) {
-			memcpy(member, &i, sizeof(i));
-			return NULL;
-		}
-	}
-	return not_one_of(c, text, f->words);
+	unsigned word;
+
+	if (!words_find(f->words, slice_str(text), &word))
+		return not_one_of(c, text, f->words);
+	memcpy(member, &word, sizeof(word));
+	return NULL;
 }
 
 static const char *
@@ -178,12 +200,12 @@ read_route(const char *text, enum route_kind *kind_r, const char **profile_r, bo
 }
 
 static const char *
-set_number(struct cli *c, const struct field *f, const char *text, void *member)
+set_number(struct cli *c, const struct column *f, const char *text, void *member)
 {
 	uint64_t v = 0;
 	const char *why = read_number(c, f, text, &v);
 
-	if (f->type == FIELD_SMALL)
+	if (f->type == COLUMN_SMALL)
 		*(unsigned *)member = (unsigned)v;
 	else
 		*(uint64_t *)member = v;
@@ -191,41 +213,43 @@ set_number(struct cli *c, const struct field *f, const char *text, void *member)
 }
 
 const char *
-field_read(struct cli *c, const struct field *f, const char *text, void *row)
+field_read(struct cli *c, const struct column *f, const char *text, void *row)
 {
-	void *member = (char *)row + f->offset;
+	void *member = (char *)row + f->at;
 	struct admin_route *route = member;
 
 	switch (f->type) {
-	case FIELD_TEXT:
-	case FIELD_NAME:
+	case COLUMN_TEXT:
+	case COLUMN_NAME:
 		if (!slice_is_text(slice_str(text)))
 			return "it holds octets that are not printable UTF-8";
 		*(const char **)member = cli_dup(c, slice_trim(slice_str(text)));
 		return NULL;
-	case FIELD_BOOL:
+	case COLUMN_BOOL:
 		return read_bool(c, text, member);
-	case FIELD_NUMBER:
-	case FIELD_SMALL:
-	case FIELD_SIZE:
+	case COLUMN_NUMBER:
+	case COLUMN_SMALL:
+	case COLUMN_SIZE:
 		return set_number(c, f, text, member);
-	case FIELD_WORD:
+	case COLUMN_WORD:
 		return read_word(c, f, text, member);
-	case FIELD_DATE:
+	case COLUMN_DATE:
 		return read_date(c, text, member);
-	case FIELD_PEM:
+	case COLUMN_PEM:
 		if (*text && !strstr(text, "-----BEGIN CERTIFICATE-----"))
 			return "it is no certificate in PEM form";
 		*(const char **)member = cli_dup(c, slice_str(text));
 		return NULL;
-	case FIELD_PIN:
+	case COLUMN_PIN:
 		return read_pin(c, text, member);
-	case FIELD_LIST:
+	case COLUMN_LIST:
 		return read_list(c, text, member);
-	case FIELD_ROUTE:
+	case COLUMN_ROUTE:
 		return read_route(text, &route->kind, &route->profile, false);
-	case FIELD_FALLBACK:
+	case COLUMN_FALLBACK:
 		return read_route(text, &route->fallback, &route->fallback_profile, true);
+	case COLUMN_ROUTE_IDS:
+		break;
 	}
 	return NULL;
 }
@@ -254,50 +278,52 @@ write_route(struct cli *c, enum route_kind kind, const char *profile, const char
 }
 
 const char *
-field_write(struct cli *c, const struct field *f, const void *row)
+field_write(struct cli *c, const struct column *f, const void *row)
 {
-	const void *member = (const char *)row + f->offset;
+	const void *member = (const char *)row + f->at;
 	const struct admin_route *route = member;
 	unsigned word;
 
 	switch (f->type) {
-	case FIELD_TEXT:
-	case FIELD_NAME:
-	case FIELD_PEM:
-	case FIELD_PIN:
-	case FIELD_LIST:
+	case COLUMN_TEXT:
+	case COLUMN_NAME:
+	case COLUMN_PEM:
+	case COLUMN_PIN:
+	case COLUMN_LIST:
 		return cli_dup(c, slice_str(*(const char *const *)member));
-	case FIELD_BOOL:
+	case COLUMN_BOOL:
 		return *(const bool *)member ? "yes" : "no";
-	case FIELD_NUMBER:
-	case FIELD_SIZE:
+	case COLUMN_NUMBER:
+	case COLUMN_SIZE:
 		return cli_print(c, "%llu", (unsigned long long)*(const uint64_t *)member);
-	case FIELD_SMALL:
+	case COLUMN_SMALL:
 		return cli_print(c, "%u", *(const unsigned *)member);
-	case FIELD_WORD:
+	case COLUMN_WORD:
 		memcpy(&word, member, sizeof(word));
-		return f->words[word];
-	case FIELD_DATE:
+		return word < f->words->n ? f->words->list[word].word : "";
+	case COLUMN_DATE:
 		return write_date(c, *(const int64_t *)member);
-	case FIELD_ROUTE:
+	case COLUMN_ROUTE:
 		return write_route(c, route->kind, route->profile, "inherit");
-	case FIELD_FALLBACK:
+	case COLUMN_FALLBACK:
 		return write_route(c, route->fallback, route->fallback_profile, "none");
+	case COLUMN_ROUTE_IDS:
+		break;
 	}
 	return "";
 }
 
 bool
-field_same(const struct field *f, const char *a, const char *b)
+field_same(const struct column *f, const char *a, const char *b)
 {
-	bool nocase = f->type == FIELD_NAME || f->type == FIELD_LIST || f->type == FIELD_ROUTE ||
-	    f->type == FIELD_FALLBACK;
+	bool nocase = f->type == COLUMN_NAME || f->type == COLUMN_LIST || f->type == COLUMN_ROUTE ||
+	    f->type == COLUMN_FALLBACK;
 
 	return nocase ? strcasecmp(a, b) == 0 : strcmp(a, b) == 0;
 }
 
 static void
-list_json(struct json *j, const struct field *f, const char *text)
+list_json(struct json *j, const struct column *f, const char *text)
 {
 	struct slice rest = slice_str(text);
 
@@ -312,28 +338,28 @@ list_json(struct json *j, const struct field *f, const char *text)
 }
 
 void
-field_json(struct json *j, const struct field *f, const char *text)
+field_json(struct json *j, const struct column *f, const char *text)
 {
-	if (f->type == FIELD_BOOL)
+	if (f->type == COLUMN_BOOL)
 		json_bool(j, f->name, strcmp(text, "yes") == 0);
-	else if (f->type == FIELD_NUMBER || f->type == FIELD_SMALL || f->type == FIELD_SIZE)
+	else if (f->type == COLUMN_NUMBER || f->type == COLUMN_SMALL || f->type == COLUMN_SIZE)
 		json_raw(j, f->name, slice_str(text));
-	else if (f->type == FIELD_LIST)
+	else if (f->type == COLUMN_LIST)
 		list_json(j, f, text);
-	else if (f->type == FIELD_DATE && !*text)
+	else if (f->type == COLUMN_DATE && !*text)
 		json_null(j, f->name);
 	else
 		json_str(j, f->name, slice_str(text));
 }
 
 const char *
-field_brief(struct cli *c, const struct field *f, const char *text)
+field_brief(struct cli *c, const struct column *f, const char *text)
 {
 	unsigned certificates = 0;
 
-	if ((f->flags & FIELD_UNLIMITED) && strcmp(text, "0") == 0)
+	if ((f->flags & COLUMN_UNLIMITED) && strcmp(text, "0") == 0)
 		return "unlimited";
-	if (f->type != FIELD_PEM || !*text)
+	if (f->type != COLUMN_PEM || !*text)
 		return text;
 	for (const char *p = text; (p = strstr(p, "-----BEGIN CERTIFICATE-----")) != NULL; p++)
 		certificates++;

@@ -241,14 +241,15 @@ on_section(struct reader *r, struct slice s)
 	k = kind_find(word);
 	if (!k) {
 		for (size_t i = 0; kinds[i]; i++)
-			names[i] = kinds[i]->name;
+			names[i] = kinds[i]->of->name;
 		complain(r, "there is no section for ", cli_dup(r->cli, word),
 		    cli_meant(cli_dup(r->cli, word), names));
 		return;
 	}
 	if (!*key) {
 		complain(r,
-		    cli_print(r->cli, "a section is [%s %s]; the name is missing", k->name, k->key),
+		    cli_print(r->cli, "a section is [%s %s]; the name is missing", k->of->name,
+		        k->key),
 		    NULL, NULL);
 		return;
 	}
@@ -257,7 +258,7 @@ on_section(struct reader *r, struct slice s)
 
 	if (before) {
 		complain(r,
-		    cli_print(r->cli, "[%s %s] stands at line %u already", k->name, key,
+		    cli_print(r->cli, "[%s %s] stands at line %u already", k->of->name, key,
 		        before->line),
 		    NULL, NULL);
 		return;
@@ -309,8 +310,8 @@ unknown_key(struct reader *r, const char *key)
 	const char *names[KIND_FIELDS_MAX + 4] = { 0 };
 	size_t n = 0;
 
-	for (const struct field *f = k->fields; f->name; f++)
-		if (!(f->flags & FIELD_OUT))
+	for (const struct column *f = kind_columns(k); f->name; f++)
+		if (!(f->flags & COLUMN_OUT))
 			names[n++] = f->name;
 	if (k->password != KIND_NO_PASSWORD)
 		names[n++] = "password_file";
@@ -320,7 +321,8 @@ unknown_key(struct reader *r, const char *key)
 		complain(r, "password: it does not stand in this file: say password_file = PATH",
 		    NULL, NULL);
 	else
-		complain(r, cli_print(r->cli, "a %s has no ", k->name), key, cli_meant(key, names));
+		complain(r, cli_print(r->cli, "a %s has no ", k->of->name), key,
+		    cli_meant(key, names));
 }
 
 /* A certificate may stand in a file of its own: ca_file. */
@@ -328,7 +330,7 @@ static void
 on_field(struct reader *r, size_t i, struct slice value, bool from_file)
 {
 	struct entry *e = r->entry;
-	const struct field *f = &e->o.kind->fields[i];
+	const struct column *f = &kind_columns(e->o.kind)[i];
 	const char *why = NULL;
 
 	if (e->o.values[i]) {
@@ -340,7 +342,7 @@ on_field(struct reader *r, size_t i, struct slice value, bool from_file)
 	e->lines[i] = r->line;
 	if (from_file)
 		e->o.values[i] = file_read(r->cli, cli_dup(r->cli, value), &why);
-	else if (f->type == FIELD_PEM)
+	else if (f->type == COLUMN_PEM)
 		e->o.values[i] = unescape(r->cli, value);
 	else
 		e->o.values[i] = cli_dup(r->cli, value);
@@ -361,12 +363,12 @@ on_pair(struct reader *r, struct slice name, struct slice value)
 		return;
 	}
 	k = r->entry->o.kind;
-	for (size_t i = 0; k->fields[i].name; i++) {
-		const struct field *f = &k->fields[i];
-		bool from_file =
-		    f->type == FIELD_PEM && strcmp(key, cli_print(r->cli, "%s_file", f->name)) == 0;
+	for (size_t i = 0; kind_columns(k)[i].name; i++) {
+		const struct column *f = &kind_columns(k)[i];
+		bool from_file = f->type == COLUMN_PEM &&
+		    strcmp(key, cli_print(r->cli, "%s_file", f->name)) == 0;
 
-		if (from_file || (!(f->flags & FIELD_OUT) && strcmp(key, f->name) == 0)) {
+		if (from_file || (!(f->flags & COLUMN_OUT) && strcmp(key, f->name) == 0)) {
 			on_field(r, i, value, from_file);
 			return;
 		}
@@ -440,21 +442,21 @@ void
 ini_write(FILE *f, struct cli *c, const struct object *o, bool brief)
 {
 	const struct kind *k = o->kind;
-	void *row = cli_alloc(c, k->size);
+	void *row = cli_alloc(c, k->of->size);
 
-	fprintf(f, "\n[%s %s]\n", k->name, o->key);
-	for (size_t i = 0; k->fields[i].name; i++) {
-		const struct field *field = &k->fields[i];
+	fprintf(f, "\n[%s %s]\n", k->of->name, o->key);
+	for (size_t i = 0; kind_columns(k)[i].name; i++) {
+		const struct column *field = &kind_columns(k)[i];
 		const char *value = o->values[i];
 
-		if (field->flags & FIELD_OUT)
+		if (field->flags & COLUMN_OUT)
 			continue;
 		if (brief && !k->settle && field->preset &&
 		    !field_read(c, field, field->preset, row) &&
 		    field_same(field, field_write(c, field, row), value))
 			continue;
 		fprintf(f, "%s =%s", field->name, *value ? " " : "");
-		if (field->type == FIELD_PEM)
+		if (field->type == COLUMN_PEM)
 			write_pem(f, value);
 		else
 			fputs(value, f);

@@ -3,7 +3,7 @@
 #define CONSOLE_KIND_H
 
 /*
- * kind - what the directory holds, told by fields: plans, accounts, domains, mailboxes, profiles,
+ * kind - what the directory holds, told by columns: plans, accounts, domains, mailboxes, profiles,
  * IP identities
  *
  * A kind is a list of fields and five functions over conf/directory/admin.h. From it come the
@@ -29,37 +29,21 @@ struct credential {
 	    *hash; /* for mailboxes: made from PLAIN before the transaction, or from a file */
 };
 
-typedef bool kind_fn(void *ctx, const void *row);
-
-/* For the adapters from a kind's own callback. */
-struct visit {
-	kind_fn *fn;
-	void *ctx;
-};
-
 enum kind_password { KIND_NO_PASSWORD, KIND_HASHED, KIND_SEALED };
 
 struct kind {
-	const char *name, *plural;
+	const struct entity *of;
+	const char *plural;
 	const char *key;      /* what names one: "ADDRESS" */
 	const char *key_json; /* "address" */
-	size_t size;          /* of its row */
-	const struct field *fields;
 	enum kind_password password;
 	const char *parts; /* what --whole removes with it; NULL: it has none */
-	/* KEY into ROW; what is wrong with it, or NULL. */
-	const char *(*set_key)(struct cli *c, void *row, const char *key);
-	const char *(*key_of)(struct cli *c, const void *row);
-	/* After the fields of a new row were read: what depends on others. What is wrong, behind a
-	 * field's name, or NULL. May be NULL. */
+	bool of_account;   /* its list can be cut to one account */
+	/* After the fields of a new row were read: what depends on others. SAID: by kind_columns().
+	 * What is wrong, behind a field's name, or NULL. May be NULL. */
 	const char *(*settle)(struct cli *c, void *row, const char *const *said);
-	enum admin_result (*get)(struct store *s, const char *key, void *row_r);
-	enum admin_result (*add)(struct store *s, const void *row, const struct credential *cred);
-	enum admin_result (*set)(struct store *s, const void *row, const struct credential *cred);
-	enum admin_result (*remove)(struct store *s, const char *key, bool whole);
-	/* ACCOUNT may be NULL. */
-	enum admin_result (*each)(struct store *s, const char *account, kind_fn *fn, void *ctx);
-	bool of_account; /* its list can be cut to one account */
+	/* What a row that was read shows and does not store. May be NULL. */
+	void (*derive)(struct cli *c, void *row);
 };
 
 struct object {
@@ -69,9 +53,21 @@ struct object {
 };
 
 extern const struct kind kind_plan, kind_account, kind_domain, kind_mailbox, kind_profile, kind_ip;
-extern const char *const words_mailbox_state[]; /* mailboxes and IP identities */
 extern const struct kind *const kinds[]; /* in the order of what needs what; ends with NULL */
 
+/* The fields that people see: the entity's columns behind its keys; ends with an empty one. */
+const struct column *kind_columns(const struct kind *k);
+/* KEY into ROW; what is wrong with it, or NULL. */
+const char *kind_set_key(struct cli *c, const struct kind *k, void *row, const char *key);
+const char *kind_key_of(struct cli *c, const struct kind *k, const void *row);
+/* As conf/directory/admin.h has them, with the kind's hooks. */
+enum admin_result kind_get(struct store *s, const struct kind *k, const char *key, void *row_r);
+enum admin_result kind_add(struct store *s, const struct kind *k, const void *row,
+    const struct credential *cred);
+enum admin_result kind_set(struct store *s, const struct kind *k, const void *row,
+    const struct credential *cred);
+enum admin_result kind_each(struct store *s, const struct kind *k, const char *account,
+    admin_row_fn *fn, void *ctx);
 /* Options for a new row (ADDS) or for a change. */
 size_t kind_options(const struct kind *k, bool adds, struct cli_option *options_r, size_t max);
 size_t kind_fields(const struct kind *k);

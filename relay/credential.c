@@ -11,7 +11,7 @@ place_of(const struct upstream *u)
 		.version = u->version,
 		.host = slice_str(u->place),
 		.port = u->port,
-		.tls = profile_tls_word(u->tls),
+		.tls = upstream_tls_word(u->tls),
 	};
 }
 

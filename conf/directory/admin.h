@@ -6,23 +6,24 @@
  * admin - the writing side of the directory, for the control tool: synchronous, by name, in words
  *
  * Every row is a plain struct. What comes in is copied; strings of a row that comes out live in the
- * caller's arena (_get) or as long as the callback runs (_each). A string that is NULL on the way
+ * caller's arena (admin_get) or as long as the callback runs (admin_each). A string that is NULL on the way
  * in counts as empty; on the way out there is no NULL.
  *
- *      _add     a new row                    ADMIN_EXISTS, ADMIN_INVALID, ADMIN_MISSING (what it
- *               belongs to)
- *      _get     one row by its name          ADMIN_MISSING
- *      _set     writes every field of the row of that name; so: _get, change, _set
- *      _remove  ADMIN_IN_USE where others hang on it (its own parts aside, see each)
- *      _each    all rows of ACCOUNT (NULL: of all), in order of name; stops at once where the
- *               callback gives false
+ *      admin_add     a new row                 ADMIN_EXISTS, ADMIN_INVALID, ADMIN_MISSING (what it
+ *                    belongs to)
+ *      admin_get     one row by its name       ADMIN_MISSING
+ *      admin_set     writes every column of the row of that name; so: get, change, set
+ *      admin_remove  ADMIN_IN_USE where others hang on it
+ *      admin_each    all rows of ACCOUNT (NULL: of all), in order of name; stops at once where the
+ *                    callback gives false
  *
- * Names are unique and ASCII case does not count: plan and account by name, domain by name, mailbox
- * by address, profile and senders by (account, name), IP identity by network. Callbacks may read
- * through A; they may write only inside admin_begin(). A write stands alone in a transaction of its
- * own, or in the one that admin_begin() opened; one that fails leaves nothing behind and the outer
- * transaction usable. Every write moves the directory's revision (by triggers, so that the sqlite3
- * shell does it too); daemons see it within [directory] poll_ms.
+ * All of them go by an entity (conf/directory/entity.h), whose row is struct admin_NAME (of a plan:
+ * struct plan). Names are unique and ASCII case does not count: a mailbox by its address, a profile
+ * by ACCOUNT/NAME, an IP identity by its network. Callbacks may read through A; they may write only
+ * inside admin_begin(). A write stands alone in a transaction of its own, or in the one that
+ * admin_begin() opened; one that fails leaves nothing behind and the outer transaction usable.
+ * Every write moves the directory's revision (by triggers, so that the sqlite3 shell does it too);
+ * daemons see it within [directory] poll_ms.
  *
  * Owns:   the connection. The vault is borrowed; NULL: profiles' passwords can be neither set nor
  *         sealed anew.
@@ -32,6 +33,7 @@
  *         sentence.
  */
 #include "conf/directory/directory.h"
+#include "conf/directory/entity.h"
 #include "wire/arena.h"
 
 struct admin;
@@ -54,90 +56,36 @@ struct admin_route {
 	const char *fallback_profile;
 };
 
-/* How the owner signed up; a word only, the verdict is owner_verified. */
-enum owner_signup { SIGNUP_EMAIL, SIGNUP_GOOGLE, SIGNUP_FACEBOOK, SIGNUP_X, SIGNUP_MICROSOFT };
-
-const char *owner_signup_word(enum owner_signup how); /* email, google, facebook, x, microsoft */
-bool owner_signup_find(struct slice word, enum owner_signup *how_r) MUST_CHECK;
-
+/* RENEWAL_DAY 0, REGISTERED 0 at admin_add: 1, now. A fresh account has no profiles yet: its route
+ * is ROUTE_INHERIT or ROUTE_NATIVE then. */
 struct admin_account {
-	const char *name;
-	const char *plan;
-	enum account_state state;
-	int64_t registered;      /* unix seconds; 0 at _add: now */
-	const char *owner_email; /* may be empty */
-	enum owner_signup owner_signup;
-	bool owner_verified;
-	unsigned
-	    /* of the monthly allowance: 1..31 (a shorter month: its last day); 0 at _add: 1 */
-	    renewal_day;
-	bool restrict_senders;
-	bool require_verified_sender;
-	bool check_sender_domain;
-	bool check_sender_callout;
-	struct admin_route
-	    route; /* a fresh account has no profiles yet: ROUTE_INHERIT or ROUTE_NATIVE at _add */
+	uint64_t id;
+#define AS_ROW "conf/directory/account.def"
+#include "conf/directory/columns.def"
 };
 
 struct admin_domain {
-	const char *name;    /* stored in lower case */
-	const char *account; /* cannot be changed by _set */
-	bool verified;
-	const char *dkim_selector; /* may be empty */
-	struct admin_route route;
+	uint64_t id;
+#define AS_ROW "conf/directory/domain.def"
+#include "conf/directory/columns.def"
 };
 
 struct admin_mailbox {
-	const char *address; /* its domain must be there: the account is the domain's */
-	const char *account; /* out only */
-	enum mailbox_state state;
-	bool sandboxed;
-	uint64_t rate_per_minute; /* 0: no limit */
-	bool has_password;        /* out only */
+	uint64_t id;
+#define AS_ROW "conf/directory/mailbox.def"
+#include "conf/directory/columns.def"
 };
 
 struct admin_ip {
-	const char *network; /* "192.0.2.0/24", "2001:db8::1"; stored in its normal form */
-	const char *account;
-	enum mailbox_state state; /* MAILBOX_ACTIVE or MAILBOX_BLOCKED */
-	bool sandboxed;
-	uint64_t rate_per_minute;
+	uint64_t id;
+#define AS_ROW "conf/directory/ip.def"
+#include "conf/directory/columns.def"
 };
 
 struct admin_profile {
-	const char *account;
-	const char *name;
-	const char *provider; /* preset's name; empty: "custom" */
-	const char *host;
-	unsigned port;
-	enum upstream_tls tls;
-	const char *username; /* empty: no AUTH */
-	const char *ca_pem;
-	const char *pin;          /* 64 hex digits, or empty */
-	const char *keep_headers; /* blank-separated */
-	unsigned max_connections; /* 0: the configuration's */
-	unsigned messages_per_connection;
-	unsigned per_minute; /* 0: the preset's */
-	enum on_quota on_quota;
-	enum transport transport;
-	enum profile_auth auth;
-	const char *oauth_client; /* for PROFILE_OAUTH2, whose password is the client's secret */
-	const char *oauth_scope;
-	const char *token_endpoint;
-	bool has_refresh_token; /* out only */
-	bool has_password;      /* out only */
-	int64_t password_set;   /* out only: unix seconds; 0: none */
-	uint64_t version;       /* out only */
-	uint64_t id;            /* out only */
-};
-
-/* The lists behind restrict_senders and require_verified_sender. */
-enum sender_list { SENDERS_ALLOWED, SENDERS_VERIFIED };
-
-struct admin_sender {
-	const char *account;
-	enum sender_list list;
-	const char *name; /* an address; in SENDERS_ALLOWED also "@domain", for all of it */
+	uint64_t id;
+#define AS_ROW "conf/directory/profile.def"
+#include "conf/directory/columns.def"
 };
 
 /* Opens PATH and brings its schema up to date. CREATE: makes it (mode 0640, with the plans of
@@ -157,110 +105,53 @@ enum admin_result admin_begin(struct admin *a) MUST_CHECK;
 enum admin_result admin_commit(struct admin *a) MUST_CHECK;
 void admin_rollback(struct admin *a);
 
-typedef bool admin_plan_fn(void *ctx, const struct plan *row);
-typedef bool admin_account_fn(void *ctx, const struct admin_account *row);
-typedef bool admin_domain_fn(void *ctx, const struct admin_domain *row);
-typedef bool admin_mailbox_fn(void *ctx, const struct admin_mailbox *row);
-typedef bool admin_ip_fn(void *ctx, const struct admin_ip *row);
-typedef bool admin_profile_fn(void *ctx, const struct admin_profile *row);
-typedef bool admin_sender_fn(void *ctx, const struct admin_sender *row);
+/* ROW is of the entity's struct. */
+typedef bool admin_row_fn(void *ctx, const void *row);
 
-enum admin_result admin_plan_add(struct admin *a, const struct plan *row) MUST_CHECK;
-enum admin_result admin_plan_get(struct admin *a, const char *name, struct arena *mem,
-    struct plan *row_r) MUST_CHECK;
-enum admin_result admin_plan_set(struct admin *a, const struct plan *row) MUST_CHECK;
-enum admin_result admin_plan_remove(struct admin *a, const char *name) MUST_CHECK;
-enum admin_result admin_plan_each(struct admin *a, admin_plan_fn *fn, void *ctx) MUST_CHECK;
+/* ADMIN_INVALID where a value cannot be. A profile is made without a password. */
+enum admin_result admin_add(struct admin *a, const struct entity *of, const void *row) MUST_CHECK;
+enum admin_result admin_get(struct admin *a, const struct entity *of, const char *name,
+    struct arena *mem, void *row_r) MUST_CHECK;
+/* What the row belongs to cannot change. Of a profile the password is kept. */
+enum admin_result admin_set(struct admin *a, const struct entity *of, const void *row) MUST_CHECK;
+/* WHOLE: an account goes with its domains, mailboxes, IP identities, profiles and senders, a domain
+ * with its mailboxes; without, ADMIN_IN_USE while it has any. A profile stays while a route or a
+ * fallback names it, a plan while accounts are on it. */
+enum admin_result admin_remove(struct admin *a, const struct entity *of, const char *name,
+    bool whole) MUST_CHECK;
+/* ACCOUNT NULL: of all; of plans and accounts it must be. */
+enum admin_result admin_each(struct admin *a, const struct entity *of, const char *account,
+    admin_row_fn *fn, void *ctx) MUST_CHECK;
 
-enum admin_result admin_account_add(struct admin *a, const struct admin_account *row) MUST_CHECK;
-enum admin_result admin_account_get(struct admin *a, const char *name, struct arena *mem,
-    struct admin_account *row_r) MUST_CHECK;
-enum admin_result admin_account_set(struct admin *a, const struct admin_account *row) MUST_CHECK;
-/* WHOLE: with its domains, mailboxes, IP identities, profiles and senders; without, ADMIN_IN_USE
- * while it has any. */
-enum admin_result admin_account_remove(struct admin *a, const char *name, bool whole) MUST_CHECK;
-enum admin_result admin_account_each(struct admin *a, admin_account_fn *fn, void *ctx) MUST_CHECK;
-
-enum admin_result admin_domain_add(struct admin *a, const struct admin_domain *row) MUST_CHECK;
-enum admin_result admin_domain_get(struct admin *a, const char *name, struct arena *mem,
-    struct admin_domain *row_r) MUST_CHECK;
-enum admin_result admin_domain_set(struct admin *a, const struct admin_domain *row) MUST_CHECK;
-/* WHOLE: with its mailboxes. */
-enum admin_result admin_domain_remove(struct admin *a, const char *name, bool whole) MUST_CHECK;
-enum admin_result admin_domain_each(struct admin *a, const char *account, admin_domain_fn *fn,
-    void *ctx) MUST_CHECK;
-
-enum admin_result admin_mailbox_add(struct admin *a, const struct admin_mailbox *row) MUST_CHECK;
-enum admin_result admin_mailbox_get(struct admin *a, const char *address, struct arena *mem,
-    struct admin_mailbox *row_r) MUST_CHECK;
-enum admin_result admin_mailbox_set(struct admin *a, const struct admin_mailbox *row) MUST_CHECK;
-enum admin_result admin_mailbox_remove(struct admin *a, const char *address) MUST_CHECK;
-enum admin_result admin_mailbox_each(struct admin *a, const char *account, admin_mailbox_fn *fn,
-    void *ctx) MUST_CHECK;
 /* HASH: of conf/vault/password.h, or any crypt(3) hash; empty: nobody can log in. A new mailbox has
  * none. */
 enum admin_result admin_mailbox_set_hash(struct admin *a, const char *address, const char *hash)
     MUST_CHECK;
 
-enum admin_result admin_ip_add(struct admin *a, const struct admin_ip *row) MUST_CHECK;
-enum admin_result admin_ip_get(struct admin *a, const char *network, struct arena *mem,
-    struct admin_ip *row_r) MUST_CHECK;
-enum admin_result admin_ip_set(struct admin *a, const struct admin_ip *row) MUST_CHECK;
-enum admin_result admin_ip_remove(struct admin *a, const char *network) MUST_CHECK;
-enum admin_result admin_ip_each(struct admin *a, const char *account, admin_ip_fn *fn, void *ctx)
-    MUST_CHECK;
-
-/* PASSWORD: NULL: none at _add, kept at _set; empty: taken away; else sealed. It is the plain one
- * and stays the caller's. A change of host, port or TLS mode needs the password again where there
- * is one (BEHAVIOUR R3): ADMIN_INVALID. The credential's version moves with every change of host,
- * port, TLS mode, user name, password, private CA or pin. */
+/* As admin_add and admin_set. PASSWORD: NULL: none at _add, kept at _set; empty: taken away; else
+ * sealed. It is the plain one and stays the caller's. A change of a COLUMN_BOUND needs the password
+ * again where there is one (BEHAVIOUR R3): ADMIN_INVALID, and takes the refresh token away. The
+ * credential's version moves with every change of a COLUMN_BOUND or COLUMN_MOVES, and with the
+ * password. */
 enum admin_result admin_profile_add(struct admin *a, const struct admin_profile *row,
     const struct secret *password) MUST_CHECK;
-enum admin_result admin_profile_get(struct admin *a, const char *account, const char *name,
-    struct arena *mem, struct admin_profile *row_r) MUST_CHECK;
 enum admin_result admin_profile_set(struct admin *a, const struct admin_profile *row,
     const struct secret *password) MUST_CHECK;
-/* Seals it (or takes it away: empty). A change of host, port, TLS mode or token endpoint takes it
- * away too. */
-enum admin_result admin_profile_set_refresh_token(struct admin *a, const char *account,
-    const char *name, const struct secret *token) MUST_CHECK;
+/* NAME is ACCOUNT/PROFILE. Seals it (or takes it away: empty). */
+enum admin_result admin_profile_set_refresh_token(struct admin *a, const char *name,
+    const struct secret *token) MUST_CHECK;
 /* The stored password, open: for what the control tool itself says to the server that it is sealed
  * for, and for nothing else. Empty where there is none. */
-enum admin_result admin_profile_unseal(struct admin *a, const char *account, const char *name,
-    struct secret *password_r) MUST_CHECK;
-/* ADMIN_IN_USE while a route or a fallback names it. */
-/* The same of its refresh token; empty where it has none. */
-enum admin_result admin_profile_unseal_refresh_token(struct admin *a, const char *account,
-    const char *name, struct secret *token_r) MUST_CHECK;
-enum admin_result admin_profile_remove(struct admin *a, const char *account, const char *name)
+enum admin_result admin_profile_unseal(struct admin *a, const char *name, struct secret *password_r)
     MUST_CHECK;
-enum admin_result admin_profile_each(struct admin *a, const char *account, admin_profile_fn *fn,
-    void *ctx) MUST_CHECK;
-
-enum admin_result admin_sender_add(struct admin *a, const struct admin_sender *row) MUST_CHECK;
-enum admin_result admin_sender_remove(struct admin *a, const struct admin_sender *row) MUST_CHECK;
-enum admin_result admin_sender_each(struct admin *a, const char *account, admin_sender_fn *fn,
-    void *ctx) MUST_CHECK;
+/* The same of its refresh token; empty where it has none. */
+enum admin_result admin_profile_unseal_refresh_token(struct admin *a, const char *name,
+    struct secret *token_r) MUST_CHECK;
 
 /* The route of an account (DOMAIN empty or NULL) or of one of its domains; the rest of the row
  * stays. */
 enum admin_result admin_route_set(struct admin *a, const char *account, const char *domain,
     const struct admin_route *route) MUST_CHECK;
-
-/* Any of them may be NULL. */
-struct admin_visitor {
-	admin_plan_fn *plan;
-	admin_account_fn *account;
-	admin_profile_fn *profile;
-	admin_domain_fn *domain;
-	admin_mailbox_fn *mailbox;
-	admin_ip_fn *ip;
-	admin_sender_fn *sender;
-};
-
-/* The whole directory as of one moment, in a stable order: plans; then each account followed by its
- * profiles, domains, mailboxes, IP identities and senders, each kind in order of name. */
-enum admin_result admin_walk(struct admin *a, const struct admin_visitor *v, void *ctx) MUST_CHECK;
 
 /* Seals every credential that is not under the vault's current key anew, in one transaction;
  * versions stay. One that cannot be opened (its row was edited, its key is gone) is left as it is,

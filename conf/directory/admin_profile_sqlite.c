@@ -3,88 +3,62 @@
  * Profiles and their credentials: sealed on the way in, bound to account, profile, version, host,
  * port and TLS mode (BEHAVIOUR R3), sealed anew when the key ring turns.
  */
-#include <stdlib.h>
+#include "conf/directory/admin_sqlite.h"
+
 #include <time.h>
 
-#include "conf/directory/admin_sqlite.h"
 #include "wire/crypto.h"
 #include "wire/https_url.h"
 
-#define PROFILE_COLUMNS                                                                           \
-	"p.name, p.provider, p.host, p.port, p.tls, p.username, p.ca_pem, p.pin, p.keep_headers," \
-	" p.max_connections, p.messages_per_connection, p.per_minute, p.on_quota, p.transport,"   \
-	" p.auth, p.oauth_client, p.oauth_scope, p.token_endpoint, p.refresh_token <> ''"
-#define PROFILE_ROW                                                                             \
-	"SELECT a.name, " PROFILE_COLUMNS ", p.password <> '', p.password_set, p.version, p.id" \
-	" FROM profile p JOIN account a ON a.id = p.account"
+/* clang-format off */
+#define PROFILE_TABLES " FROM profile x JOIN account a ON a.id = x.account"
+static const char profile_get_sql[] = "SELECT x.id"
+#define AS_SELECT "conf/directory/profile.def"
+#include "conf/directory/columns.def"
+    PROFILE_TABLES " WHERE x.id = ?1";
+static const char profile_all_sql[] = "SELECT x.id"
+#define AS_SELECT "conf/directory/profile.def"
+#include "conf/directory/columns.def"
+    PROFILE_TABLES " ORDER BY a.name, x.name";
+static const char profile_each_sql[] = "SELECT x.id"
+#define AS_SELECT "conf/directory/profile.def"
+#include "conf/directory/columns.def"
+    PROFILE_TABLES " WHERE x.account = ?1 ORDER BY x.name";
+static const char profile_add_sql[] = "INSERT INTO profile (id"
+#define AS_NAMES "conf/directory/profile.def"
+#include "conf/directory/columns.def"
+    ") VALUES (NULL"
+#define AS_VALUES "conf/directory/profile.def"
+#include "conf/directory/columns.def"
+    ")";
+static const char profile_set_sql[] = "UPDATE profile SET id = id"
+#define AS_SETS "conf/directory/profile.def"
+#include "conf/directory/columns.def"
+    " WHERE id = :id";
 
-static const char profile_get_sql[] = PROFILE_ROW " WHERE a.name = ?1 AND p.name = ?2";
-static const char profile_all_sql[] = PROFILE_ROW " ORDER BY a.name, p.name";
-static const char profile_each_sql[] = PROFILE_ROW " WHERE p.account = ?1 ORDER BY p.name";
-static const char profile_add_sql[] =
-    "INSERT INTO profile (account, name, provider, host, port, tls, username, ca_pem, pin,"
-    " keep_headers, max_connections, messages_per_connection, version, per_minute, on_quota, transport,"
-    " auth, oauth_client, oauth_scope, token_endpoint)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
-    " ?17, ?18, ?19, ?20)";
-static const char profile_set_sql[] =
-    "UPDATE profile SET provider = ?3, host = ?4, port = ?5, tls = ?6, username = ?7, ca_pem = ?8,"
-    " pin = ?9, keep_headers = ?10, max_connections = ?11, messages_per_connection = ?12,"
-    " version = ?13, per_minute = ?14, on_quota = ?15, transport = ?16,"
-    " auth = ?17, oauth_client = ?18, oauth_scope = ?19, token_endpoint = ?20"
-    " WHERE account = ?1 AND name = ?2";
+/* As the daemon sees them, with what is sealed. */
+static const char stored_sql[] = "SELECT x.id"
+#define AS_SNAPSHOT_SELECT "conf/directory/profile.def"
+#include "conf/directory/columns.def"
+    ", a.name" PROFILE_TABLES " WHERE x.id = ?1";
+static const char sealed_sql[] = "SELECT x.id"
+#define AS_SNAPSHOT_SELECT "conf/directory/profile.def"
+#include "conf/directory/columns.def"
+    ", a.name" PROFILE_TABLES " WHERE x.password <> '' OR x.refresh_token <> '' ORDER BY x.id";
+/* clang-format on */
+
+static const char moves_sql[] = "UPDATE profile SET version = version + 1 WHERE id = ?1";
 static const char password_sql[] =
     "UPDATE profile SET password = ?2, password_set = ?3 WHERE id = ?1";
 static const char refresh_sql[] = "UPDATE profile SET refresh_token = ?2 WHERE id = ?1";
-static const char stored_sql[] =
-    "SELECT id, account, host, port, tls, username, password, password_set, version, ca_pem, pin," PROFILE_PLACE
-    ", refresh_token FROM profile WHERE account = ?1 AND name = ?2";
-static const char sealed_sql[] =
-    "SELECT p.id, p.account, p.host, p.port, p.tls, p.username, p.password, p.password_set,"
-    " p.version, '', ''," PROFILE_PLACE ", p.refresh_token, a.name || '/' || p.name"
-    " FROM profile p JOIN account a ON a.id = p.account"
-    " WHERE p.password <> '' OR p.refresh_token <> '' ORDER BY p.id";
 
-enum { URL_MAX = 512, PLACE_MAX = URL_MAX + HOST_MAX + 2 };
+/* A profile as it is stored may hold a certificate chain of 64 KiB. */
+enum { URL_MAX = 512, STORED_MAX = 1 << 20 };
 
 static const char *
 text_of(const char *s)
 {
 	return s ? s : "";
-}
-
-static struct admin_profile
-take_profile(struct take *t)
-{
-	struct admin_profile row = { .account = take_str(t), .name = take_str(t) };
-
-	row.provider = take_str(t);
-	row.host = take_str(t);
-	row.port = take_unsigned(t);
-	if (!profile_tls_find(take_slice(t), &row.tls))
-		row.tls = UPSTREAM_TLS_IMPLICIT;
-	row.username = take_str(t);
-	row.ca_pem = take_str(t);
-	row.pin = take_str(t);
-	row.keep_headers = take_str(t);
-	row.max_connections = take_unsigned(t);
-	row.messages_per_connection = take_unsigned(t);
-	row.per_minute = take_unsigned(t);
-	if (!on_quota_find(take_slice(t), &row.on_quota))
-		row.on_quota = ON_QUOTA_DEFAULT;
-	if (!transport_find(take_slice(t), &row.transport))
-		row.transport = TRANSPORT_SMTP;
-	if (!profile_auth_find(take_slice(t), &row.auth))
-		row.auth = PROFILE_PASSWORD;
-	row.oauth_client = take_str(t);
-	row.oauth_scope = take_str(t);
-	row.token_endpoint = take_str(t);
-	row.has_refresh_token = take_bool(t);
-	row.has_password = take_bool(t);
-	row.password_set = take_i64(t);
-	row.version = take_u64(t);
-	row.id = take_u64(t);
-	return row;
 }
 
 /* ---- what may be written ---- */
@@ -136,8 +110,8 @@ fault_of(const struct admin_profile *row)
 		return "oauth: client id and scope must be plain words";
 	if (pin.n && !pin_is_good(pin))
 		return "pin: must be the certificate's SHA-256, 64 hex digits";
-	if (strlen(text_of(row->ca_pem)) > 65536)
-		return "ca_pem: at most 64 KiB";
+	if (strlen(text_of(row->ca)) > 65536)
+		return "ca: at most 64 KiB";
 	if (!headers_are_good(slice_str(row->keep_headers)))
 		return "keep_headers: header names with blanks between";
 	return NULL;
@@ -162,55 +136,51 @@ check_profile(struct admin *a, const struct admin_profile *row, const struct sec
 
 /* ---- sealing ---- */
 
-/* The stored row as far as the credential goes; in malloc'ed memory of its own. */
+/* The stored row; in memory of its own. */
 struct stored {
+	struct arena mem;
 	struct profile p;
-	int64_t password_set;
-	char *mem[9];
-	size_t mem_n;
-	bool ok;
+	const char *account;
 };
-
-static const char *
-dup_str(struct stored *s, const char *from)
-{
-	char *copy = strdup(from);
-
-	if (!copy)
-		s->ok = false;
-	else
-		s->mem[s->mem_n++] = copy;
-	return copy ? copy : "";
-}
 
 static bool
 take_stored(void *ctx, struct take *t)
 {
 	struct stored *s = ctx;
 
-	*s = (struct stored){ .ok = true };
 	s->p.id = take_u64(t);
-	s->p.account = take_u64(t);
-	s->p.host = dup_str(s, take_str(t));
-	s->p.port = take_unsigned(t);
-	if (!profile_tls_find(take_slice(t), &s->p.tls))
-		s->p.tls = UPSTREAM_TLS_IMPLICIT;
-	s->p.username = dup_str(s, take_str(t));
-	s->p.password = dup_str(s, take_str(t));
-	s->password_set = take_i64(t);
-	s->p.version = take_u64(t);
-	s->p.ca_pem = dup_str(s, take_str(t));
-	s->p.pin = dup_str(s, take_str(t));
-	s->p.place = dup_str(s, take_str(t));
-	s->p.refresh_token = dup_str(s, take_str(t));
-	return s->ok;
+	if (!row_take(t, snapshot_profile, &s->mem, &s->p))
+		return false;
+	s->account = arena_str(&s->mem, take_slice(t));
+	return s->account != NULL;
 }
 
 static void
 free_stored(struct stored *s)
 {
-	while (s->mem_n)
-		free(s->mem[--s->mem_n]);
+	arena_fini(&s->mem);
+}
+
+/* S is freed in any case. */
+static enum admin_result
+read_stored(struct admin *a, uint64_t id, struct stored *s)
+{
+	struct put in = put_into(db_stmt(&a->db, stored_sql));
+
+	*s = (struct stored){ 0 };
+	arena_init(&s->mem, STORED_MAX);
+	put_u64(&in, id);
+	return one_row(a, &in, take_stored, s, "profile", "");
+}
+
+static enum admin_result
+find_stored(struct admin *a, const char *name, struct stored *s)
+{
+	uint64_t id;
+	enum admin_result r = table_find(a, &table_profile, name, &id);
+
+	*s = (struct stored){ 0 };
+	return r == ADMIN_OK ? read_stored(a, id, s) : r;
 }
 
 static enum admin_result
@@ -239,7 +209,9 @@ seal_refresh_token(struct admin *a, const struct profile *p, const struct secret
 {
 	char blob[VAULT_BLOB_MAX];
 	struct text t = text_over(blob, sizeof(blob));
-	struct vault_place at = profile_refresh_place(p);
+	char mem[PROFILE_BOUND_MAX];
+	struct text bound = text_over(mem, sizeof(mem));
+	struct vault_place at = profile_refresh_place(p, &bound);
 
 	if (token->n == 0)
 		return store_refresh_token(a, p->id, "");
@@ -257,7 +229,9 @@ seal(struct admin *a, const struct profile *p, const struct secret *plain, int64
 {
 	char blob[VAULT_BLOB_MAX];
 	struct text t = text_over(blob, sizeof(blob));
-	struct vault_place at = profile_place(p);
+	char bound_mem[PROFILE_BOUND_MAX];
+	struct text bound = text_over(bound_mem, sizeof(bound_mem));
+	struct vault_place at = profile_place(p, &bound);
 
 	if (plain->n == 0)
 		return store_password(a, p->id, "", 0);
@@ -271,7 +245,9 @@ seal(struct admin *a, const struct profile *p, const struct secret *plain, int64
 static enum admin_result
 unseal(struct admin *a, const struct profile *p, struct secret *plain_r)
 {
-	struct vault_place at = profile_place(p);
+	char bound_mem[PROFILE_BOUND_MAX];
+	struct text bound = text_over(bound_mem, sizeof(bound_mem));
+	struct vault_place at = profile_place(p, &bound);
 
 	if (!a->vault)
 		return say(a, ADMIN_FAILED,
@@ -294,193 +270,141 @@ unseal(struct admin *a, const struct profile *p, struct secret *plain_r)
 /* ---- add and set ---- */
 
 static enum admin_result
-write_profile(struct admin *a, const char *sql, uint64_t account, uint64_t version,
-    const struct admin_profile *row)
-{
-	struct put in = put_into(db_stmt(&a->db, sql));
-	struct slice provider = slice_str(row->provider);
-
-	put_u64(&in, account);
-	put_str(&in, row->name);
-	put_slice(&in, provider.n ? provider : SLICE("custom"));
-	put_str(&in, row->host);
-	put_u64(&in, row->port);
-	put_str(&in, profile_tls_word(row->tls));
-	put_str(&in, row->username);
-	put_str(&in, row->ca_pem);
-	put_str(&in, row->pin);
-	put_str(&in, row->keep_headers);
-	put_u64(&in, row->max_connections);
-	put_u64(&in, row->messages_per_connection);
-	put_u64(&in, version);
-	put_u64(&in, row->per_minute);
-	put_str(&in, on_quota_word(row->on_quota));
-	put_str(&in, transport_word(row->transport));
-	put_str(&in, profile_auth_word(row->auth));
-	put_str(&in, row->oauth_client);
-	put_str(&in, row->oauth_scope);
-	put_str(&in, row->token_endpoint);
-	return run(a, &in, row->name);
-}
-
-/* As PROFILE_PLACE has it. */
-static const char *
-place_of(const struct admin_profile *row, char mem[PLACE_MAX])
-{
-	struct text t = text_over(mem, PLACE_MAX);
-
-	if (row->auth == PROFILE_OAUTH2) {
-		text_put(&t, slice_str(row->token_endpoint));
-		text_char(&t, ' ');
-	}
-	text_put(&t, slice_str(row->host));
-	return mem;
-}
-
-/* The place that the new password will be sealed for; MEM lives as long as it. */
-static struct profile
-as_written(const struct admin_profile *row, uint64_t id, uint64_t account, uint64_t version,
-    char mem[PLACE_MAX])
-{
-	return (struct profile){ .id = id,
-		.account = account,
-		.host = row->host,
-		.place = place_of(row, mem),
-		.port = row->port,
-		.tls = row->tls,
-		.version = version };
-}
-
-static enum admin_result
 add_profile(struct admin *a, const struct admin_profile *row, const struct secret *password)
 {
-	uint64_t account;
+	struct stored now = { 0 };
 	uint64_t id;
-	enum admin_result r = find_account(a, row->account, &account);
+	enum admin_result r = table_add(a, &table_profile, row, &id);
 
-	if (r != ADMIN_OK)
-		return r;
-	if (find_profile(a, account, row->account, row->name, &id) == ADMIN_OK)
-		return say(a, ADMIN_EXISTS, "profile %s/%s: there is one already", row->account,
-		    row->name);
-	r = write_profile(a, profile_add_sql, account, 1, row);
-	id = (uint64_t)sqlite3_last_insert_rowid(a->db.h);
 	if (r == ADMIN_OK && password && password->n) {
-		char mem[PLACE_MAX];
-		struct profile p = as_written(row, id, account, 1, mem);
-
-		r = seal(a, &p, password, (int64_t)time(NULL));
+		r = read_stored(a, id, &now);
+		if (r == ADMIN_OK)
+			r = seal(a, &now.p, password, (int64_t)time(NULL));
+		free_stored(&now);
 	}
 	return r;
 }
 
-enum admin_result
-admin_profile_add(struct admin *a, const struct admin_profile *row, const struct secret *password)
+/* An empty provider is "custom". */
+static struct admin_profile
+named(const struct admin_profile *row)
 {
-	enum admin_result r = check_profile(a, row, password);
+	struct admin_profile copy = *row;
+
+	if (!row->provider || !*row->provider)
+		copy.provider = "custom";
+	return copy;
+}
+
+enum admin_result
+admin_profile_add(struct admin *a, const struct admin_profile *from, const struct secret *password)
+{
+	struct admin_profile row = named(from);
+	enum admin_result r = check_profile(a, &row, password);
 
 	if (r != ADMIN_OK || (r = write_begin(a)) != ADMIN_OK)
 		return r;
-	return write_end(a, add_profile(a, row, password));
+	return write_end(a, add_profile(a, &row, password));
 }
 
+/* True where a column with one of FLAGS says another thing in B than in A. */
 static bool
-same_str(const char *a, const char *b)
+differs(const struct admin_profile *a, const struct admin_profile *b, unsigned flags)
 {
-	return strcmp(text_of(a), text_of(b)) == 0;
-}
+	for (const struct column *c = entity_profile.columns; c->name; c++) {
+		const char *of_a = (const char *)a + c->at;
+		const char *of_b = (const char *)b + c->at;
 
-static bool
-same_place(const struct profile *was, const struct admin_profile *row)
-{
-	char mem[PLACE_MAX];
-
-	return same_str(was->place, place_of(row, mem)) && was->port == row->port &&
-	    was->tls == row->tls;
+		if (!(c->flags & flags))
+			continue;
+		if (column_is_text(c) ? strcmp(text_of(*(const char *const *)(const void *)of_a),
+		                            text_of(*(const char *const *)(const void *)of_b)) != 0
+		                      : memcmp(of_a, of_b, sizeof(unsigned)) != 0)
+			return true;
+	}
+	return false;
 }
 
 /* The password behind the change: the new one, or the stored one, to be sealed for the new
  * version. */
 static enum admin_result
-set_profile(struct admin *a, const struct admin_profile *row, const struct secret *password,
-    const struct stored *was)
+seal_anew(struct admin *a, const struct stored *was, const struct secret *password,
+    const struct secret *plain)
 {
-	struct secret plain = { 0 };
-	bool keeps = !password && was->p.password[0];
-	bool moves = password || !same_place(&was->p, row) ||
-	    !same_str(was->p.username, row->username) || !same_str(was->p.ca_pem, row->ca_pem) ||
-	    !same_str(was->p.pin, row->pin);
-	uint64_t version = was->p.version + moves;
-	enum admin_result r = ADMIN_OK;
+	struct stored now;
+	enum admin_result r = remove_by_id(a, moves_sql, was->p.id);
 
-	if (keeps && !same_place(&was->p, row))
+	if (r != ADMIN_OK || (!password && !*was->p.password))
+		return r;
+	r = read_stored(a, was->p.id, &now);
+	if (r == ADMIN_OK)
+		r = password ? seal(a, &now.p, password, (int64_t)time(NULL))
+		             : seal(a, &now.p, plain, was->p.password_set);
+	free_stored(&now);
+	return r;
+}
+
+static enum admin_result
+set_profile(struct admin *a, const struct admin_profile *row, const struct secret *password,
+    struct stored *was)
+{
+	struct admin_profile old;
+	struct secret plain = { 0 };
+	enum admin_result r = table_get(a, &table_profile, was->p.id, &was->mem, &old);
+
+	if (r != ADMIN_OK)
+		return r;
+	bool leaves = differs(&old, row, COLUMN_BOUND);
+	bool moves = password || leaves || differs(&old, row, COLUMN_MOVES);
+	bool keeps = !password && *was->p.password;
+
+	if (keeps && leaves)
 		return say(a, ADMIN_INVALID,
 		    "profile %s/%s: the password is bound to host, port and TLS mode: give it again",
 		    row->account, row->name);
 	if (keeps && moves)
 		r = unseal(a, &was->p, &plain);
 	if (r == ADMIN_OK)
-		r = write_profile(a, profile_set_sql, was->p.account, version, row);
-	if (r == ADMIN_OK && moves && (password || keeps)) {
-		char mem[PLACE_MAX];
-		struct profile p = as_written(row, was->p.id, was->p.account, version, mem);
-
-		r = password ? seal(a, &p, password, (int64_t)time(NULL))
-		             : seal(a, &p, &plain, was->password_set);
-	}
-	if (r == ADMIN_OK && !same_place(&was->p, row) && *was->p.refresh_token)
+		r = table_set(a, &table_profile, row, was->p.id);
+	if (r == ADMIN_OK && moves)
+		r = seal_anew(a, was, password, &plain);
+	if (r == ADMIN_OK && leaves && *was->p.refresh_token)
 		r = store_refresh_token(a, was->p.id, "");
 	secret_fini(&plain);
 	return r;
 }
 
-static enum admin_result
-find_stored(struct admin *a, const char *account, const char *name, struct stored *was)
-{
-	uint64_t id;
-	uint64_t profile = 0;
-	enum admin_result r = find_account(a, account, &id);
-
-	if (r == ADMIN_OK)
-		r = find_profile(a, id, account, name, &profile);
-	if (r != ADMIN_OK)
-		return r;
-	struct put in = put_into(db_stmt(&a->db, stored_sql));
-
-	put_u64(&in, id);
-	put_str(&in, name);
-	return one_row(a, &in, take_stored, was, "profile", name);
-}
-
 enum admin_result
-admin_profile_set(struct admin *a, const struct admin_profile *row, const struct secret *password)
+admin_profile_set(struct admin *a, const struct admin_profile *from, const struct secret *password)
 {
-	struct stored was = { 0 };
-	enum admin_result r = check_profile(a, row, password);
+	char name[2 * NAME_MAX_LEN + 2];
+	struct text both = text_over(name, sizeof(name));
+	struct stored was;
+	struct admin_profile row = named(from);
+	enum admin_result r = check_profile(a, &row, password);
 
 	if (r != ADMIN_OK || (r = write_begin(a)) != ADMIN_OK)
 		return r;
-	r = find_stored(a, row->account, row->name, &was);
+	text_fmt(&both, "%s/%s", text_of(row.account), row.name);
+	r = find_stored(a, name, &was);
 	if (r == ADMIN_OK)
-		r = set_profile(a, row, password, &was);
+		r = set_profile(a, &row, password, &was);
 	free_stored(&was);
 	return write_end(a, r);
 }
 
 enum admin_result
-admin_profile_set_refresh_token(struct admin *a, const char *account, const char *name,
-    const struct secret *token)
+admin_profile_set_refresh_token(struct admin *a, const char *name, const struct secret *token)
 {
-	struct stored p = { 0 };
+	struct stored p;
 	enum admin_result r;
 
 	if (token->n > VAULT_PLAIN_MAX || memchr(secret_peek(token).p, '\0', token->n))
-		return say(a, ADMIN_INVALID, "profile %s/%s: that cannot be a refresh token",
-		    account, name);
+		return say(a, ADMIN_INVALID, "profile %s: that cannot be a refresh token", name);
 	r = write_begin(a);
 	if (r != ADMIN_OK)
 		return r;
-	r = find_stored(a, account, name, &p);
+	r = find_stored(a, name, &p);
 	if (r == ADMIN_OK)
 		r = seal_refresh_token(a, &p.p, token);
 	free_stored(&p);
@@ -488,11 +412,10 @@ admin_profile_set_refresh_token(struct admin *a, const char *account, const char
 }
 
 enum admin_result
-admin_profile_unseal(struct admin *a, const char *account, const char *name,
-    struct secret *password_r)
+admin_profile_unseal(struct admin *a, const char *name, struct secret *password_r)
 {
-	struct stored p = { 0 };
-	enum admin_result r = find_stored(a, account, name, &p);
+	struct stored p;
+	enum admin_result r = find_stored(a, name, &p);
 
 	if (r == ADMIN_OK && !*p.p.password)
 		r = secret_init(password_r, SLICE("")) ? ADMIN_OK
@@ -506,7 +429,9 @@ admin_profile_unseal(struct admin *a, const char *account, const char *name,
 static enum admin_result
 unseal_refresh_token(struct admin *a, const struct profile *p, struct secret *token_r)
 {
-	struct vault_place at = profile_refresh_place(p);
+	char mem[PROFILE_BOUND_MAX];
+	struct text bound = text_over(mem, sizeof(mem));
+	struct vault_place at = profile_refresh_place(p, &bound);
 
 	if (!*p->refresh_token)
 		return secret_init(token_r, SLICE("")) ? ADMIN_OK
@@ -521,11 +446,10 @@ unseal_refresh_token(struct admin *a, const struct profile *p, struct secret *to
 }
 
 enum admin_result
-admin_profile_unseal_refresh_token(struct admin *a, const char *account, const char *name,
-    struct secret *token_r)
+admin_profile_unseal_refresh_token(struct admin *a, const char *name, struct secret *token_r)
 {
-	struct stored p = { 0 };
-	enum admin_result r = find_stored(a, account, name, &p);
+	struct stored p;
+	enum admin_result r = find_stored(a, name, &p);
 
 	if (r == ADMIN_OK)
 		r = unseal_refresh_token(a, &p.p, token_r);
@@ -533,104 +457,42 @@ admin_profile_unseal_refresh_token(struct admin *a, const char *account, const c
 	return r;
 }
 
-/* ---- get, list, remove ---- */
+/* ---- the table ---- */
 
-struct keep_profile {
-	struct arena *mem;
-	struct admin_profile *row;
-};
-
-static bool
-keep_profile(void *ctx, struct take *t)
+static enum admin_result
+bind_profile(struct admin *a, struct put *in, const void *of, uint64_t id)
 {
-	struct keep_profile *k = ctx;
-	struct admin_profile *row = k->row;
-	bool ok = true;
+	const struct admin_profile *row = of;
 
-	*row = take_profile(t);
-	row->account = keep_str(k->mem, row->account, &ok);
-	row->name = keep_str(k->mem, row->name, &ok);
-	row->provider = keep_str(k->mem, row->provider, &ok);
-	row->host = keep_str(k->mem, row->host, &ok);
-	row->username = keep_str(k->mem, row->username, &ok);
-	row->ca_pem = keep_str(k->mem, row->ca_pem, &ok);
-	row->pin = keep_str(k->mem, row->pin, &ok);
-	row->keep_headers = keep_str(k->mem, row->keep_headers, &ok);
-	row->oauth_client = keep_str(k->mem, row->oauth_client, &ok);
-	row->oauth_scope = keep_str(k->mem, row->oauth_scope, &ok);
-	row->token_endpoint = keep_str(k->mem, row->token_endpoint, &ok);
-	return ok;
-}
-
-enum admin_result
-admin_profile_get(struct admin *a, const char *account, const char *name, struct arena *mem,
-    struct admin_profile *row_r)
-{
-	uint64_t id;
-	uint64_t profile = 0;
-	struct keep_profile k = { mem, row_r };
-	enum admin_result r = find_account(a, account, &id);
-
-	if (r == ADMIN_OK)
-		r = find_profile(a, id, account, name, &profile);
-	if (r != ADMIN_OK)
-		return r;
-	struct put in = put_into(db_stmt(&a->db, profile_get_sql));
-
-	put_str(&in, account);
-	put_str(&in, name);
-	return one_row(a, &in, keep_profile, &k, "profile", name);
-}
-
-struct hand_profile {
-	admin_profile_fn *fn;
-	void *ctx;
-};
-
-static bool
-hand_profile(void *ctx, struct take *t)
-{
-	struct hand_profile *h = ctx;
-	struct admin_profile row = take_profile(t);
-
-	return h->fn(h->ctx, &row);
-}
-
-enum admin_result
-admin_profile_each(struct admin *a, const char *account, admin_profile_fn *fn, void *ctx)
-{
-	struct hand_profile h = { fn, ctx };
-
-	return each_row(a, profile_all_sql, profile_each_sql, account, hand_profile, &h);
+	return id ? ADMIN_OK : put_account(a, in, ":account", row->account);
 }
 
 static enum admin_result
-remove_profile(struct admin *a, const char *account, const char *name)
+clear_profile(struct admin *a, uint64_t id, bool whole)
 {
-	uint64_t id;
-	uint64_t profile = 0;
-	enum admin_result r = find_account(a, account, &id);
+	enum admin_result r = must_be_unused(a,
+	    "SELECT count(*) FROM account WHERE route_profile = ?1 OR fallback_profile = ?1", id,
+	    "the account's own route goes through this profile");
 
-	if (r == ADMIN_OK)
-		r = find_profile(a, id, account, name, &profile);
-	if (r == ADMIN_OK)
-		r = must_be_unused(a,
-		    "SELECT count(*) FROM account WHERE route_profile = ?1 OR fallback_profile = ?1",
-		    profile, "the account's own route goes through this profile");
-	if (r == ADMIN_OK)
-		r = must_be_unused(a,
-		    "SELECT count(*) FROM domain WHERE route_profile = ?1 OR fallback_profile = ?1",
-		    profile, "routes of domains go through this profile");
-	return r == ADMIN_OK ? remove_by_id(a, "DELETE FROM profile WHERE id = ?1", profile) : r;
+	(void)whole;
+	if (r != ADMIN_OK)
+		return r;
+	return must_be_unused(a,
+	    "SELECT count(*) FROM domain WHERE route_profile = ?1 OR fallback_profile = ?1", id,
+	    "routes of domains go through this profile");
 }
 
-enum admin_result
-admin_profile_remove(struct admin *a, const char *account, const char *name)
-{
-	enum admin_result r = write_begin(a);
-
-	return r == ADMIN_OK ? write_end(a, remove_profile(a, account, name)) : r;
-}
+const struct table table_profile = {
+	.of = &entity_profile,
+	.get = profile_get_sql,
+	.all = profile_all_sql,
+	.each = profile_each_sql,
+	.add = profile_add_sql,
+	.set = profile_set_sql,
+	.drop = "DELETE FROM profile WHERE id = ?1",
+	.bind = bind_profile,
+	.clear = clear_profile,
+};
 
 /* ---- a new key ---- */
 
@@ -650,7 +512,7 @@ reseal_one(struct reseal *work, const struct stored *s, const char *name)
 	if (!*s->p.password || vault_is_current(work->a->vault, slice_str(s->p.password)))
 		return;
 	if (unseal(work->a, &s->p, &plain) == ADMIN_OK) {
-		work->result = seal(work->a, &s->p, &plain, s->password_set);
+		work->result = seal(work->a, &s->p, &plain, s->p.password_set);
 		work->done += work->result == ADMIN_OK;
 	} else {
 		work->broken++;
@@ -665,7 +527,9 @@ reseal_refresh_token(struct reseal *work, const struct stored *s, const char *na
 {
 	struct secret plain = { 0 };
 	struct slice blob = slice_str(s->p.refresh_token);
-	struct vault_place at = profile_refresh_place(&s->p);
+	char mem[PROFILE_BOUND_MAX];
+	struct text bound = text_over(mem, sizeof(mem));
+	struct vault_place at = profile_refresh_place(&s->p, &bound);
 
 	if (!blob.n || vault_is_current(work->a->vault, blob))
 		return;
@@ -684,14 +548,16 @@ static bool
 on_sealed(void *ctx, struct take *t)
 {
 	struct reseal *work = ctx;
-	struct stored s;
+	struct stored s = { 0 };
+	char mem[2 * NAME_MAX_LEN + 2];
+	struct text name = text_over(mem, sizeof(mem));
 
+	arena_init(&s.mem, STORED_MAX);
 	if (take_stored(&s, t)) {
-		const char *name = take_str(t);
-
-		reseal_one(work, &s, name);
+		text_fmt(&name, "%s/%s", s.account, s.p.name);
+		reseal_one(work, &s, mem);
 		if (work->result == ADMIN_OK)
-			reseal_refresh_token(work, &s, name);
+			reseal_refresh_token(work, &s, mem);
 	} else
 		work->result = say(work->a, ADMIN_FAILED, "no memory");
 	free_stored(&s);

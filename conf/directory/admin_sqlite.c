@@ -223,15 +223,14 @@ find_profile(struct admin *a, uint64_t account, const char *account_name, const 
 	return one_row(a, &in, take_id, id_r, "profile", both);
 }
 
-enum admin_result
-must_be_new(struct admin *a, const char *sql, const char *word, const char *name)
+bool
+gives_row(struct put *values)
 {
-	uint64_t id;
-	enum admin_result r = find_id(a, sql, word, name, &id);
+	bool gives = values->ok && sqlite3_step(values->st) == SQLITE_ROW;
 
-	if (r == ADMIN_OK)
-		return say(a, ADMIN_EXISTS, "%s %s: there is one already", word, name);
-	return r == ADMIN_MISSING ? ADMIN_OK : r;
+	if (values->st)
+		sqlite3_reset(values->st);
+	return gives;
 }
 
 enum admin_result
@@ -289,23 +288,6 @@ each_row(struct admin *a, const char *all, const char *one, const char *account,
 	return r;
 }
 
-const char *
-keep_str(struct arena *mem, const char *s, bool *ok)
-{
-	const char *kept = arena_str(mem, slice_str(s));
-
-	if (!kept)
-		*ok = false;
-	return kept;
-}
-
-void
-keep_route(struct arena *mem, struct admin_route *r, bool *ok)
-{
-	r->profile = keep_str(mem, r->profile, ok);
-	r->fallback_profile = keep_str(mem, r->fallback_profile, ok);
-}
-
 /* ---- routes ---- */
 
 static bool
@@ -314,7 +296,7 @@ is_empty(const char *s)
 	return !s || !*s;
 }
 
-enum admin_result
+static enum admin_result
 resolve_route(struct admin *a, uint64_t account, const char *account_name,
     const struct admin_route *from, struct route *route_r)
 {
@@ -343,102 +325,35 @@ resolve_route(struct admin *a, uint64_t account, const char *account_name,
 	return ADMIN_OK;
 }
 
-void
-put_route(struct put *p, const struct route *r)
+enum admin_result
+put_route(struct admin *a, struct put *in, uint64_t account, const char *account_name,
+    const struct admin_route *from)
 {
-	put_str(p, route_kind_word(r->kind));
-	put_id(p, r->profile);
-	put_str(p, route_kind_word(r->fallback));
-	put_id(p, r->fallback_profile);
-}
+	struct route r = { 0 };
+	enum admin_result found = resolve_route(a, account, account_name, from, &r);
 
-struct admin_route
-take_route_names(struct take *t)
-{
-	struct admin_route r = { .kind = ROUTE_INHERIT, .fallback = ROUTE_INHERIT };
-
-	if (!route_kind_find(take_slice(t), &r.kind))
-		r.kind = ROUTE_INHERIT;
-	r.profile = take_str(t);
-	if (!route_kind_find(take_slice(t), &r.fallback))
-		r.fallback = ROUTE_INHERIT;
-	r.fallback_profile = take_str(t);
-	return r;
-}
-
-/* ---- the whole ---- */
-
-struct walk {
-	struct admin *a;
-	const struct admin_visitor *v;
-	void *ctx;
-	enum admin_result result;
-	bool stopped;
-};
-
-/* A visitor's own "no more" must end the walk, not one list of it. */
-#define ON_ROW(kind, type)                                   \
-	static bool on_##kind(void *ctx, const type *row)    \
-	{                                                    \
-		struct walk *w = ctx;                        \
-                                                             \
-		if (!w->stopped && !w->v->kind(w->ctx, row)) \
-			w->stopped = true;                   \
-		return !w->stopped;                          \
-	}
-
-ON_ROW(plan, struct plan)
-ON_ROW(profile, struct admin_profile)
-ON_ROW(domain, struct admin_domain)
-ON_ROW(mailbox, struct admin_mailbox)
-ON_ROW(ip, struct admin_ip)
-ON_ROW(sender, struct admin_sender)
-
-static bool
-goes_on(const struct walk *w)
-{
-	return w->result == ADMIN_OK && !w->stopped;
-}
-
-static bool
-on_account(void *ctx, const struct admin_account *row)
-{
-	struct walk *w = ctx;
-	const struct admin_visitor *v = w->v;
-
-	if (v->account && !v->account(w->ctx, row))
-		w->stopped = true;
-	if (goes_on(w) && v->profile)
-		w->result = admin_profile_each(w->a, row->name, on_profile, w);
-	if (goes_on(w) && v->domain)
-		w->result = admin_domain_each(w->a, row->name, on_domain, w);
-	if (goes_on(w) && v->mailbox)
-		w->result = admin_mailbox_each(w->a, row->name, on_mailbox, w);
-	if (goes_on(w) && v->ip)
-		w->result = admin_ip_each(w->a, row->name, on_ip, w);
-	if (goes_on(w) && v->sender)
-		w->result = admin_sender_each(w->a, row->name, on_sender, w);
-	return goes_on(w);
+	if (found != ADMIN_OK)
+		return found;
+	put_named(in, ":route");
+	put_str(in, route_kind_word(r.kind));
+	put_named(in, ":route_profile");
+	put_id(in, r.profile);
+	put_named(in, ":fallback");
+	put_str(in, route_kind_word(r.fallback));
+	put_named(in, ":fallback_profile");
+	put_id(in, r.fallback_profile);
+	return ADMIN_OK;
 }
 
 enum admin_result
-admin_walk(struct admin *a, const struct admin_visitor *v, void *ctx)
+put_account(struct admin *a, struct put *in, const char *parameter, const char *name)
 {
-	struct walk w = { .a = a, .v = v, .ctx = ctx };
-	bool alone = !a->inside;
+	uint64_t id = 0;
+	enum admin_result r = find_account(a, name, &id);
 
-	/* One read transaction: what others write meanwhile is not seen. */
-	if (alone && !db_exec(&a->db, "BEGIN"))
-		return say_database(a, "begin");
-	if (v->plan)
-		w.result = admin_plan_each(a, on_plan, &w);
-	if (goes_on(&w)) {
-		enum admin_result r = admin_account_each(a, on_account, &w);
-
-		if (w.result == ADMIN_OK)
-			w.result = r;
-	}
-	if (alone)
-		sqlite3_exec(a->db.h, "COMMIT", NULL, NULL, NULL);
-	return w.result;
+	if (r != ADMIN_OK)
+		return r;
+	put_named(in, parameter);
+	put_u64(in, id);
+	return ADMIN_OK;
 }

@@ -8,7 +8,7 @@
  */
 #include "conf/directory/admin.h"
 #include "conf/directory/admin_names.h"
-#include "conf/directory/directory_db_sqlite.h"
+#include "conf/directory/row_sqlite.h"
 
 enum { ADMIN_WHY_MAX = 512 };
 
@@ -30,25 +30,25 @@ enum admin_result say(struct admin *a, enum admin_result r, const char *fmt, ...
 enum admin_result say_database(struct admin *a, const char *what);
 /* Steps a statement that gives no rows, and resets it. */
 enum admin_result run(struct admin *a, const struct put *values, const char *what) MUST_CHECK;
+/* True where the statement with VALUES gives a row. */
+bool gives_row(struct put *values) MUST_CHECK;
 /* The id of the row called NAME (a WORD: "account"); ADMIN_MISSING says so. SQL has one value. */
 enum admin_result find_id(struct admin *a, const char *sql, const char *word, const char *name,
     uint64_t *id_r) MUST_CHECK;
 enum admin_result find_account(struct admin *a, const char *name, uint64_t *id_r) MUST_CHECK;
 enum admin_result find_profile(struct admin *a, uint64_t account, const char *account_name,
     const char *name, uint64_t *id_r) MUST_CHECK;
-/* ADMIN_OK, or ADMIN_EXISTS where SQL gives a row for NAME. */
-enum admin_result must_be_new(struct admin *a, const char *sql, const char *word, const char *name)
-    MUST_CHECK;
 /* Counts what SQL counts for ID; ADMIN_IN_USE with WORDS if there is any. */
 enum admin_result must_be_unused(struct admin *a, const char *sql, uint64_t id, const char *words)
     MUST_CHECK;
 enum admin_result remove_by_id(struct admin *a, const char *sql, uint64_t id) MUST_CHECK;
 
-/* A route by ids; checks it. */
-enum admin_result resolve_route(struct admin *a, uint64_t account, const char *account_name,
-    const struct admin_route *from, struct route *route_r) MUST_CHECK;
-void put_route(struct put *p, const struct route *r);
-struct admin_route take_route_names(struct take *t);
+/* A route by ids, checked, into the parameters of one. */
+enum admin_result put_route(struct admin *a, struct put *in, uint64_t account,
+    const char *account_name, const struct admin_route *from) MUST_CHECK;
+/* The id of an account as the parameter PARAMETER. */
+enum admin_result put_account(struct admin *a, struct put *in, const char *parameter,
+    const char *name) MUST_CHECK;
 
 /* Calls FN with each row of ACCOUNT (SQL one, its id the only value), or of all where ACCOUNT is
  * NULL (SQL all). FN may use A; false stops. */
@@ -59,8 +59,43 @@ enum admin_result each_row(struct admin *a, const char *all, const char *one, co
  * false of FN that there is no memory. */
 enum admin_result one_row(struct admin *a, struct put *values, row_fn *fn, void *ctx,
     const char *word, const char *name) MUST_CHECK;
-/* A copy in MEM; *OK turns false where there is no room. */
-const char *keep_str(struct arena *mem, const char *s, bool *ok);
-void keep_route(struct arena *mem, struct admin_route *r, bool *ok);
+
+/* Room for what check() writes in place of a key. */
+enum { KEY_MAX = ADDRESS_MAX + NET_TEXT_MAX };
+
+/* An entity as this backend keeps it. Hooks may be NULL. */
+struct table {
+	const struct entity *of;
+	const char *find; /* the id behind a name */
+	const char *get;  /* the row of id ?1 */
+	const char *all;
+	const char *each; /* of account ?1 */
+	const char *add, *set;
+	const char *drop; /* id ?1 */
+	/* NAME as it is stored, into MEM; ADMIN_INVALID. */
+	enum admin_result (*normal)(struct admin *a, const char *name, char mem[KEY_MAX]);
+	/* What must be right of ROW, a copy that may be changed, before it is written. */
+	enum admin_result (*check)(struct admin *a, void *row);
+	/* The parameters that are not COLUMN_WRITTEN. ID 0: of a new row. */
+	enum admin_result (*bind)(struct admin *a, struct put *in, const void *row, uint64_t id);
+	/* What else is written with a row. */
+	enum admin_result (*after)(struct admin *a, const void *row, uint64_t id);
+	/* Before a row goes: its parts go too, or stand against it. */
+	enum admin_result (*clear)(struct admin *a, uint64_t id, bool whole);
+};
+
+extern const struct table table_plan, table_account, table_profile, table_domain, table_mailbox,
+    table_ip;
+
+/* The id of the row called NAME. */
+enum admin_result table_find(struct admin *a, const struct table *t, const char *name,
+    uint64_t *id_r) MUST_CHECK;
+/* Inside a write: a row that was checked goes in. */
+enum admin_result table_add(struct admin *a, const struct table *t, const void *row, uint64_t *id_r)
+    MUST_CHECK;
+enum admin_result table_set(struct admin *a, const struct table *t, const void *row, uint64_t id)
+    MUST_CHECK;
+enum admin_result table_get(struct admin *a, const struct table *t, uint64_t id, struct arena *mem,
+    void *row_r) MUST_CHECK;
 
 #endif

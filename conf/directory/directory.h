@@ -25,35 +25,12 @@
 #include "wire/slice.h"
 #include "wire/work.h"
 
-enum account_state {
-	ACCOUNT_ACTIVE,
-	ACCOUNT_SUSPENDED_BILLING,
-	ACCOUNT_SUSPENDED_DELIVERABILITY,
-	ACCOUNT_SUSPENDED_ABUSE,
-	ACCOUNT_CLOSED,
-};
-
-enum mailbox_state {
-	MAILBOX_ACTIVE,
-	MAILBOX_PAUSED_OWNER,
-	MAILBOX_PAUSED_ADMIN,
-	MAILBOX_PAUSED_ABUSE,
-	MAILBOX_BLOCKED,
-};
-
-enum count_unit { COUNT_RECIPIENTS, COUNT_MESSAGES };
-
+/* A plan: one struct for those who write and those who read. */
 struct plan {
-	const char *name;
-	bool can_send;
-	enum count_unit unit;
-	uint64_t mailbox_day, account_day, account_hour; /* 0: no limit */
-	uint64_t recipients;                             /* per message */
-	uint64_t size_max;                               /* octets */
-	uint64_t monthly;                                /* 0: no limit */
+	uint64_t id;
+#define AS_ROW "conf/directory/plan.def"
+#include "conf/directory/columns.def"
 };
-
-enum route_kind { ROUTE_INHERIT, ROUTE_NATIVE, ROUTE_PROFILE };
 
 struct route {
 	enum route_kind kind;
@@ -62,77 +39,35 @@ struct route {
 	uint64_t fallback_profile;
 };
 
-/* A profile's own say about a used up quota. */
-enum on_quota { ON_QUOTA_DEFAULT, ON_QUOTA_DEFER, ON_QUOTA_REJECT };
-
-/* How a profile's provider is spoken to. */
-enum transport { TRANSPORT_SMTP, TRANSPORT_API };
-
-/* How a profile logs in: PROFILE_OAUTH2 with access tokens that its refresh token, or its client,
- * gets. */
-enum profile_auth { PROFILE_PASSWORD, PROFILE_OAUTH2 };
-
-/* An account's own upstream. */
+/* An account's own upstream. ACCOUNT is its account's id; PASSWORD and REFRESH_TOKEN are sealed. */
 struct profile {
 	uint64_t id;
-	uint64_t account;
-	const char *name;
-	const char *provider; /* preset's name; "custom" */
-	const char *host;
-	unsigned port;
-	enum upstream_tls tls;
-	const char *username; /* empty: no AUTH */
-	const char *password; /* sealed blob; empty: none */
-	uint64_t
-	    /* of the credential: moves with host, port, tls, username, password, ca_pem, pin */
-	    version;
-	const char *ca_pem;       /* private CA, or empty */
-	const char *pin;          /* hex SHA-256, or empty */
-	const char *keep_headers; /* provider option headers that may pass, blank-separated */
-	unsigned max_connections; /* 0: [upstream]'s */
-	unsigned messages_per_connection;
-	unsigned per_minute; /* messages; 0: the preset's */
-	enum on_quota on_quota;
-	enum transport transport;
-	enum profile_auth auth;
-	/* For PROFILE_OAUTH2, where PASSWORD is the client's secret (empty: a public client). */
-	const char *oauth_client;
-	const char *oauth_scope;
-	const char *token_endpoint; /* https URL */
-	const char *refresh_token;  /* sealed blob; empty: the client's own credentials */
-	const char *place; /* where PASSWORD goes: what it is sealed for beside port and TLS mode */
+#define AS_SNAPSHOT "conf/directory/profile.def"
+#include "conf/directory/columns.def"
 };
 
+/* In lower case; an account's are in order of name. */
 struct domain {
-	const char *name; /* in lower case; an account's are in order of name */
-	struct route route;
-	bool verified; /* its DNS records were right when last looked at */
+	uint64_t id;
+#define AS_SNAPSHOT "conf/directory/domain.def"
+#include "conf/directory/columns.def"
 };
 
+/* OWNER_VERIFIED: confirmed, or signed up by Google (S2). */
 struct account {
 	uint64_t id;
-	const char *name;
-	enum account_state state;
-	int64_t registered;  /* unix seconds */
-	bool owner_verified; /* confirmed, or signed up by Google (S2) */
+#define AS_SNAPSHOT "conf/directory/account.def"
+#include "conf/directory/columns.def"
 	struct plan plan;
-	struct route route; /* the account's default */
-	bool restrict_senders;
-	bool require_verified_sender;
-	bool check_sender_domain;
-	bool check_sender_callout; /* that too, then its server is asked */
-	unsigned renewal_day;      /* of the monthly allowance: 1..31 */
 	struct domain *domains;
 	size_t domains_n;
 	struct profile *profiles; /* in order of id */
 	size_t profiles_n;
-	const char **
-	    /* restrict_senders: addresses and "@domain", lower case; empty where it is off */
-	    allowed;
+	/* restrict_senders: addresses and "@domain", lower case; empty where it is off */
+	const char **allowed;
 	size_t allowed_n;
-	const char **
-	    /* require_verified_sender: single addresses, lower case; empty where it is off */
-	    verified;
+	/* require_verified_sender: single addresses, lower case; empty where it is off */
+	const char **verified;
 	size_t verified_n;
 };
 
@@ -144,8 +79,8 @@ struct sender {
 	uint64_t id;      /* mailbox or IP identity */
 	const char *name; /* the mailbox's address; the network as text */
 	enum mailbox_state state;
-	bool sandboxed;
-	uint64_t rate_per_minute; /* 0: no limit */
+#define AS_SNAPSHOT "conf/directory/identity.def"
+#include "conf/directory/columns.def"
 	struct account account;
 };
 
@@ -203,31 +138,14 @@ void sender_unref(struct sender *s);
 struct route sender_route(const struct sender *s, struct slice domain);
 /* NULL if the account has none of that id. */
 const struct profile *sender_profile(const struct sender *s, uint64_t id);
+/* What P's credential is sealed for beside port and TLS mode: the host; with OAuth2 the token
+ * endpoint too, which it goes to. */
+enum { PROFILE_BOUND_MAX = 1024 };
+void profile_bound_to(const struct profile *p, struct text *out);
 /* Where P's password is sealed for (R3): what both the side that seals and the side that opens must
- * use. */
-struct vault_place profile_place(const struct profile *p);
+ * use. BOUND takes what it borrows: PROFILE_BOUND_MAX octets. */
+struct vault_place profile_place(const struct profile *p, struct text *bound);
 /* The same of its refresh token, which outlives versions. */
-struct vault_place profile_refresh_place(const struct profile *p);
-
-/* The words of the schema, the control tool and the log; _find is false, *_R untouched, for any
- * other. */
-const char *
-account_state_word(enum account_state state); /* active, billing, deliverability, abuse, closed */
-bool account_state_find(struct slice word, enum account_state *state_r) MUST_CHECK;
-const char *mailbox_state_word(
-    enum mailbox_state state); /* active, paused-owner, paused-admin, paused-abuse, blocked */
-bool mailbox_state_find(struct slice word, enum mailbox_state *state_r) MUST_CHECK;
-const char *count_unit_word(enum count_unit unit); /* recipients, messages */
-bool count_unit_find(struct slice word, enum count_unit *unit_r) MUST_CHECK;
-const char *route_kind_word(enum route_kind kind); /* inherit, native, profile */
-bool route_kind_find(struct slice word, enum route_kind *kind_r) MUST_CHECK;
-const char *profile_tls_word(enum upstream_tls tls); /* none, starttls, implicit */
-bool profile_tls_find(struct slice word, enum upstream_tls *tls_r) MUST_CHECK;
-const char *on_quota_word(enum on_quota on_quota); /* default, defer, reject */
-bool on_quota_find(struct slice word, enum on_quota *on_quota_r) MUST_CHECK;
-const char *transport_word(enum transport transport); /* smtp, api */
-bool transport_find(struct slice word, enum transport *transport_r) MUST_CHECK;
-const char *profile_auth_word(enum profile_auth auth); /* password, oauth2 */
-bool profile_auth_find(struct slice word, enum profile_auth *auth_r) MUST_CHECK;
+struct vault_place profile_refresh_place(const struct profile *p, struct text *bound);
 
 #endif

@@ -60,7 +60,7 @@ enum found backend_changes(struct backend *b, uint64_t since, struct backend_cha
 
 /* directory_sender.c: a copy of LOOSE and all it points to in one block, refs 1; NULL: no
  * memory. */
-struct sender *sender_pack(const struct sender *loose) MUST_CHECK;
+struct sender *sender_pack(struct sender *loose) MUST_CHECK;
 /* Octets of S's block. */
 size_t sender_size(const struct sender *s);
 

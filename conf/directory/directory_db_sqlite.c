@@ -188,6 +188,19 @@ put_into(sqlite3_stmt *st)
 	return (struct put){ .st = st, .at = 1, .ok = st != NULL };
 }
 
+bool
+put_has(const struct put *p, const char *name)
+{
+	return p->st && sqlite3_bind_parameter_index(p->st, name) > 0;
+}
+
+void
+put_named(struct put *p, const char *name)
+{
+	p->at = p->st ? sqlite3_bind_parameter_index(p->st, name) : 0;
+	p->ok = p->ok && p->at > 0;
+}
+
 static void
 put_done(struct put *p, int rc)
 {
@@ -223,7 +236,7 @@ void
 put_blob(struct put *p, const void *octets, size_t n)
 {
 	if (p->ok)
-		put_done(p, sqlite3_bind_blob64(p->st, p->at, octets, n, SQLITE_STATIC));
+		put_done(p, sqlite3_bind_blob64(p->st, p->at, octets, n, SQLITE_TRANSIENT));
 }
 
 void

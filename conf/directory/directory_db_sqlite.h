@@ -19,10 +19,6 @@
 #include "wire/slice.h"
 #include "wire/text.h"
 
-/* What a profile's password is sealed for, beside port and TLS mode: the host; with OAuth2 the
- * token endpoint too, which it goes to. */
-#define PROFILE_PLACE " CASE auth WHEN 'oauth2' THEN token_endpoint || ' ' || host ELSE host END"
-
 enum { DB_STATEMENTS = 96 };
 
 /* An SQL text that is kept is known by its address: a literal or a constant array. */
@@ -57,11 +53,14 @@ struct put {
 };
 
 struct put put_into(sqlite3_stmt *st);
+/* The next value goes to the parameter NAME (":size_max"); OK turns false where there is none. */
+void put_named(struct put *p, const char *name);
+bool put_has(const struct put *p, const char *name) MUST_CHECK;
 /* The octets must stay until the statement is reset. */
 void put_slice(struct put *p, struct slice s);
 void put_str(struct put *p, const char *s); /* NULL: the empty string */
 void put_str_or_null(struct put *p, const char *s);
-void put_blob(struct put *p, const void *octets, size_t n);
+void put_blob(struct put *p, const void *octets, size_t n); /* copied */
 void put_i64(struct put *p, int64_t v);
 /* Values above 2^63-1 do not go in. */
 void put_u64(struct put *p, uint64_t v);

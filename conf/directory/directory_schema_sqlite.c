@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The schema, as an ordered table of migrations: once published, a migration never changes; the
- * next one comes behind it.
+ * next one comes behind it. A column that an entity's .def has and its table lacks is added behind
+ * all of them.
  *
  * Ids are never used again (AUTOINCREMENT): counters, pooled connections and sealed credentials go
  * by them. That a route names a profile of its own account is a foreign key, not a habit.
@@ -10,7 +11,7 @@
  *               it was. Its AUTOINCREMENT sequence is the directory's revision. The last 4096 are
  *               kept: who has seen less must take everything as changed.
  */
-#include "conf/directory/directory_db_sqlite.h"
+#include "conf/directory/row_sqlite.h"
 
 #include <assert.h>
 #include <time.h>
@@ -227,10 +228,51 @@ static const char schema_7[] =
 static const char schema_8[] =
     "ALTER TABLE account ADD COLUMN check_sender_callout INTEGER NOT NULL DEFAULT 0"
     " CHECK (check_sender_callout IN (0, 1));";
+/* One name a thing (conf/directory/NAME.def) and one word a state (conf/words.def). */
+static const char schema_9[] =
+    "ALTER TABLE plan RENAME COLUMN count_unit TO unit;"
+    "ALTER TABLE profile RENAME COLUMN ca_pem TO ca;"
+    "CREATE TABLE account_9 ("
+    "id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "name TEXT NOT NULL COLLATE NOCASE UNIQUE,"
+    "plan INTEGER NOT NULL REFERENCES plan (id),"
+    "state TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'suspended-billing',"
+    " 'suspended-deliverability', 'suspended-abuse', 'closed')),"
+    "registered INTEGER NOT NULL DEFAULT (unixepoch()),"
+    "owner_email TEXT NOT NULL DEFAULT '',"
+    "owner_signup TEXT NOT NULL DEFAULT 'email' CHECK"
+    " (owner_signup IN ('email', 'google', 'facebook', 'x', 'microsoft')),"
+    FLAG("owner_verified", "0")
+    "renewal_day INTEGER NOT NULL DEFAULT 1 CHECK (renewal_day BETWEEN 1 AND 31),"
+    FLAG("restrict_senders", "0")
+    FLAG("require_verified_sender", "0")
+    FLAG("check_sender_domain", "0")
+    FLAG("check_sender_callout", "0")
+    ROUTE_COLUMNS
+    "FOREIGN KEY (id, route_profile) REFERENCES profile (account, id),"
+    "FOREIGN KEY (id, fallback_profile) REFERENCES profile (account, id)"
+    ") STRICT;"
+    "INSERT INTO account_9 SELECT id, name, plan, iif(state IN ('billing', 'deliverability', 'abuse'),"
+    " 'suspended-' || state, state), registered, owner_email, owner_signup, owner_verified,"
+    " renewal_day, restrict_senders, require_verified_sender, check_sender_domain,"
+    " check_sender_callout, route, route_profile, fallback, fallback_profile FROM account;"
+    /* An id that was given is never given again. */
+    "INSERT INTO sqlite_sequence (name, seq) SELECT 'account_9', 0"
+    " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'account_9');"
+    "UPDATE sqlite_sequence SET seq = coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'account'), 0)"
+    " WHERE name = 'account_9';"
+    "DROP TABLE account;"
+    "ALTER TABLE account_9 RENAME TO account;"
+    "CREATE INDEX account_by_plan ON account (plan);"
+    "CREATE INDEX account_by_route ON account (id, route_profile);"
+    "CREATE INDEX account_by_fallback ON account (id, fallback_profile);"
+    CHANGES("account", "NEW.id", "OLD.id")
+    /* Whatever is remembered of accounts is old now. */
+    CHANGE_ROW("account", "NULL");
 /* clang-format on */
 
 static const char *const migrations[] = { schema_1, schema_2, schema_3, schema_4, schema_5,
-	schema_6, schema_7, schema_8 };
+	schema_6, schema_7, schema_8, schema_9 };
 
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 
@@ -299,35 +341,48 @@ lock(struct db *db)
 	return false;
 }
 
+/* Under the lock: where another process may have migrated meanwhile, so the file is looked at
+ * again. */
+static bool
+migrate(struct db *db, int last, struct text *why)
+{
+	int64_t version;
+
+	if (!look(db, &version, why))
+		return false;
+	for (int i = (int)version; i < last; i++) {
+		if (!migrate_one(db, i)) {
+			text_fmt(why, "schema %d: %s", i + 1, db_error(db));
+			return false;
+		}
+	}
+	if ((last == MIGRATIONS && !row_add_columns(db)) || !db_exec(db, "COMMIT")) {
+		text_fmt(why, "%s", db_error(db));
+		return false;
+	}
+	return true;
+}
+
 bool
 db_migrate(struct db *db, int until, struct text *why)
 {
 	int64_t version;
 	int last = until ? until : MIGRATIONS;
+	bool lacks = false;
 
 	assert(last <= MIGRATIONS);
 	if (!look(db, &version, why))
 		return false;
-	if (version >= last)
+	if (version >= last && (last < MIGRATIONS || (row_lacks_columns(db, &lacks) && !lacks)))
 		return true;
-	/* Another process may be migrating too: only the lock's holder knows where the file
-	 * stands. */
-	if (!lock(db)) {
+	/* A table that is made anew leaves those for a moment that refer to it. */
+	if (!db_exec(db, "PRAGMA foreign_keys = OFF") || !lock(db)) {
 		text_fmt(why, "%s", db_error(db));
 		return false;
 	}
-	bool ok = look(db, &version, why);
+	bool ok = migrate(db, last, why);
 
-	for (int i = (int)version; ok && i < last; i++) {
-		ok = migrate_one(db, i);
-		if (!ok)
-			text_fmt(why, "schema %d: %s", i + 1, db_error(db));
-	}
-	if (ok && !db_exec(db, "COMMIT")) {
-		text_fmt(why, "%s", db_error(db));
-		ok = false;
-	}
 	if (!ok && !db_exec(db, "ROLLBACK"))
 		return false;
-	return ok;
+	return db_exec(db, "PRAGMA foreign_keys = ON") && ok;
 }

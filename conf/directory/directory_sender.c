@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots: one block each, counted; what can be asked of one; the words of its enums.
+ * Snapshots: one block each, counted; what can be asked of one.
  */
 #include "conf/directory/directory_backend.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+#include "conf/directory/entity.h"
 
 /* ---- one block ---- */
 
@@ -41,26 +43,32 @@ list_size(const char *const *list, size_t n)
 	return size;
 }
 
+/* The strings of N rows of COLUMNS. */
 static size_t
-block_size(const struct sender *s)
+rows_size(const struct column *columns, void *rows, size_t row, size_t n)
 {
-	const struct account *a = &s->account;
-	size_t size =
-	    sizeof(struct block) + str_size(s->name) + str_size(a->name) + str_size(a->plan.name);
+	size_t size = 0;
 
-	size += a->domains_n * sizeof(*a->domains);
-	for (size_t i = 0; i < a->domains_n; i++)
-		size += str_size(a->domains[i].name);
-	size += a->profiles_n * sizeof(*a->profiles);
-	for (size_t i = 0; i < a->profiles_n; i++) {
-		const struct profile *p = &a->profiles[i];
-
-		size += str_size(p->name) + str_size(p->provider) + str_size(p->host) +
-		    str_size(p->username) + str_size(p->password) + str_size(p->ca_pem) +
-		    str_size(p->pin) + str_size(p->keep_headers) + str_size(p->oauth_client) +
-		    str_size(p->oauth_scope) + str_size(p->token_endpoint) +
-		    str_size(p->refresh_token) + str_size(p->place);
+	for (size_t i = 0; i < n; i++) {
+		for (const struct column *c = columns; c->name; c++) {
+			if (column_is_text(c))
+				size += str_size(*column_text(c, (char *)rows + i * row));
+		}
 	}
+	return size;
+}
+
+static size_t
+block_size(struct sender *s)
+{
+	struct account *a = &s->account;
+	size_t size = sizeof(struct block) + str_size(s->name);
+
+	size += a->domains_n * sizeof(*a->domains) + a->profiles_n * sizeof(*a->profiles);
+	size += rows_size(snapshot_account, a, sizeof(*a), 1);
+	size += rows_size(snapshot_plan, &a->plan, sizeof(a->plan), 1);
+	size += rows_size(snapshot_domain, a->domains, sizeof(*a->domains), a->domains_n);
+	size += rows_size(snapshot_profile, a->profiles, sizeof(*a->profiles), a->profiles_n);
 	return size + list_size(a->allowed, a->allowed_n) + list_size(a->verified, a->verified_n);
 }
 
@@ -85,25 +93,20 @@ pack_str(struct packer *p, const char *s)
 }
 
 static void
-pack_profile(struct packer *p, struct profile *to)
+pack_rows(struct packer *p, const struct column *columns, void *rows, size_t row, size_t n)
 {
-	to->name = pack_str(p, to->name);
-	to->provider = pack_str(p, to->provider);
-	to->host = pack_str(p, to->host);
-	to->username = pack_str(p, to->username);
-	to->password = pack_str(p, to->password);
-	to->ca_pem = pack_str(p, to->ca_pem);
-	to->pin = pack_str(p, to->pin);
-	to->keep_headers = pack_str(p, to->keep_headers);
-	to->oauth_client = pack_str(p, to->oauth_client);
-	to->oauth_scope = pack_str(p, to->oauth_scope);
-	to->token_endpoint = pack_str(p, to->token_endpoint);
-	to->refresh_token = pack_str(p, to->refresh_token);
-	to->place = pack_str(p, to->place);
+	for (size_t i = 0; i < n; i++) {
+		for (const struct column *c = columns; c->name; c++) {
+			const char **text = column_text(c, (char *)rows + i * row);
+
+			if (column_is_text(c))
+				*text = pack_str(p, *text);
+		}
+	}
 }
 
 struct sender *
-sender_pack(const struct sender *loose)
+sender_pack(struct sender *loose)
 {
 	size_t size = block_size(loose);
 	struct block *b = malloc(size);
@@ -121,12 +124,10 @@ sender_pack(const struct sender *loose)
 	a->allowed = pack_array(&p, a->allowed, a->allowed_n * sizeof(*a->allowed));
 	a->verified = pack_array(&p, a->verified, a->verified_n * sizeof(*a->verified));
 	b->sender.name = pack_str(&p, loose->name);
-	a->name = pack_str(&p, a->name);
-	a->plan.name = pack_str(&p, a->plan.name);
-	for (size_t i = 0; i < a->domains_n; i++)
-		a->domains[i].name = pack_str(&p, a->domains[i].name);
-	for (size_t i = 0; i < a->profiles_n; i++)
-		pack_profile(&p, &a->profiles[i]);
+	pack_rows(&p, snapshot_account, a, sizeof(*a), 1);
+	pack_rows(&p, snapshot_plan, &a->plan, sizeof(a->plan), 1);
+	pack_rows(&p, snapshot_domain, a->domains, sizeof(*a->domains), a->domains_n);
+	pack_rows(&p, snapshot_profile, a->profiles, sizeof(*a->profiles), a->profiles_n);
 	for (size_t i = 0; i < a->allowed_n; i++)
 		a->allowed[i] = pack_str(&p, a->allowed[i]);
 	for (size_t i = 0; i < a->verified_n; i++)
@@ -224,102 +225,37 @@ sender_profile(const struct sender *s, uint64_t id)
 	return NULL;
 }
 
-struct vault_place
-profile_place(const struct profile *p)
+void
+profile_bound_to(const struct profile *p, struct text *out)
 {
+	if (p->auth == PROFILE_OAUTH2) {
+		text_put(out, slice_str(p->token_endpoint));
+		text_char(out, ' ');
+	}
+	text_put(out, slice_str(p->host));
+}
+
+struct vault_place
+profile_place(const struct profile *p, struct text *bound)
+{
+	profile_bound_to(p, bound);
 	return (struct vault_place){
 		.account = p->account,
 		.profile = p->id,
 		.field = "password",
 		.version = p->version,
-		.host = slice_str(p->place && *p->place ? p->place : p->host),
+		.host = text_slice(bound),
 		.port = p->port,
-		.tls = profile_tls_word(p->tls),
+		.tls = upstream_tls_word(p->tls),
 	};
 }
 
 struct vault_place
-profile_refresh_place(const struct profile *p)
+profile_refresh_place(const struct profile *p, struct text *bound)
 {
-	struct vault_place at = profile_place(p);
+	struct vault_place at = profile_place(p, bound);
 
 	at.field = "refresh_token";
 	at.version = 0;
 	return at;
 }
-
-/* ---- words ---- */
-
-static const char *const account_states[] = {
-	[ACCOUNT_ACTIVE] = "active",
-	[ACCOUNT_SUSPENDED_BILLING] = "billing",
-	[ACCOUNT_SUSPENDED_DELIVERABILITY] = "deliverability",
-	[ACCOUNT_SUSPENDED_ABUSE] = "abuse",
-	[ACCOUNT_CLOSED] = "closed",
-};
-
-static const char *const mailbox_states[] = {
-	[MAILBOX_ACTIVE] = "active",
-	[MAILBOX_PAUSED_OWNER] = "paused-owner",
-	[MAILBOX_PAUSED_ADMIN] = "paused-admin",
-	[MAILBOX_PAUSED_ABUSE] = "paused-abuse",
-	[MAILBOX_BLOCKED] = "blocked",
-};
-
-static const char *const count_units[] = {
-	[COUNT_RECIPIENTS] = "recipients",
-	[COUNT_MESSAGES] = "messages",
-};
-
-static const char *const route_kinds[] = {
-	[ROUTE_INHERIT] = "inherit",
-	[ROUTE_NATIVE] = "native",
-	[ROUTE_PROFILE] = "profile",
-};
-
-static const char *const tls_modes[] = {
-	[UPSTREAM_TLS_NONE] = "none",
-	[UPSTREAM_TLS_STARTTLS] = "starttls",
-	[UPSTREAM_TLS_IMPLICIT] = "implicit",
-};
-
-static const char *const on_quotas[] = {
-	[ON_QUOTA_DEFAULT] = "default",
-	[ON_QUOTA_DEFER] = "defer",
-	[ON_QUOTA_REJECT] = "reject",
-};
-
-static const char *const transports[] = {
-	[TRANSPORT_SMTP] = "smtp",
-	[TRANSPORT_API] = "api",
-};
-
-static const char *const profile_auths[] = {
-	[PROFILE_PASSWORD] = "password",
-	[PROFILE_OAUTH2] = "oauth2",
-};
-
-#define WORDS(fn_word, fn_find, type, table)                                    \
-	const char *fn_word(type v)                                             \
-	{                                                                       \
-		return table[v];                                                \
-	}                                                                       \
-	bool fn_find(struct slice word, type *v_r)                              \
-	{                                                                       \
-		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) { \
-			if (!slice_eq_nocase(word, slice_str(table[i])))        \
-				continue;                                       \
-			*v_r = (type)i;                                         \
-			return true;                                            \
-		}                                                               \
-		return false;                                                   \
-	}
-
-WORDS(account_state_word, account_state_find, enum account_state, account_states)
-WORDS(mailbox_state_word, mailbox_state_find, enum mailbox_state, mailbox_states)
-WORDS(count_unit_word, count_unit_find, enum count_unit, count_units)
-WORDS(route_kind_word, route_kind_find, enum route_kind, route_kinds)
-WORDS(profile_tls_word, profile_tls_find, enum upstream_tls, tls_modes)
-WORDS(on_quota_word, on_quota_find, enum on_quota, on_quotas)
-WORDS(transport_word, transport_find, enum transport, transports)
-WORDS(profile_auth_word, profile_auth_find, enum profile_auth, profile_auths)

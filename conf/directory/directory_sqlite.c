@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "conf/directory/directory_db_sqlite.h"
+#include "conf/directory/row_sqlite.h"
 #include "wire/arena.h"
 
 enum { BUSY_MS = 500, SNAPSHOT_MAX = 64 << 20, CHANGES_KEPT = 4096 };
@@ -18,33 +18,37 @@ struct backend {
 	bool looked; /* data_version is known */
 };
 
-#define ACCOUNT_COLUMNS                                                                      \
-	" a.id, a.name, a.state, a.registered,"                                              \
-	" a.owner_verified OR a.owner_signup = 'google', a.renewal_day, a.restrict_senders," \
-	" a.require_verified_sender, a.check_sender_domain, a.check_sender_callout,"         \
-	" a.route, a.route_profile, a.fallback, a.fallback_profile,"                         \
-	" p.name, p.can_send, p.count_unit, p.mailbox_day, p.account_day, p.account_hour,"   \
-	" p.recipients, p.size_max, p.monthly"
-#define ACCOUNT_TABLES " JOIN account a ON a.id = x.account JOIN plan p ON p.id = a.plan"
-
 static const char login_sql[] = "SELECT id, state, password_hash FROM mailbox WHERE address = ?1";
-static const char mailbox_sql[] =
-    "SELECT m.id, m.address, m.state, m.sandboxed, m.rate_per_minute," ACCOUNT_COLUMNS
-    " FROM mailbox m JOIN domain x ON x.id = m.domain" ACCOUNT_TABLES " WHERE m.id = ?1";
-static const char account_sql[] = "SELECT 0, a.name, 'active', 0, 0," ACCOUNT_COLUMNS
-                                  " FROM account a JOIN plan p ON p.id = a.plan WHERE a.id = ?1";
+
+/* clang-format off */
+/* Who sends, and whose it is. */
+static const char mailbox_sql[] = "SELECT x.id, x.address, x.state"
+#define AS_SNAPSHOT_SELECT "conf/directory/identity.def"
+#include "conf/directory/columns.def"
+    ", d.account FROM mailbox x JOIN domain d ON d.id = x.domain WHERE x.id = ?1";
+static const char ip_sql[] = "SELECT x.id, x.network, x.state"
+#define AS_SNAPSHOT_SELECT "conf/directory/identity.def"
+#include "conf/directory/columns.def"
+    ", x.account FROM ip x WHERE x.id = ?1";
+
+static const char account_sql[] = "SELECT x.id"
+#define AS_SNAPSHOT_SELECT "conf/directory/account.def"
+#include "conf/directory/columns.def"
+    ", p.id"
+#define ALIAS "p."
+#define AS_SNAPSHOT_SELECT "conf/directory/plan.def"
+#include "conf/directory/columns.def"
+    " FROM account x JOIN plan p ON p.id = x.plan WHERE x.id = ?1";
+static const char domains_sql[] = "SELECT x.id"
+#define AS_SNAPSHOT_SELECT "conf/directory/domain.def"
+#include "conf/directory/columns.def"
+    " FROM domain x WHERE x.account = ?1 ORDER BY x.name COLLATE BINARY";
+static const char profiles_sql[] = "SELECT x.id"
+#define AS_SNAPSHOT_SELECT "conf/directory/profile.def"
+#include "conf/directory/columns.def"
+    " FROM profile x WHERE x.account = ?1 ORDER BY x.id";
+/* clang-format on */
 static const char account_name_sql[] = "SELECT id FROM account WHERE name = ?1";
-static const char ip_sql[] =
-    "SELECT x.id, x.network, x.state, x.sandboxed, x.rate_per_minute," ACCOUNT_COLUMNS
-    " FROM ip x" ACCOUNT_TABLES " WHERE x.id = ?1";
-static const char domains_sql[] =
-    "SELECT name, verified, route, route_profile, fallback, fallback_profile FROM domain"
-    " WHERE account = ?1 ORDER BY name COLLATE BINARY";
-static const char profiles_sql[] =
-    "SELECT id, account, name, provider, host, port, tls, username, password, version, ca_pem, pin,"
-    " keep_headers, max_connections, messages_per_connection, per_minute, on_quota, transport,"
-    " auth, oauth_client, oauth_scope, token_endpoint, refresh_token," PROFILE_PLACE " FROM profile"
-    " WHERE account = ?1 ORDER BY id";
 static const char allowed_sql[] =
     "SELECT lower(name) FROM allowed_sender WHERE account = ?1 ORDER BY lower(name) COLLATE BINARY";
 static const char verified_sql[] =
@@ -94,21 +98,6 @@ backend_error(const struct backend *b)
 
 /* ---- a row into a struct ---- */
 
-/* Where a word is not one that we know (an edited file), the cautious reading. */
-static struct route
-take_route(struct take *t)
-{
-	struct route r = { .kind = ROUTE_INHERIT, .fallback = ROUTE_INHERIT };
-
-	if (!route_kind_find(take_slice(t), &r.kind))
-		r.kind = ROUTE_INHERIT;
-	r.profile = take_u64(t);
-	if (!route_kind_find(take_slice(t), &r.fallback))
-		r.fallback = ROUTE_INHERIT;
-	r.fallback_profile = take_u64(t);
-	return r;
-}
-
 static enum mailbox_state
 take_mailbox_state(struct take *t)
 {
@@ -127,96 +116,54 @@ keep(struct arena *mem, struct take *t, bool *ok)
 	return s;
 }
 
+/* An id, then the columns. */
 static bool
-take_account(struct arena *mem, struct take *t, struct account *a)
+take_row(struct take *t, const struct column *columns, struct arena *mem, uint64_t *id_r, void *row)
 {
-	bool ok = true;
-
-	a->id = take_u64(t);
-	a->name = keep(mem, t, &ok);
-	if (!account_state_find(take_slice(t), &a->state))
-		a->state = ACCOUNT_CLOSED;
-	a->registered = take_i64(t);
-	a->owner_verified = take_bool(t);
-	a->renewal_day = take_unsigned(t);
-	a->restrict_senders = take_bool(t);
-	a->require_verified_sender = take_bool(t);
-	a->check_sender_domain = take_bool(t);
-	a->check_sender_callout = take_bool(t);
-	a->route = take_route(t);
-	a->plan.name = keep(mem, t, &ok);
-	a->plan.can_send = take_bool(t);
-	if (!count_unit_find(take_slice(t), &a->plan.unit))
-		a->plan.unit = COUNT_RECIPIENTS;
-	a->plan.mailbox_day = take_u64(t);
-	a->plan.account_day = take_u64(t);
-	a->plan.account_hour = take_u64(t);
-	a->plan.recipients = take_u64(t);
-	a->plan.size_max = take_u64(t);
-	a->plan.monthly = take_u64(t);
-	return ok;
+	*id_r = take_u64(t);
+	return row_take(t, columns, mem, row);
 }
 
 static bool
-take_sender(struct arena *mem, struct take *t, struct sender *s)
+take_account(struct arena *mem, struct take *t, void *row)
+{
+	struct account *a = row;
+
+	if (!take_row(t, snapshot_account, mem, &a->id, a) ||
+	    !take_row(t, snapshot_plan, mem, &a->plan.id, &a->plan))
+		return false;
+	/* S2: Google has looked. */
+	a->owner_verified = a->owner_verified || a->owner_signup == SIGNUP_GOOGLE;
+	return true;
+}
+
+static bool
+take_sender(struct arena *mem, struct take *t, struct sender *s, uint64_t *account_r)
 {
 	bool ok = true;
 
 	s->id = take_u64(t);
 	s->name = keep(mem, t, &ok);
 	s->state = take_mailbox_state(t);
-	s->sandboxed = take_bool(t);
-	s->rate_per_minute = take_u64(t);
-	return take_account(mem, t, &s->account) && ok;
+	ok = row_take(t, snapshot_identity, mem, s) && ok;
+	*account_r = take_u64(t);
+	return ok;
 }
 
 static bool
 take_domain(struct arena *mem, struct take *t, void *row)
 {
 	struct domain *d = row;
-	bool ok = true;
 
-	d->name = keep(mem, t, &ok);
-	d->verified = take_bool(t);
-	d->route = take_route(t);
-	return ok;
+	return take_row(t, snapshot_domain, mem, &d->id, d);
 }
 
 static bool
 take_profile(struct arena *mem, struct take *t, void *row)
 {
 	struct profile *p = row;
-	bool ok = true;
 
-	p->id = take_u64(t);
-	p->account = take_u64(t);
-	p->name = keep(mem, t, &ok);
-	p->provider = keep(mem, t, &ok);
-	p->host = keep(mem, t, &ok);
-	p->port = take_unsigned(t);
-	if (!profile_tls_find(take_slice(t), &p->tls))
-		p->tls = UPSTREAM_TLS_IMPLICIT;
-	p->username = keep(mem, t, &ok);
-	p->password = keep(mem, t, &ok);
-	p->version = take_u64(t);
-	p->ca_pem = keep(mem, t, &ok);
-	p->pin = keep(mem, t, &ok);
-	p->keep_headers = keep(mem, t, &ok);
-	p->max_connections = take_unsigned(t);
-	p->messages_per_connection = take_unsigned(t);
-	p->per_minute = take_unsigned(t);
-	if (!on_quota_find(take_slice(t), &p->on_quota))
-		p->on_quota = ON_QUOTA_DEFAULT;
-	if (!transport_find(take_slice(t), &p->transport))
-		p->transport = TRANSPORT_SMTP;
-	if (!profile_auth_find(take_slice(t), &p->auth))
-		p->auth = PROFILE_PASSWORD;
-	p->oauth_client = keep(mem, t, &ok);
-	p->oauth_scope = keep(mem, t, &ok);
-	p->token_endpoint = keep(mem, t, &ok);
-	p->refresh_token = keep(mem, t, &ok);
-	p->place = keep(mem, t, &ok);
-	return ok;
+	return take_row(t, snapshot_profile, mem, &p->id, p);
 }
 
 static bool
@@ -294,29 +241,48 @@ read_lists(struct backend *b, struct arena *mem, struct account *a)
 }
 
 static enum found
+read_account(struct backend *b, struct arena *mem, uint64_t id, struct account *a)
+{
+	struct account *rows = NULL;
+	size_t n = 0;
+
+	if (!read_list(b, mem, account_sql, id, sizeof(*rows), take_account, (void **)&rows, &n))
+		return FOUND_FAILED;
+	if (n == 0)
+		return FOUND_NOTHING;
+	*a = *rows;
+	return read_lists(b, mem, a) ? FOUND : FOUND_FAILED;
+}
+
+/* SQL NULL: nobody but the account of that ID. */
+static enum found
 read_sender(struct backend *b, struct arena *mem, const char *sql, uint64_t id, struct sender *s)
 {
 	int64_t revision = 0;
+	uint64_t account = id;
+	enum found found = FOUND;
 
 	if (!db_number(&b->db, db_revision_sql, &revision))
 		return FOUND_FAILED;
 	s->revision = (uint64_t)revision;
-	sqlite3_stmt *st = db_stmt(&b->db, sql);
-	struct put in = put_into(st);
+	if (sql) {
+		sqlite3_stmt *st = db_stmt(&b->db, sql);
+		struct put in = put_into(st);
 
-	put_u64(&in, id);
-	int rc = in.ok ? sqlite3_step(st) : SQLITE_ERROR;
-	enum found found = rc == SQLITE_DONE ? FOUND_NOTHING : FOUND_FAILED;
-
-	if (rc == SQLITE_ROW) {
+		put_u64(&in, id);
+		int rc = in.ok ? sqlite3_step(st) : SQLITE_ERROR;
 		struct take t = take_from(st);
 
-		found = take_sender(mem, &t, s) ? FOUND : FOUND_FAILED;
+		found = rc == SQLITE_DONE ? FOUND_NOTHING : FOUND_FAILED;
+		if (rc == SQLITE_ROW && take_sender(mem, &t, s, &account))
+			found = FOUND;
+		if (st)
+			sqlite3_reset(st);
 	}
-	if (st)
-		sqlite3_reset(st);
-	if (found == FOUND && !read_lists(b, mem, &s->account))
-		found = FOUND_FAILED;
+	if (found == FOUND)
+		found = read_account(b, mem, account, &s->account);
+	if (found == FOUND && !sql)
+		s->name = s->account.name;
 	return found;
 }
 
@@ -391,7 +357,7 @@ backend_account(struct backend *b, struct slice name, struct sender **sender_r)
 	if (st)
 		sqlite3_reset(st);
 	if (rc == SQLITE_ROW)
-		return one_moment(b, account_sql, id, false, sender_r);
+		return one_moment(b, NULL, id, false, sender_r);
 	return rc == SQLITE_DONE ? FOUND_NOTHING : FOUND_FAILED;
 }
 

@@ -178,19 +178,24 @@ is_same_login(const struct upstream *u, const struct profile *p)
 }
 
 static const char *
-place_of(const struct profile *p)
+place_of(const struct profile *p, char mem[PROFILE_BOUND_MAX])
 {
-	return p->place && *p->place ? p->place : p->host;
+	struct text t = text_over(mem, PROFILE_BOUND_MAX);
+
+	profile_bound_to(p, &t);
+	return mem;
 }
 
 static bool
 is_same(const struct upstream *u, const struct profile *p)
 {
+	char mem[PROFILE_BOUND_MAX];
+
 	return u->profile == p->id && u->version == p->version && u->account == p->account &&
 	    u->port == p->port && u->tls == p->tls && eq(u->host, p->host) &&
-	    eq(u->username, p->username) && eq(u->ca_pem, p->ca_pem) && eq(u->pin, p->pin) &&
-	    eq(u->provider, p->provider) && u->api == kind_of(p) && eq(u->place, place_of(p)) &&
-	    is_same_login(u, p);
+	    eq(u->username, p->username) && eq(u->ca_pem, p->ca) && eq(u->pin, p->pin) &&
+	    eq(u->provider, p->provider) && u->api == kind_of(p) &&
+	    eq(u->place, place_of(p, mem)) && is_same_login(u, p);
 }
 
 struct upstream *
@@ -241,6 +246,7 @@ update(struct upstream *u, const struct profile *p)
 struct upstream *
 pool_profile(struct relay *r, const struct profile *p)
 {
+	char mem[PROFILE_BOUND_MAX];
 	struct upstream *u = pool_find(r, p);
 
 	if (u && is_same(u, p))
@@ -265,8 +271,8 @@ pool_profile(struct relay *r, const struct profile *p)
 		u->offer = api_offer(u->api);
 	if (!copy(&u->provider, p->provider) || !copy(&u->host, p->host) ||
 	    !copy(&u->username, p->username) || !copy(&u->sealed, p->password) ||
-	    !copy(&u->ca_pem, p->ca_pem) || !copy(&u->pin, p->pin) ||
-	    !copy(&u->place, place_of(p)) ||
+	    !copy(&u->ca_pem, p->ca) || !copy(&u->pin, p->pin) ||
+	    !copy(&u->place, place_of(p, mem)) ||
 	    (p->auth == PROFILE_OAUTH2 && !(u->oauth = oauth_open(u, p)))) {
 		u->retired = true;
 		destroy(u);

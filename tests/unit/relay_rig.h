@@ -313,7 +313,7 @@ rig_profile(const struct fake *f, enum upstream_tls tls)
 		.username = "",
 		.password = "",
 		.version = 1,
-		.ca_pem = "",
+		.ca = "",
 		.pin = "",
 	};
 }

@@ -120,10 +120,12 @@ add_account(struct fixture *f, const char *account, const char *domain, const ch
     const char *hash)
 {
 	OK(f,
-	    admin_account_add(f->a,
+	    admin_add(f->a, &entity_account,
 	        &(struct admin_account){ .name = account, .plan = "pro", .owner_verified = true }));
-	OK(f, admin_domain_add(f->a, &(struct admin_domain){ .name = domain, .account = account }));
-	OK(f, admin_mailbox_add(f->a, &(struct admin_mailbox){ .address = mailbox }));
+	OK(f,
+	    admin_add(f->a, &entity_domain,
+	        &(struct admin_domain){ .name = domain, .account = account }));
+	OK(f, admin_add(f->a, &entity_mailbox, &(struct admin_mailbox){ .address = mailbox }));
 	OK(f, admin_mailbox_set_hash(f->a, mailbox, hash));
 }
 
@@ -222,7 +224,8 @@ static void
 set_mailbox(struct fixture *f, const char *address, enum mailbox_state state)
 {
 	OK(f,
-	    admin_mailbox_set(f->a, &(struct admin_mailbox){ .address = address, .state = state }));
+	    admin_set(f->a, &entity_mailbox,
+	        &(struct admin_mailbox){ .address = address, .state = state }));
 }
 
 /* ---- log-in ---- */
@@ -350,7 +353,7 @@ test_remembered(void **state)
 	/* Another row of the account is written: the hash is looked at, not computed. The snapshot
 	 * is new. */
 	OK(f,
-	    admin_domain_add(f->a,
+	    admin_add(f->a, &entity_domain,
 	        &(struct admin_domain){ .name = "acme2.example", .account = "acme" }));
 	catch_up(f);
 	directory_login(f->d, SLICE("alice@acme.example"), SLICE("alice"), 1, on_answer);
@@ -555,9 +558,9 @@ test_freshness(void **state)
 	struct plan plan;
 
 	arena_init(&mem, 4096);
-	OK(f, admin_plan_get(f->a, "pro", &mem, &plan));
+	OK(f, admin_get(f->a, &entity_plan, "pro", &mem, &plan));
 	plan.account_hour = 7;
-	OK(f, admin_plan_set(f->a, &plan));
+	OK(f, admin_set(f->a, &entity_plan, &plan));
 	arena_fini(&mem);
 	catch_up(f);
 	assert_false(directory_is_fresh(f->d, alice));
@@ -593,7 +596,7 @@ test_freshness(void **state)
 	assert_false(directory_is_fresh(f->d, alice));
 
 	/* Gone. */
-	OK(f, admin_mailbox_remove(f->a, "alice@acme.example"));
+	OK(f, admin_remove(f->a, &entity_mailbox, "alice@acme.example", false));
 	catch_up(f);
 	forget(f);
 	directory_refresh(f->d, alice, 0, on_answer);
@@ -633,6 +636,20 @@ test_many_accounts_change(void **state)
 /* ---- snapshots ---- */
 
 static void
+give_senders(struct fixture *f)
+{
+	struct admin_account lists;
+	struct arena mem;
+
+	arena_init(&mem, 1 << 16);
+	OK(f, admin_get(f->a, &entity_account, "acme", &mem, &lists));
+	lists.allowed_senders = "@Partner.example";
+	lists.verified_senders = "Me@x.example";
+	OK(f, admin_set(f->a, &entity_account, &lists));
+	arena_fini(&mem);
+}
+
+static void
 test_snapshot(void **state)
 {
 	struct fixture *f = *state;
@@ -651,7 +668,7 @@ test_snapshot(void **state)
 	            .port = 587,
 	            .tls = UPSTREAM_TLS_STARTTLS,
 	            .username = "postmaster",
-	            .ca_pem = pem,
+	            .ca = pem,
 	            .keep_headers = "X-Mailgun-Tag",
 	            .max_connections = 3 },
 	        &password));
@@ -661,26 +678,20 @@ test_snapshot(void **state)
 
 		snprintf(name, sizeof(name), "d%02u.example", i);
 		OK(f,
-		    admin_domain_add(f->a,
+		    admin_add(f->a, &entity_domain,
 		        &(struct admin_domain){ .name = name, .account = "acme" }));
 	}
-	struct admin_sender s = {
-		.account = "acme", .list = SENDERS_ALLOWED, .name = "@Partner.example"
-	};
-
-	OK(f, admin_sender_add(f->a, &s));
-	s = (struct admin_sender){
-		.account = "acme", .list = SENDERS_VERIFIED, .name = "Me@x.example"
-	};
-	OK(f, admin_sender_add(f->a, &s));
+	give_senders(f);
 	assert_int_equal(login(f, "alice@acme.example", "alice"), LOGIN_OK);
 	assert_int_equal(f->answers[0].sender->account.allowed_n, 0);
 	OK(f,
-	    admin_account_set(f->a,
+	    admin_set(f->a, &entity_account,
 	        &(struct admin_account){ .name = "acme",
 	            .plan = "nano",
 	            .state = ACCOUNT_SUSPENDED_ABUSE,
 	            .registered = 1771459200,
+	            .allowed_senders = "@Partner.example",
+	            .verified_senders = "Me@x.example",
 	            .restrict_senders = true,
 	            .require_verified_sender = true,
 	            .check_sender_domain = true,
@@ -691,7 +702,7 @@ test_snapshot(void **state)
 
 	/* It outlives what it was read from. */
 	forget(f);
-	OK(f, admin_account_remove(f->a, "acme", true));
+	OK(f, admin_remove(f->a, &entity_account, "acme", true));
 	directory_close(f->d);
 	f->d = NULL;
 
@@ -721,11 +732,13 @@ test_snapshot(void **state)
 	assert_string_equal(p->host, "smtp.mailgun.example");
 	assert_int_equal(p->port, 587);
 	assert_int_equal(p->tls, UPSTREAM_TLS_STARTTLS);
-	assert_string_equal(p->ca_pem, pem);
+	assert_string_equal(p->ca, pem);
 	assert_string_equal(p->pin, "");
 	assert_int_equal(p->max_connections, 3);
 
-	struct vault_place at = profile_place(p);
+	char bound_mem[PROFILE_BOUND_MAX];
+	struct text bound = text_over(bound_mem, sizeof(bound_mem));
+	struct vault_place at = profile_place(p, &bound);
 	struct secret plain = { 0 };
 
 	assert_null(strstr(p->password, "upstream"));
@@ -763,7 +776,7 @@ test_owner_verified(void **state)
 			.owner_verified = cases[i].confirmed,
 		};
 
-		OK(f, admin_account_set(f->a, &row));
+		OK(f, admin_set(f->a, &entity_account, &row));
 		catch_up(f);
 		assert_int_equal(login(f, "alice@acme.example", "alice"), LOGIN_OK);
 		assert_int_equal(f->answers[0].sender->account.owner_verified, cases[i].verified);
@@ -804,7 +817,7 @@ test_mailbox(void **state)
 	assert_int_equal(known(f, ""), LOGIN_REFUSED);
 	assert_int_equal(login(f, "alice@acme.example", "alice"), LOGIN_OK);
 	assert_int_equal(known(f, "alice@acme.example"), LOGIN_OK);
-	OK(f, admin_mailbox_remove(f->a, "alice@acme.example"));
+	OK(f, admin_remove(f->a, &entity_mailbox, "alice@acme.example", false));
 	catch_up(f);
 	assert_int_equal(known(f, "alice@acme.example"), LOGIN_REFUSED);
 }
@@ -862,8 +875,7 @@ static void
 test_cache(void **state)
 {
 	struct cache c;
-	const struct sender loose = { .name = "a",
-		.account = { .name = "b", .plan = { .name = "c" } } };
+	struct sender loose = { .name = "a", .account = { .name = "b", .plan = { .name = "c" } } };
 
 	(void)state;
 	assert_true(cache_init(&c, 4, 100000));
@@ -944,7 +956,7 @@ test_addresses(void **state)
 	assert_string_equal(whose(f, "192.0.2.1"), "");
 	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++)
 		OK(f,
-		    admin_ip_add(f->a,
+		    admin_add(f->a, &entity_ip,
 		        &(struct admin_ip){
 		            .network = networks[i], .account = "acme", .rate_per_minute = 9 }));
 	catch_up(f);
@@ -972,12 +984,14 @@ test_addresses(void **state)
 	}
 
 	/* A narrower network, a block, and nothing at all. */
-	OK(f, admin_ip_add(f->a, &(struct admin_ip){ .network = "192.0.2.1", .account = "other" }));
 	OK(f,
-	    admin_ip_add(f->a,
+	    admin_add(f->a, &entity_ip,
+	        &(struct admin_ip){ .network = "192.0.2.1", .account = "other" }));
+	OK(f,
+	    admin_add(f->a, &entity_ip,
 	        &(struct admin_ip){ .network = "192.0.3.0/24", .account = "other" }));
 	OK(f,
-	    admin_ip_set(f->a,
+	    admin_set(f->a, &entity_ip,
 	        &(struct admin_ip){
 	            .network = "192.0.2.0/24", .account = "acme", .state = MAILBOX_BLOCKED }));
 	catch_up(f);
@@ -989,8 +1003,8 @@ test_addresses(void **state)
 	wait_for(f, 1);
 	assert_int_equal(f->answers[0].sender->state, MAILBOX_BLOCKED);
 	sender_unref(s);
-	OK(f, admin_account_remove(f->a, "acme", true));
-	OK(f, admin_account_remove(f->a, "other", true));
+	OK(f, admin_remove(f->a, &entity_account, "acme", true));
+	OK(f, admin_remove(f->a, &entity_account, "other", true));
 	catch_up(f);
 	assert_false(directory_has_addresses(f->d));
 	assert_string_equal(whose(f, "192.0.2.1"), "");
@@ -1165,9 +1179,10 @@ write_rounds(const char *path)
 			.name = "pro", .can_send = true, .recipients = i, .size_max = i
 		};
 
-		if (admin_begin(a) != ADMIN_OK || admin_account_set(a, &account) != ADMIN_OK ||
-		    admin_mailbox_set(a, &mailbox) != ADMIN_OK ||
-		    admin_plan_set(a, &plan) != ADMIN_OK || admin_commit(a) != ADMIN_OK)
+		if (admin_begin(a) != ADMIN_OK ||
+		    admin_set(a, &entity_account, &account) != ADMIN_OK ||
+		    admin_set(a, &entity_mailbox, &mailbox) != ADMIN_OK ||
+		    admin_set(a, &entity_plan, &plan) != ADMIN_OK || admin_commit(a) != ADMIN_OK)
 			_exit(3);
 		usleep(1000);
 	}

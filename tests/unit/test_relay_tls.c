@@ -280,7 +280,7 @@ test_trust(void **state)
 		struct profile p = profile_of(&f, UPSTREAM_TLS_STARTTLS, "");
 
 		if (cases[i].ca)
-			p.ca_pem = cert_pem;
+			p.ca = cert_pem;
 		if (cases[i].good_pin)
 			p.pin = pin;
 		if (cases[i].bad_pin)
