@@ -55,20 +55,27 @@ find_target(struct store *s, const char *name, struct target *t)
 	return EX_OK;
 }
 
-/* Where mail goes in the end: the domain's own route, else the account's, else native where the
- * plan can send. */
-static const char *
-effective(struct store *s, const struct object *account, const struct object *domain)
+/* The account as the daemon sees it; NULL: it cannot be read now. */
+static struct sender *
+read_snapshot(struct store *s, const struct object *account)
 {
-	enum admin_result r;
-	const struct object *plan;
+	struct sender *sender = NULL;
 
-	if (domain && strcmp(object_text(domain, "route"), "inherit") != 0)
-		return object_text(domain, "route");
-	if (strcmp(object_text(account, "route"), "inherit") != 0)
-		return object_text(account, "route");
-	plan = look_up(s, &kind_plan, object_text(account, "plan"), &r);
-	return plan && strcmp(object_text(plan, "can_send"), "no") == 0 ? "nowhere" : "native";
+	return backend_account(s->reader, slice_str(account->key), &sender) == FOUND ? sender
+	                                                                             : NULL;
+}
+
+/* Where mail goes in the end, by the daemon's router. */
+static const char *
+effective(const struct sender *as, const struct object *domain)
+{
+	if (!as)
+		return "unknown";
+	struct way way = account_route(&as->account, slice_str(domain ? domain->key : ""));
+
+	if (way.result != ROUTED)
+		return "nowhere";
+	return way.profile ? way.profile->name : "native";
 }
 
 static const struct object *
@@ -81,7 +88,7 @@ account_of(struct store *s, const struct target *t, enum admin_result *r)
 }
 
 static void
-route_json(struct json *j, struct store *s, const struct object *account,
+route_json(struct json *j, const struct sender *as, const struct object *account,
     const struct object *domain)
 {
 	const struct object *o = domain ? domain : account;
@@ -94,7 +101,7 @@ route_json(struct json *j, struct store *s, const struct object *account,
 		json_null(j, "domain");
 	json_str(j, "route", slice_str(object_text(o, "route")));
 	json_str(j, "fallback", slice_str(object_text(o, "fallback")));
-	json_str(j, "effective", slice_str(effective(s, account, domain)));
+	json_str(j, "effective", slice_str(effective(as, domain)));
 	json_close(j, '}');
 }
 
@@ -114,18 +121,22 @@ say_route(struct store *s, const char *name)
 
 	if (!account)
 		return store_fail(s, r);
+	struct sender *as = read_snapshot(s, account);
+
 	if (c->json) {
 		struct json j = json_begin();
 
-		route_json(&j, s, account, domain);
+		route_json(&j, as, account, domain);
 		json_end(&j);
+		sender_unref(as);
 		return EX_OK;
 	}
 	enum { WIDE = 9 };
 	out_pair(c, WIDE, t.kind->of->name, t.o->key);
 	out_pair(c, WIDE, "route", object_text(t.o, "route"));
 	out_pair(c, WIDE, "fallback", object_text(t.o, "fallback"));
-	out_pair(c, WIDE, "effective", effective(s, account, domain));
+	out_pair(c, WIDE, "effective", effective(as, domain));
+	sender_unref(as);
 	return EX_OK;
 }
 
@@ -133,7 +144,7 @@ int
 cmd_route_show(struct cli *c)
 {
 	struct store s;
-	int status = store_open(c, STORE_DIRECTORY, &s);
+	int status = store_open(c, STORE_DIRECTORY | STORE_READER, &s);
 
 	if (status != EX_OK)
 		return status;
@@ -149,6 +160,7 @@ struct listing {
 	struct json json;
 	struct table table;
 	const struct object *account;
+	struct sender *as; /* that account */
 	const struct object **accounts;
 	size_t n, cap;
 };
@@ -160,12 +172,12 @@ list_one(struct listing *l, const struct object *domain)
 	const struct object *o = domain ? domain : l->account;
 
 	if (c->json) {
-		route_json(&l->json, l->store, l->account, domain);
+		route_json(&l->json, l->as, l->account, domain);
 		return;
 	}
 	table_row(&l->table,
 	    (const char *[]){ l->account->key, domain ? domain->key : "", object_text(o, "route"),
-	        object_text(o, "fallback"), effective(l->store, l->account, domain) });
+	        object_text(o, "fallback"), cli_dup(c, slice_str(effective(l->as, domain))) });
 }
 
 static bool
@@ -194,7 +206,7 @@ cmd_route_list(struct cli *c)
 	static const char *const titles[] = { "account", "domain", "route", "fallback", "effective",
 		NULL };
 	struct store s;
-	int status = store_open(c, STORE_DIRECTORY, &s);
+	int status = store_open(c, STORE_DIRECTORY | STORE_READER, &s);
 	struct listing l = { .store = &s, .json = json_begin(), .table = table_begin(c, titles) };
 	enum admin_result r;
 
@@ -205,8 +217,10 @@ cmd_route_list(struct cli *c)
 		json_open(&l.json, NULL, '[');
 	for (size_t i = 0; i < l.n && r == ADMIN_OK; i++) {
 		l.account = l.accounts[i];
+		l.as = read_snapshot(&s, l.account);
 		list_one(&l, NULL);
 		r = kind_each(&s, &kind_domain, l.account->key, on_domain, &l);
+		sender_unref(l.as);
 	}
 	if (c->json) {
 		json_close(&l.json, ']');
@@ -258,7 +272,7 @@ change(struct cli *c, const char *name, const char *route, const char *fallback)
 {
 	struct target t = { 0 };
 	struct store s;
-	int status = store_open(c, STORE_DIRECTORY, &s);
+	int status = store_open(c, STORE_DIRECTORY | STORE_READER, &s);
 
 	if (status != EX_OK)
 		return status;

@@ -53,6 +53,15 @@ open_directory(struct cli *c, struct store *s)
 }
 
 static int
+open_reader(struct cli *c, struct store *s)
+{
+	struct text why = text_over(cli_alloc(c, WHY_MAX), WHY_MAX);
+
+	s->reader = backend_open(s->conf->directory.path, &why);
+	return s->reader ? EX_OK : cli_fail(c, EX_IOERR, "%s", why.mem);
+}
+
+static int
 open_vault(struct cli *c, unsigned what, struct store *s)
 {
 	struct text why = text_over(cli_alloc(c, WHY_MAX), WHY_MAX);
@@ -78,6 +87,8 @@ store_open(struct cli *c, unsigned what, struct store *s)
 		status = open_vault(c, what, s);
 	if (status == EX_OK && (what & STORE_DIRECTORY))
 		status = open_directory(c, s);
+	if (status == EX_OK && (what & STORE_READER))
+		status = open_reader(c, s);
 	if (status != EX_OK)
 		store_close(s);
 	return status;
@@ -86,6 +97,7 @@ store_open(struct cli *c, unsigned what, struct store *s)
 void
 store_close(struct store *s)
 {
+	backend_close(s->reader);
 	if (s->admin)
 		admin_close(s->admin);
 	if (s->vault)

@@ -10,6 +10,7 @@
  * Errors: sysexits, already said.
  */
 #include "conf/directory/admin.h"
+#include "conf/directory/directory_backend.h"
 #include "console/cli.h"
 
 struct store {
@@ -17,12 +18,14 @@ struct store {
 	struct conf *conf;
 	struct vault *vault; /* NULL unless asked for */
 	struct admin *admin;
+	struct backend *reader; /* what the daemon would see; NULL unless asked for */
 };
 
 enum {
 	STORE_DIRECTORY = 1,
 	STORE_VAULT = 2,
-	STORE_VAULT_MAYBE = 4 /* where we may read it: admin says when it is missed */
+	STORE_VAULT_MAYBE = 4, /* where we may read it: admin says when it is missed */
+	STORE_READER = 8
 };
 
 /* WHAT: STORE_* or-ed. EX_OK, or the exit status after having said why. */

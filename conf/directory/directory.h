@@ -133,11 +133,28 @@ void directory_find(struct directory *d, struct slice name, uint64_t owner, dire
 
 struct sender *sender_ref(struct sender *s);
 void sender_unref(struct sender *s);
-/* The route of mail from DOMAIN: domain's own, else the account's, else native. Never ROUTE_INHERIT
- * in kind. */
-struct route sender_route(const struct sender *s, struct slice domain);
-/* NULL if the account has none of that id. */
-const struct profile *sender_profile(const struct sender *s, uint64_t id);
+/* The domain of the mail that S sends by itself: its mailbox's; empty of an address. */
+struct slice sender_domain(const struct sender *s);
+/* The account's domain of that name, ASCII case aside; NULL: it is none of its own. */
+const struct domain *account_domain(const struct account *a, struct slice domain);
+
+enum routed {
+	ROUTED,           /* by PROFILE, or the native pool where it is NULL */
+	ROUTED_NOT,       /* the plan cannot send natively, and the account has no upstream that it
+			   * could mean */
+	ROUTED_TO_NOTHING /* by a profile that is not there */
+};
+
+struct way {
+	enum routed result;
+	const struct profile *profile; /* NULL: native */
+	bool has_fallback;
+	const struct profile *fallback; /* NULL: native */
+};
+
+/* The way of A's mail from DOMAIN (R1, S3): the domain's own route, else the account's; where
+ * neither says, native if the plan can send, else the account's only profile. The one router. */
+struct way account_route(const struct account *a, struct slice domain);
 /* What P's credential is sealed for beside port and TLS mode: the host; with OAuth2 the token
  * endpoint too, which it goes to. */
 enum { PROFILE_BOUND_MAX = 1024 };

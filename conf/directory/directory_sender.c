@@ -166,64 +166,7 @@ sender_unref(struct sender *s)
 		free(block_of(s));
 }
 
-/* ---- routes ---- */
-
-static int
-compare_names(struct slice a, struct slice b)
-{
-	int sign = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
-
-	return sign ? sign : (a.n > b.n) - (a.n < b.n);
-}
-
-static const struct domain *
-find_domain(const struct account *a, struct slice name)
-{
-	char lower[256];
-	size_t from = 0;
-	size_t to = a->domains_n;
-
-	if (name.n == 0 || name.n > sizeof(lower))
-		return NULL;
-	for (size_t i = 0; i < name.n; i++)
-		lower[i] =
-		    name.p[i] >= 'A' && name.p[i] <= 'Z' ? (char)(name.p[i] | 0x20) : name.p[i];
-	while (from < to) {
-		size_t middle = from + (to - from) / 2;
-		int sign =
-		    compare_names(slice_of(lower, name.n), slice_str(a->domains[middle].name));
-
-		if (sign == 0)
-			return &a->domains[middle];
-		if (sign < 0)
-			to = middle;
-		else
-			from = middle + 1;
-	}
-	return NULL;
-}
-
-struct route
-sender_route(const struct sender *s, struct slice domain)
-{
-	const struct domain *d = find_domain(&s->account, domain);
-
-	if (d && d->route.kind != ROUTE_INHERIT)
-		return d->route;
-	if (s->account.route.kind != ROUTE_INHERIT)
-		return s->account.route;
-	return (struct route){ .kind = ROUTE_NATIVE, .fallback = ROUTE_INHERIT };
-}
-
-const struct profile *
-sender_profile(const struct sender *s, uint64_t id)
-{
-	for (size_t i = 0; i < s->account.profiles_n; i++) {
-		if (s->account.profiles[i].id == id)
-			return &s->account.profiles[i];
-	}
-	return NULL;
-}
+/* ---- what is sealed ---- */
 
 void
 profile_bound_to(const struct profile *p, struct text *out)

@@ -74,23 +74,6 @@ check_owner(const struct explain_facts *f, struct finding *x)
 
 /* ---- 2: the domain's DNS ---- */
 
-static struct slice
-domain_of(const struct sender *s)
-{
-	struct slice name = slice_str(s->name);
-
-	return slice_skip(name, slice_find(name, '@') + 1);
-}
-
-static const struct domain *
-find_domain(const struct account *a, struct slice name)
-{
-	for (size_t i = 0; i < a->domains_n; i++)
-		if (slice_eq_nocase(slice_str(a->domains[i].name), name))
-			return &a->domains[i];
-	return NULL;
-}
-
 /* The sender's own address, as MAIL and From: would have it (S5). */
 static enum reply_id
 rules_say(const struct sender *s)
@@ -99,7 +82,7 @@ rules_say(const struct sender *s)
 	struct text from = text_over(mem, sizeof(mem));
 	struct slice name = slice_str(s->name);
 	struct path path = { .local = slice_head(name, slice_find(name, '@')),
-		.domain = domain_of(s) };
+		.domain = sender_domain(s) };
 	enum reply_id no = sender_rules_envelope(s, &path);
 
 	text_fmt(&from, "<%s>", s->name);
@@ -111,8 +94,8 @@ rules_say(const struct sender *s)
 static void
 check_domain(const struct explain_facts *f, struct finding *x)
 {
-	struct slice name = domain_of(f->sender);
-	const struct domain *d = find_domain(&f->sender->account, name);
+	struct slice name = sender_domain(f->sender);
+	const struct domain *d = account_domain(&f->sender->account, name);
 	enum reply_id no = f->sender->is_address ? SAY_NONE : rules_say(f->sender);
 
 	if (no != SAY_NONE) {
@@ -139,8 +122,8 @@ check_domain(const struct explain_facts *f, struct finding *x)
 enum reply_id
 explain_route(const struct sender *s, const struct profile **profile_r)
 {
-	struct path from = { .domain = s->is_address ? SLICE("") : domain_of(s) };
-	struct policy_route route;
+	struct path from = { .domain = sender_domain(s) };
+	struct way route;
 	enum reply_id no = policy_route(s, &from, &route);
 
 	*profile_r = route.profile;

@@ -119,12 +119,8 @@ offer_of(const struct session *s)
 
 	if (s->sender == NULL)
 		return all;
-	const struct account *a = &s->sender->account;
-	const struct profile *p = NULL;
-
-	if (a->route.kind == ROUTE_PROFILE)
-		p = sender_profile(s->sender, a->route.profile);
-	struct relay_offer o = relay_offers(s->worker->relay, p);
+	struct way way = account_route(&s->sender->account, sender_domain(s->sender));
+	struct relay_offer o = relay_offers(s->worker->relay, way.profile);
 
 	return o.known ? o : all;
 }

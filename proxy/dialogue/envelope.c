@@ -100,7 +100,7 @@ dup_path(struct session *s, const struct path *path)
 }
 
 static struct relay_txn *
-open_relay(struct session *s, const struct mail_args *mail, const struct policy_route *route)
+open_relay(struct session *s, const struct mail_args *mail, const struct way *route)
 {
 	char mem[64];
 	struct text address = text_over(mem, sizeof(mem));
@@ -122,7 +122,7 @@ open_relay(struct session *s, const struct mail_args *mail, const struct policy_
 }
 
 static bool
-begin(struct session *s, const struct mail_args *mail, const struct policy_route *route)
+begin(struct session *s, const struct mail_args *mail, const struct way *route)
 {
 	struct worker *w = s->worker;
 	struct txn *t = &s->txn;
@@ -204,7 +204,7 @@ refuse_sender(struct session *s, const struct path *from)
 /* Who MAIL is from, and whether and how that sender may send: policy in the order of BEHAVIOUR
  * 4. */
 static enum reply_id
-check_policy(struct session *s, const struct mail_args *mail, struct policy_route *route)
+check_policy(struct session *s, const struct mail_args *mail, struct way *route)
 {
 	enum reply_id no = identify(s);
 
@@ -244,7 +244,7 @@ enum verdict
 do_mail(struct session *s, struct slice args)
 {
 	struct mail_args mail;
-	struct policy_route route;
+	struct way route;
 	enum reply_id no = mail_faults[mail_parse(args, &mail)];
 
 	if (no == SAY_NONE)

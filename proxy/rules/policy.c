@@ -66,62 +66,30 @@ policy_sender(const struct sender *sender, int64_t now_s)
 	return no == SAY_NONE ? policy_owner(sender, now_s) : no;
 }
 
-/* The domain's route, else the account's; ROUTE_INHERIT where neither says anything. */
-static struct route
-route_as_set(const struct account *a, struct slice domain)
-{
-	for (size_t i = 0; i < a->domains_n; i++)
-		if (slice_eq_nocase(slice_str(a->domains[i].name), domain) &&
-		    a->domains[i].route.kind != ROUTE_INHERIT)
-			return a->domains[i].route;
-	return a->route;
-}
-
-static enum reply_id
-find_profile(const struct sender *s, uint64_t id, const struct profile **profile_r)
-{
-	*profile_r = sender_profile(s, id);
-	return *profile_r != NULL ? SAY_NONE : SAY_PROFILE_MISSING;
-}
-
 enum reply_id
-policy_route(const struct sender *sender, const struct path *from, struct policy_route *route_r)
+policy_route(const struct sender *sender, const struct path *from, struct way *way_r)
 {
-	const struct account *a = &sender->account;
-	struct route r = route_as_set(a, from->domain);
-	enum reply_id no = SAY_NONE;
-
-	*route_r = (struct policy_route){ 0 };
-	/* With nothing set: native where the plan can send (R1), else the account's own upstream if
-	 * it has just one (S3). */
-	if (r.kind == ROUTE_INHERIT && !a->plan.can_send && a->profiles_n == 1) {
-		route_r->profile = &a->profiles[0];
+	*way_r = account_route(&sender->account, from->domain);
+	switch (way_r->result) {
+	case ROUTED:
 		return SAY_NONE;
+	case ROUTED_NOT:
+		return SAY_PLAN_CANNOT_SEND;
+	case ROUTED_TO_NOTHING:
+		break;
 	}
-	if (r.kind == ROUTE_PROFILE)
-		no = find_profile(sender, r.profile, &route_r->profile);
-	else if (!a->plan.can_send)
-		no = SAY_PLAN_CANNOT_SEND;
-	if (no != SAY_NONE)
-		return no;
-	/* A fallback that the plan does not allow, or that is gone, is none. */
-	if (r.fallback == ROUTE_NATIVE)
-		route_r->has_fallback = a->plan.can_send;
-	else if (r.fallback == ROUTE_PROFILE)
-		route_r->has_fallback =
-		    find_profile(sender, r.fallback_profile, &route_r->fallback) == SAY_NONE;
-	return SAY_NONE;
+	return SAY_PROFILE_MISSING;
 }
 
 enum reply_id
-policy_native(struct policy_route *route, bool has_mta)
+policy_native(struct way *way, bool has_mta)
 {
 	if (has_mta)
 		return SAY_NONE;
-	if (route->has_fallback && !route->fallback)
-		route->has_fallback = false;
+	if (way->has_fallback && !way->fallback)
+		way->has_fallback = false;
 	/* Where the first route leads nowhere, the other one is the only one. */
-	if (!route->profile && route->has_fallback)
-		*route = (struct policy_route){ .profile = route->fallback };
-	return route->profile ? SAY_NONE : SAY_NO_ROUTE;
+	if (!way->profile && way->has_fallback)
+		*way = (struct way){ .profile = way->fallback };
+	return way->profile ? SAY_NONE : SAY_NO_ROUTE;
 }

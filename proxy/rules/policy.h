@@ -12,12 +12,6 @@
 #include "proxy/reply.h"
 #include "wire/path.h"
 
-struct policy_route {
-	const struct profile *profile; /* NULL: native */
-	bool has_fallback;
-	const struct profile *fallback; /* NULL: native */
-};
-
 /* What stands against SENDER's mail at MAIL, in the order of section 4; SAY_NONE: nothing. */
 enum reply_id policy_sender(const struct sender *sender, int64_t now_s);
 /* Its three parts: blocked, closed or paused; suspended; the owner's address not confirmed in time
@@ -28,10 +22,9 @@ enum reply_id policy_owner(const struct sender *sender, int64_t now_s);
 /* Until when an account may send whose owner has not confirmed; INT64_MAX: for ever. */
 int64_t policy_owner_until(const struct account *a);
 /* The route of mail from FROM; SAY_NONE, or why there is none. */
-enum reply_id policy_route(const struct sender *sender, const struct path *from,
-    struct policy_route *route_r);
-/* SAY_NO_ROUTE where ROUTE can only be native and there is no [mta] (HAS_MTA); a native fallback is
+enum reply_id policy_route(const struct sender *sender, const struct path *from, struct way *way_r);
+/* SAY_NO_ROUTE where WAY can only be native and there is no [mta] (HAS_MTA); a native fallback is
  * then none. */
-enum reply_id policy_native(struct policy_route *route, bool has_mta);
+enum reply_id policy_native(struct way *way, bool has_mta);
 
 #endif

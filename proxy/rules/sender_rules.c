@@ -5,19 +5,10 @@
 
 enum { ADDRESS_ROOM = 512 };
 
-static const struct domain *
-own_domain(const struct account *a, struct slice domain)
-{
-	for (size_t i = 0; i < a->domains_n; i++)
-		if (slice_eq_nocase(slice_str(a->domains[i].name), domain))
-			return &a->domains[i];
-	return NULL;
-}
-
 bool
 sender_rules_is_own(const struct account *a, struct slice domain)
 {
-	return own_domain(a, domain) != NULL;
+	return account_domain(a, domain) != NULL;
 }
 
 /* LIST holds addresses, and "@domain" for all of a domain. */
@@ -49,7 +40,7 @@ is_allowed(const struct account *a, const struct path *address)
 static bool
 is_verified(const struct account *a, const struct path *address)
 {
-	const struct domain *d = own_domain(a, address->domain);
+	const struct domain *d = account_domain(a, address->domain);
 
 	return !a->require_verified_sender || (d != NULL && d->verified) ||
 	    is_listed((const char *const *)a->verified, a->verified_n, address);

@@ -724,10 +724,9 @@ test_snapshot(void **state)
 	assert_string_equal(a->verified[0], "me@x.example");
 	assert_int_equal(a->profiles_n, 1);
 
-	const struct profile *p = sender_profile(got, a->profiles[0].id);
+	const struct profile *p = &a->profiles[0];
 
 	assert_ptr_equal(p, &a->profiles[0]);
-	assert_null(sender_profile(got, p->id + 1));
 	assert_string_equal(p->provider, "mailgun");
 	assert_string_equal(p->host, "smtp.mailgun.example");
 	assert_int_equal(p->port, 587);
@@ -832,43 +831,47 @@ test_routes(void **state)
 		{ .name = "profile.example", .route = { ROUTE_PROFILE, 2, ROUTE_INHERIT, 0 } },
 		{ .name = "x", .route = { ROUTE_PROFILE, 1, ROUTE_INHERIT, 0 } },
 	};
+	struct profile profiles[] = { { .id = 1 }, { .id = 2 }, { .id = 3 } };
+	/* Ids; 0: native. NONE: there is no fallback. */
+	enum { NONE = 9 };
 	static const struct {
 		const char *domain;
-		struct route with_default;
-		struct route without;
+		uint64_t with_default, its_fallback;
+		uint64_t without, fallback;
 	} cases[] = {
-		{ "fallback.example", { ROUTE_PROFILE, 1, ROUTE_NATIVE, 0 },
-		    { ROUTE_PROFILE, 1, ROUTE_NATIVE, 0 } },
-		{ "native.example", { ROUTE_NATIVE, 0, ROUTE_PROFILE, 2 },
-		    { ROUTE_NATIVE, 0, ROUTE_PROFILE, 2 } },
-		{ "PROFILE.Example", { ROUTE_PROFILE, 2, ROUTE_INHERIT, 0 },
-		    { ROUTE_PROFILE, 2, ROUTE_INHERIT, 0 } },
-		{ "x", { ROUTE_PROFILE, 1, ROUTE_INHERIT, 0 },
-		    { ROUTE_PROFILE, 1, ROUTE_INHERIT, 0 } },
-		{ "inherit.example", { ROUTE_PROFILE, 3, ROUTE_NATIVE, 0 },
-		    { ROUTE_NATIVE, 0, ROUTE_INHERIT, 0 } },
-		{ "sub.profile.example", { ROUTE_PROFILE, 3, ROUTE_NATIVE, 0 },
-		    { ROUTE_NATIVE, 0, ROUTE_INHERIT, 0 } },
-		{ "unknown.example", { ROUTE_PROFILE, 3, ROUTE_NATIVE, 0 },
-		    { ROUTE_NATIVE, 0, ROUTE_INHERIT, 0 } },
-		{ "", { ROUTE_PROFILE, 3, ROUTE_NATIVE, 0 },
-		    { ROUTE_NATIVE, 0, ROUTE_INHERIT, 0 } },
+		{ "fallback.example", 1, 0, 1, 0 },
+		{ "native.example", 0, 2, 0, 2 },
+		{ "PROFILE.Example", 2, NONE, 2, NONE },
+		{ "x", 1, NONE, 1, NONE },
+		{ "inherit.example", 3, 0, 0, NONE },
+		{ "sub.profile.example", 3, 0, 0, NONE },
+		{ "unknown.example", 3, 0, 0, NONE },
+		{ "", 3, 0, 0, NONE },
 	};
-	struct sender s = { .account = { .domains = domains, .domains_n = 5 } };
+	struct account a = { .plan = { .can_send = true },
+		.domains = domains,
+		.domains_n = 5,
+		.profiles = profiles,
+		.profiles_n = 3 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct route r;
+		for (int turn = 0; turn < 2; turn++) {
+			a.route = turn ? (struct route){ 0 }
+			               : (struct route){ ROUTE_PROFILE, 3, ROUTE_NATIVE, 0 };
+			struct way way = account_route(&a, slice_str(cases[i].domain));
+			uint64_t other = !way.has_fallback ? NONE
+			    : way.fallback                 ? way.fallback->id
+			                                   : 0;
 
-		s.account.route = (struct route){ ROUTE_PROFILE, 3, ROUTE_NATIVE, 0 };
-		r = sender_route(&s, slice_str(cases[i].domain));
-		assert_memory_equal(&r, &cases[i].with_default, sizeof(r));
-		s.account.route = (struct route){ ROUTE_INHERIT, 0, ROUTE_INHERIT, 0 };
-		r = sender_route(&s, slice_str(cases[i].domain));
-		assert_memory_equal(&r, &cases[i].without, sizeof(r));
+			assert_int_equal(way.result, ROUTED);
+			assert_int_equal(way.profile ? way.profile->id : 0,
+			    turn ? cases[i].without : cases[i].with_default);
+			assert_int_equal(other, turn ? cases[i].fallback : cases[i].its_fallback);
+		}
 	}
-	s.account.domains_n = 0;
-	assert_int_equal(sender_route(&s, SLICE("x")).kind, ROUTE_NATIVE);
+	a.domains_n = 0;
+	assert_null(account_route(&a, SLICE("x")).profile);
 }
 
 static void

@@ -91,7 +91,7 @@ owner_has_seven_days_from_2026_02_19(void **state)
 }
 
 static enum reply_id
-route_of(struct sender *s, const char *domain, struct policy_route *r)
+route_of(struct sender *s, const char *domain, struct way *r)
 {
 	struct path from = { .local = SLICE("a"), .domain = slice_str(domain) };
 
@@ -102,22 +102,22 @@ route_of(struct sender *s, const char *domain, struct policy_route *r)
 static void
 native_needs_a_server(void **state)
 {
-	struct policy_route r = { .profile = NULL };
+	struct way r = { .profile = NULL };
 
 	(void)state;
 	assert_int_equal(policy_native(&r, true), SAY_NONE);
 	assert_int_equal(policy_native(&r, false), SAY_NO_ROUTE);
-	r = (struct policy_route){ .has_fallback = true, .fallback = &profiles[1] };
+	r = (struct way){ .has_fallback = true, .fallback = &profiles[1] };
 	assert_int_equal(policy_native(&r, true), SAY_NONE);
 	assert_null(r.profile);
 	assert_int_equal(policy_native(&r, false), SAY_NONE);
 	assert_ptr_equal(r.profile, &profiles[1]);
 	assert_false(r.has_fallback);
-	r = (struct policy_route){ .profile = &profiles[0], .has_fallback = true };
+	r = (struct way){ .profile = &profiles[0], .has_fallback = true };
 	assert_int_equal(policy_native(&r, false), SAY_NONE);
 	assert_ptr_equal(r.profile, &profiles[0]);
 	assert_false(r.has_fallback);
-	r = (struct policy_route){ .has_fallback = true };
+	r = (struct way){ .has_fallback = true };
 	assert_int_equal(policy_native(&r, false), SAY_NO_ROUTE);
 }
 
@@ -126,12 +126,12 @@ routes_follow_domain_account_plan(void **state)
 {
 	(void)state;
 	struct domain domains[] = {
-		{ .name = "own.example", .route = { .kind = ROUTE_PROFILE, .profile = 8 } },
-		{ .name = "native.example", .route = { .kind = ROUTE_NATIVE } },
 		{ .name = "like-account.example", .route = { .kind = ROUTE_INHERIT } },
+		{ .name = "native.example", .route = { .kind = ROUTE_NATIVE } },
+		{ .name = "own.example", .route = { .kind = ROUTE_PROFILE, .profile = 8 } },
 	};
 	struct sender s = a_sender(true, 2);
-	struct policy_route r;
+	struct way r;
 
 	s.account.domains = domains;
 	s.account.domains_n = 3;
@@ -153,7 +153,7 @@ static void
 nano_sends_by_its_only_profile(void **state)
 {
 	(void)state;
-	struct policy_route r;
+	struct way r;
 	struct sender none = a_sender(false, 0);
 	struct sender one = a_sender(false, 1);
 	struct sender two = a_sender(false, 2);
@@ -168,7 +168,7 @@ static void
 a_route_to_nowhere_is_said(void **state)
 {
 	(void)state;
-	struct policy_route r;
+	struct way r;
 	struct sender s = a_sender(true, 1);
 
 	s.account.route = (struct route){ .kind = ROUTE_PROFILE, .profile = 99 };
@@ -179,7 +179,7 @@ static void
 fallback_only_where_asked_and_allowed(void **state)
 {
 	(void)state;
-	struct policy_route r;
+	struct way r;
 	struct sender s = a_sender(true, 2);
 
 	s.account.route = (struct route){ .kind = ROUTE_PROFILE, .profile = 7 };
