@@ -335,7 +335,9 @@ parse(struct cli *c, int argc, char **argv, int *at, int *status_r)
 		} else if (got >= OPT_OURS) {
 			c->values[got - OPT_OURS] = optarg ? optarg : "";
 		} else {
-			const char *word = part[optind - 1];
+			/* In -xh getopt stays at the word until its last letter. */
+			bool letter = got == '?' && optopt > 0 && optopt < 128;
+			const char *word = letter ? cli_print(c, "-%c", optopt) : part[optind - 1];
 
 			*status_r = got == ':'
 			    ? cli_usage(c, "%.*s needs a value", (int)strcspn(word, "="), word)

@@ -46,7 +46,7 @@ struct cli_command {
 	bool generate; /* and may make one: --generate */
 };
 
-enum { CLI_OPTIONS_MAX = 48, CLI_ARENA = 1 << 30 };
+enum { CLI_OPTIONS_MAX = 48, CLI_ARENA_MIB = 16384 };
 
 struct cli {
 	const char *config;

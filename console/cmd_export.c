@@ -22,6 +22,7 @@ struct export
 	struct json json;
 	bool brief;
 	bool as_json; /* to a file goes INI always */
+	const struct kind *kind; /* of the rows that come */
 	const char **accounts;
 	size_t accounts_n, accounts_cap;
 };
@@ -36,72 +37,45 @@ note_password(struct export *x, const struct object *o)
 		    when);
 }
 
+/* One row, and the memory that it took given back: a directory may have millions. */
 static bool
-on_object(void *ctx, const void *row, const struct kind *k)
+on_row(void *ctx, const void *row)
 {
 	struct export *x = ctx;
-	struct object *o = object_of(x->cli, k, row);
+	struct arena_mark before = arena_mark(&x->cli->arena);
+	struct object *o = object_of(x->cli, x->kind, row);
 
 	if (x->as_json) {
 		object_json(&x->json, NULL, o);
-		return true;
+	} else {
+		ini_write(x->f, x->cli, o, x->brief);
+		if (x->kind->password != KIND_NO_PASSWORD)
+			note_password(x, o);
 	}
-	ini_write(x->f, x->cli, o, x->brief);
-	if (k->password != KIND_NO_PASSWORD)
-		note_password(x, o);
+	arena_reset(&x->cli->arena, before);
 	return true;
 }
 
-static bool
-on_plan(void *ctx, const void *row)
-{
-	return on_object(ctx, row, &kind_plan);
-}
-
-static bool
-on_domain(void *ctx, const void *row)
-{
-	return on_object(ctx, row, &kind_domain);
-}
-
-static bool
-on_mailbox(void *ctx, const void *row)
-{
-	return on_object(ctx, row, &kind_mailbox);
-}
-
-static bool
-on_profile(void *ctx, const void *row)
-{
-	return on_object(ctx, row, &kind_profile);
-}
-
-static bool
-on_ip(void *ctx, const void *row)
-{
-	return on_object(ctx, row, &kind_ip);
-}
-
-static bool
-on_account(void *ctx, const void *row)
-{
-	return on_object(ctx, row, &kind_account);
-}
-
-/* What belongs to accounts; also the members of the JSON object. */
+/* The kinds, with the members of the JSON object. */
 static const struct {
 	const struct kind *kind;
-	admin_row_fn *fn;
 	const char *member;
 } all[] = {
-	{ &kind_plan, on_plan, "plans" },
-	{ &kind_account, on_account, "accounts" },
-	{ &kind_profile, on_profile, "profiles" },
-	{ &kind_domain, on_domain, "domains" },
-	{ &kind_mailbox, on_mailbox, "mailboxes" },
-	{ &kind_ip, on_ip, "ips" },
+	{ &kind_plan, "plans" },
+	{ &kind_account, "accounts" },
+	{ &kind_profile, "profiles" },
+	{ &kind_domain, "domains" },
+	{ &kind_mailbox, "mailboxes" },
+	{ &kind_ip, "ips" },
 };
-enum { ALL = sizeof(all) / sizeof(*all) };
+enum { ALL = sizeof(all) / sizeof(*all), OF_ACCOUNTS = 2 };
+
+static enum admin_result
+write_kind(struct export *x, const struct kind *k, const char *account)
+{
+	x->kind = k;
+	return kind_each(x->store, k, account, on_row, x);
+}
 
 static enum admin_result
 write_json(struct export *x)
@@ -113,7 +87,7 @@ write_json(struct export *x)
 	json_open(&x->json, NULL, '{');
 	for (size_t i = 0; i < ALL && r == ADMIN_OK; i++) {
 		json_open(&x->json, all[i].member, '[');
-		r = kind_each(x->store, all[i].kind, NULL, all[i].fn, x);
+		r = write_kind(x, all[i].kind, NULL);
 		json_close(&x->json, ']');
 	}
 	json_close(&x->json, '}');
@@ -140,17 +114,20 @@ write_ini(struct export *x)
 	fprintf(x->f,
 	    "# The directory of Byway, as `byway export` writes it and `byway apply` reads it.\n"
 	    "# Passwords are not in it; a new mailbox or profile may say password_file = PATH.\n");
-	r = kind_each(x->store, &kind_plan, NULL, on_plan, x);
+	r = write_kind(x, &kind_plan, NULL);
 	if (r == ADMIN_OK)
 		r = kind_each(x->store, &kind_account, NULL, on_account_row, x);
 	for (size_t i = 0; i < x->accounts_n && r == ADMIN_OK; i++) {
+		struct arena_mark before = arena_mark(&x->cli->arena);
 		void *row = cli_alloc(x->cli, kind_account.of->size);
 
 		r = kind_get(x->store, &kind_account, x->accounts[i], row);
+		x->kind = &kind_account;
 		if (r == ADMIN_OK)
-			on_account(x, row);
-		for (size_t k = 2; k < ALL && r == ADMIN_OK; k++)
-			r = kind_each(x->store, all[k].kind, x->accounts[i], all[k].fn, x);
+			on_row(x, row);
+		for (size_t k = OF_ACCOUNTS; k < ALL && r == ADMIN_OK; k++)
+			r = write_kind(x, all[k].kind, x->accounts[i]);
+		arena_reset(&x->cli->arena, before);
 	}
 	return r;
 }
@@ -158,6 +135,10 @@ write_ini(struct export *x)
 static int
 put_out(struct cli *c, const char *path, struct slice content)
 {
+	if (content.n >= FILE_OCTETS_MAX)
+		return cli_fail(c, EX_UNAVAILABLE,
+		    "the directory is longer than the %d octets that byway apply reads: export with --json",
+		    FILE_OCTETS_MAX);
 	if (!path) {
 		fwrite(content.p, 1, content.n, stdout);
 		return EX_OK;
@@ -191,7 +172,7 @@ cmd_export(struct cli *c)
 	}
 
 	/* One moment for all of it. */
-	enum admin_result r = admin_begin(s.admin);
+	enum admin_result r = admin_begin_reading(s.admin);
 
 	if (r == ADMIN_OK)
 		r = x.as_json ? write_json(&x) : write_ini(&x);

@@ -303,21 +303,26 @@ struct listing {
 	struct table table;
 };
 
+/* Only what the table shows is kept until it is printed; of JSON nothing is. */
 static bool
 on_listed(void *ctx, const void *row)
 {
 	struct listing *l = ctx;
-	struct object *o = object_of(l->cli, l->kind, row);
-	const char *cells[TABLE_COLUMNS_MAX] = { o->key };
+	struct cli *c = l->cli;
+	const char *cells[TABLE_COLUMNS_MAX] = { NULL };
 	size_t n = 1;
 
-	if (l->cli->json) {
-		object_json(&l->json, NULL, o);
+	if (c->json) {
+		struct arena_mark before = arena_mark(&c->arena);
+
+		object_json(&l->json, NULL, object_of(c, l->kind, row));
+		arena_reset(&c->arena, before);
 		return true;
 	}
-	for (size_t i = 0; kind_columns(l->kind)[i].name; i++)
-		if (kind_columns(l->kind)[i].flags & COLUMN_LISTED)
-			cells[n++] = field_brief(l->cli, &kind_columns(l->kind)[i], o->values[i]);
+	cells[0] = kind_key_of(c, l->kind, row);
+	for (const struct column *f = kind_columns(l->kind); f->name; f++)
+		if (f->flags & COLUMN_LISTED)
+			cells[n++] = field_brief(c, f, field_write(c, f, row));
 	table_row(&l->table, cells);
 	return true;
 }

@@ -19,7 +19,8 @@
 
 #include "console/kind.h"
 
-enum { FILE_OCTETS_MAX = 64 * 1024 * 1024 };
+/* As long as what `byway export` may write. */
+enum { FILE_OCTETS_MAX = 1 << 30 };
 
 /* NULL with a sentence in *WHY_R. PATH may be "-": standard input. A NUL inside is refused. */
 const char *file_read(struct cli *c, const char *path, const char **why_r) MUST_CHECK;

@@ -32,7 +32,7 @@ main(int argc, char **argv)
 		setlocale(LC_CTYPE, "C.UTF-8");
 	c.config = "/etc/byway/byway.ini";
 	c.colour = isatty(STDOUT_FILENO) && !(no_color && *no_color);
-	arena_init(&c.arena, CLI_ARENA);
+	arena_init(&c.arena, (size_t)CLI_ARENA_MIB << 20);
 	status = cli_main(&c, argc, argv);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fputs("byway: standard output cannot be written\n", stderr);

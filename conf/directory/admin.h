@@ -102,6 +102,8 @@ enum admin_result admin_revision(struct admin *a, uint64_t *revision_r) MUST_CHE
 /* One transaction over many writes; admin_begin waits for other writers (5 s, then ADMIN_BUSY). No
  * nesting. admin_close rolls back. */
 enum admin_result admin_begin(struct admin *a) MUST_CHECK;
+/* The same for reading alone: all that is read is of one moment, and nobody waits for it. */
+enum admin_result admin_begin_reading(struct admin *a) MUST_CHECK;
 enum admin_result admin_commit(struct admin *a) MUST_CHECK;
 void admin_rollback(struct admin *a);
 

@@ -84,15 +84,27 @@ say_database(struct admin *a, const char *what)
 
 /* ---- transactions ---- */
 
-enum admin_result
-admin_begin(struct admin *a)
+static enum admin_result
+begin(struct admin *a, const char *sql)
 {
 	if (a->inside)
 		return say(a, ADMIN_INVALID, "a transaction is open already");
-	if (!db_exec(&a->db, "BEGIN IMMEDIATE"))
+	if (!db_exec(&a->db, sql))
 		return say_database(a, "begin");
 	a->inside = true;
 	return ADMIN_OK;
+}
+
+enum admin_result
+admin_begin(struct admin *a)
+{
+	return begin(a, "BEGIN IMMEDIATE");
+}
+
+enum admin_result
+admin_begin_reading(struct admin *a)
+{
+	return begin(a, "BEGIN");
 }
 
 enum admin_result

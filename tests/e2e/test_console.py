@@ -165,6 +165,21 @@ def test_usage_mistakes(place, words, says):
     place.refused(USAGE, *words, says=says)
 
 
+@pytest.mark.parametrize("words, says", [
+    (["-xh"], "no option -x"), (["-hx"], "no option -x"), (["-x"], "no option -x"), (["account", "list", "-xh"], "no option -x"),
+    (["-c"], "-c needs a value"), (["--nonsense"], "no option --nonsense")])
+def test_the_option_that_is_wrong_is_named(bare, words, says):
+    bare.refused(USAGE, *words, says=says)
+
+
+@pytest.mark.parametrize("command", ["show", "set", "remove", "passwd"])
+@pytest.mark.parametrize("name", ["acme", "acme/", "/mg", "acme//"])
+def test_a_profile_by_half_its_name(full, command, name):
+    more = ["--per-minute", "5"] if command == "set" else ["--password-stdin"] if command == "passwd" else []
+    answer = full.run("profile", command, name, *more, stdin="x\n")
+    assert answer.status in (MISSING, USAGE) and re.search(r"byway: .*\w{4}", answer.err), answer
+
+
 def test_no_words_is_help_and_a_usage_error(bare):
     answer = bare.run()
     assert answer.status == USAGE and "mailbox add" in answer.out
@@ -621,6 +636,40 @@ def test_export_into_another_installation(bare):
     clean = re.compile(r"^#.*\n", re.M)
     assert clean.sub("", other.ok("export").out) == clean.sub("", bare.ok("export").out)
     assert "nothing to change" in other.ok("apply", "-", stdin=text).out
+
+
+def test_export_waits_for_nobody(full):
+    """It reads: another's lock for writing does not stand in its way, and it takes none."""
+    rows = sqlite3.connect(full.dir / "directory.db", isolation_level=None)
+    rows.execute("begin immediate")
+    try:
+        assert "[account acme]" in full.ok("export").out
+        assert full.json("export")["accounts"][0]["name"] == "acme"
+    finally:
+        rows.close()
+
+
+def test_long_lists_of_senders(full):
+    """Neither memory nor time grows with their square."""
+    names = ", ".join(f"person-{number:05d}@partner.example" for number in range(12_000))
+    (full.dir / "many.ini").write_text(f"[account acme]\nallowed_senders = {names}\n")
+    full.ok("apply", full.dir / "many.ini", "--yes")
+    assert "acme" in full.ok("account", "list").out
+    assert len(full.json("account", "list")[0]["allowed_senders"]) == 12_000
+    assert names in full.ok("export").out
+    full.ok("account", "set", "acme", "--renewal-day", "7")
+    assert "nothing to change" in full.ok("apply", full.dir / "many.ini").out
+
+
+def test_apply_reads_as_much_as_export_may_write(full):
+    line = "# " + "x" * 1021 + "\n"
+    text = full.dir / "long.ini"
+    with text.open("w") as out:
+        for _ in range(70 * 1024):
+            out.write(line)
+        out.write("[account acme]\nrenewal_day = 9\n")
+    full.ok("apply", text, "--yes")
+    assert full.json("account", "show", "acme")["renewal_day"] == 9
 
 
 def test_export_as_json_and_to_a_file(bare):
