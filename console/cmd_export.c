@@ -21,7 +21,7 @@ struct export
 	FILE *f;
 	struct json json;
 	bool brief;
-	bool as_json; /* to a file goes INI always */
+	bool as_json;            /* to a file goes INI always */
 	const struct kind *kind; /* of the rows that come */
 	const char **accounts;
 	size_t accounts_n, accounts_cap;

@@ -47,12 +47,14 @@ note(struct init *in, bool made, const char *path)
 
 /* ---- folders --------------------------------------------------------------------------------- */
 
+/* *MADE_R: it was not there. */
 static int
-make_folder(struct init *in, const char *path, unsigned mode)
+make_folder(struct init *in, const char *path, unsigned mode, bool *made_r)
 {
 	struct cli *c = in->cli;
 
-	if (mkdir(path, mode) == 0) {
+	*made_r = mkdir(path, mode) == 0;
+	if (*made_r) {
 		if (chmod(path, mode) != 0)
 			return cli_fail(c, EX_CANTCREAT, "cannot set the mode of %s: %s", path,
 			    strerror(errno));
@@ -60,9 +62,9 @@ make_folder(struct init *in, const char *path, unsigned mode)
 	}
 	if (errno == ENOENT && strrchr(path, '/') > path) {
 		char *parent = cli_dup(c, slice_of(path, (size_t)(strrchr(path, '/') - path)));
-		int status = make_folder(in, parent, 0755);
+		int status = make_folder(in, parent, 0755, made_r);
 
-		return status == EX_OK ? make_folder(in, path, mode) : status;
+		return status == EX_OK ? make_folder(in, path, mode, made_r) : status;
 	}
 
 	struct stat st;
@@ -94,17 +96,59 @@ give_away(struct init *in, const char *path, uid_t uid)
 	    strerror(errno));
 }
 
-/* The configuration's folder: root's, but the daemon may look in. One that others can look into is
- * left alone. */
-static int
-open_folder(struct init *in, const char *path)
+/* What the daemon's user may do with PATH: BITS of rwx. */
+static bool
+user_can(const struct init *in, const char *path, unsigned bits)
 {
 	struct stat st;
 
+	if (!in->user || geteuid() != 0)
+		return true;
 	if (stat(path, &st) != 0)
-		return cli_fail(in->cli, EX_CANTCREAT, "cannot look at %s: %s", path,
-		    strerror(errno));
-	return (st.st_mode & (S_IROTH | S_IXOTH)) != 0 ? EX_OK : give_away(in, path, st.st_uid);
+		return false;
+	unsigned shift = st.st_uid == in->uid ? 6 : st.st_gid == in->gid ? 3 : 0;
+
+	return ((st.st_mode >> shift) & bits) == bits;
+}
+
+enum { READ_AND_ENTER = 5, ALL_OF_IT = 7 };
+
+/* The configuration's folder: root's, but the daemon may look in. One that was there is not ours to
+ * change. */
+static int
+open_folder(struct init *in, const char *path, bool made)
+{
+	if (made)
+		return give_away(in, path, geteuid());
+	if (!user_can(in, path, READ_AND_ENTER))
+		cli_note(in->cli,
+		    "%s was there and stays as it is; %s must be able to look into it: chgrp %u %s && chmod g+rx %s",
+		    path, in->user, (unsigned)in->gid, path, path);
+	return EX_OK;
+}
+
+/* The state's folder is the daemon's: SQLite makes files beside the database. Where DIR was there
+ * and is another's, it gets one of its own inside. */
+static int
+make_state(struct init *in, bool dir_made)
+{
+	bool same = strcmp(in->dir, in->state) == 0;
+	bool made = dir_made;
+	int status = EX_OK;
+
+	if (same && !dir_made && !user_can(in, in->dir, ALL_OF_IT)) {
+		in->state = cli_print(in->cli, "%s/state", in->dir);
+		same = false;
+	}
+	if (!same)
+		status = make_folder(in, in->state, 0750, &made);
+	if (status == EX_OK && made)
+		return give_away(in, in->state, in->uid);
+	if (status == EX_OK && !user_can(in, in->state, ALL_OF_IT))
+		status = cli_fail(in->cli, EX_CANTCREAT,
+		    "%s was there, and %s cannot write into it: chown %s %s, or name another with --state",
+		    in->state, in->user, in->user, in->state);
+	return status;
 }
 
 /* ---- byway.ini ------------------------------------------------------------------------------- */
@@ -394,6 +438,7 @@ cmd_init(struct cli *c)
 {
 	struct init in = { .cli = c, .dir = cli_value(c, "dir") };
 	bool elsewhere = in.dir != NULL;
+	bool made = false;
 	int status = find_user(&in);
 
 	in.dir = in.dir ? in.dir : "/etc/byway";
@@ -407,9 +452,12 @@ cmd_init(struct cli *c)
 		return cli_fail(c, EX_SOFTWARE, "the cryptographic library did not start");
 	in.dir = absolute(c, in.dir);
 	in.state = absolute(c, in.state);
-	status = make_folder(&in, in.dir, 0750);
+	status = make_folder(&in, in.dir, 0750, &made);
 	if (status == EX_OK)
-		status = make_folder(&in, in.state, 0750);
+		status = make_state(&in, made);
+	/* What is the daemon's whole is open to it. */
+	if (status == EX_OK && strcmp(in.dir, in.state) != 0)
+		status = open_folder(&in, in.dir, made);
 	if (status != EX_OK)
 		return status;
 	in.ini = cli_print(c, "%s/byway.ini", in.dir);
@@ -417,13 +465,7 @@ cmd_init(struct cli *c)
 	in.key = cli_print(c, "%s/relay.key", in.dir);
 	in.vault = cli_print(c, "%s/vault.key", in.dir);
 	in.database = cli_print(c, "%s/directory.db", in.state);
-	/* The state's folder is the daemon's: SQLite makes files beside the database. */
-	status = strcmp(in.dir, in.state) == 0 ? give_away(&in, in.dir, in.uid)
-	                                       : open_folder(&in, in.dir);
-	if (status == EX_OK && strcmp(in.dir, in.state) != 0)
-		status = give_away(&in, in.state, in.uid);
-	if (status == EX_OK)
-		status = make_ini(&in);
+	status = make_ini(&in);
 	if (status == EX_OK)
 		status = make_certificate(&in);
 	if (status == EX_OK)

@@ -271,6 +271,25 @@ def test_init_for_the_daemons_user(bare, apart):
     bare.ok("account", "list")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_init_leaves_folders_alone_that_were_there(bare):
+    bare.dir.mkdir(mode=0o700)
+    os.chown(bare.dir, 12345, 54321)
+    words = ("init", "--dir", bare.dir, "--user", "nobody", "--name", "relay.example.net", "--listen", "127.0.0.1:2525")
+    told = bare.ok(*words)
+    was = os.stat(bare.dir)
+    assert (was.st_uid, was.st_gid, stat.S_IMODE(was.st_mode)) == (12345, 54321, 0o700)
+    assert "chgrp" in told.err and "nobody must be able to look into it" in told.err
+    assert (bare.dir / "state/directory.db").owner() == (bare.dir / "state").owner() == "nobody"
+    assert bare.json(*words)["made"] == []
+
+    state = bare.dir.parent / "other"
+    state.mkdir(mode=0o755)
+    other = Place(bare.dir.parent / "more")
+    other.refused(EXISTS, "init", "--dir", other.dir, "--state", state, "--user", "nobody", says="chown nobody")
+    assert state.owner() == "root" and not other.config.exists()
+
+
 def test_init_certificate(place):
     text = subprocess.run(["openssl", "x509", "-in", str(place.dir / "relay.crt"), "-noout", "-text"],
                           stdout=subprocess.PIPE, check=True).stdout.decode()
