@@ -18,7 +18,7 @@ _Static_assert(SHIFT_COUNT <= 64, "a part is a bit");
 
 #define P(name) (UINT64_C(1) << SHIFT_##name)
 
-static const struct word {
+static const struct vocable {
 	const char *word;
 	uint64_t parts;
 } words[] = {
