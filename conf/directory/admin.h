@@ -6,8 +6,8 @@
  * admin - the writing side of the directory, for the control tool: synchronous, by name, in words
  *
  * Every row is a plain struct. What comes in is copied; strings of a row that comes out live in the
- * caller's arena (admin_get) or as long as the callback runs (admin_each). A string that is NULL on the way
- * in counts as empty; on the way out there is no NULL.
+ * caller's arena (admin_get) or as long as the callback runs (admin_each). A string that is NULL on
+ * the way in counts as empty; on the way out there is no NULL.
  *
  *      admin_add     a new row                 ADMIN_EXISTS, ADMIN_INVALID, ADMIN_MISSING (what it
  *                    belongs to)

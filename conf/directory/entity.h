@@ -27,7 +27,8 @@ enum column_type {
 	COLUMN_PIN,    /* const char *: 64 hex digits, with or without colons */
 	COLUMN_LIST,   /* const char *: names with commas between, in order */
 	COLUMN_ROUTE, /* struct admin_route, the first half: inherit, native, or a profile's name */
-	COLUMN_FALLBACK, /* struct admin_route, the second half: none, native, or a profile's name */
+	/* struct admin_route, the second half: none, native, or a profile's name */
+	COLUMN_FALLBACK,
 	COLUMN_ROUTE_IDS, /* struct route, of snapshots */
 };
 
@@ -73,7 +74,8 @@ extern const struct column snapshot_plan[], snapshot_account[], snapshot_domain[
 
 /* True where the column's value in a row is a string. */
 bool column_is_text(const struct column *c) MUST_CHECK;
-/* Those of FROM's columns that TO has by the same name and type; TO's other strings become empty. */
+/* Those of FROM's columns that TO has by the same name and type; TO's other strings become
+ * empty. */
 void columns_copy(const struct column *to_columns, void *to, const struct column *from_columns,
     const void *from);
 /* Its string in ROW. */
