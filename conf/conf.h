@@ -107,6 +107,7 @@ struct conf {
 		const char *control_socket;
 		const char *instance; /* loop token seed; default: name */
 		const char *replies;  /* the profile's name or file */
+		bool strict_addresses;
 	} server;
 	struct {
 		const char *path;

@@ -63,6 +63,26 @@ base64_decode(struct slice in, char *out, size_t cap, size_t *n_r)
 	return true;
 }
 
+bool
+base64_decode_unpadded(struct slice in, char *out, size_t cap, size_t *n_r)
+{
+	struct slice rest = slice_skip(in, in.n - in.n % 4);
+	char last[4] = { '=', '=', '=', '=' };
+	size_t whole = 0, tail = 0;
+
+	if (rest.n == 0)
+		return base64_decode(in, out, cap, n_r);
+	memcpy(last, rest.p, rest.n);
+	/* Padding that was there before this point would be padding within. */
+	if (in.n > rest.n && in.p[in.n - rest.n - 1] == '=')
+		return false;
+	if (!base64_decode(slice_head(in, in.n - rest.n), out, cap, &whole) ||
+	    !base64_decode(slice_of(last, sizeof(last)), out + whole, cap - whole, &tail))
+		return false;
+	*n_r = whole + tail;
+	return true;
+}
+
 void
 base64_encode(struct text *t, struct slice in)
 {

@@ -9,6 +9,8 @@
  *
  * Never:  looks past LINE; accepts CR, LF, NUL or another control character inside it, nor invalid
  *         UTF-8; knows whether the verb is allowed now (that is the session's table).
+ *         EHLO and HELO are the exception: their argument may hold any octet but CR, LF and NUL, since
+ *         programs put their machine's name there in whatever charset it has (BEHAVIOUR P7).
  */
 #include "wire/path.h"
 #include "wire/slice.h"
@@ -42,19 +44,18 @@ enum args_fault {
 	ARGS_PATH,          /* 501 5.1.7 (MAIL) or 5.1.3 (RCPT): the path itself; see path.h */
 	ARGS_PARAM_UNKNOWN, /* 555 5.5.4 */
 	ARGS_PARAM_BAD,     /* 501 5.5.4: known, but its value is wrong or it came twice */
-	ARGS_SIZE_HUGE,     /* 552 5.2.3: SIZE is digits, but beyond 64 bits */
 };
 
 /* MAIL FROM:<reverse-path> [parameters]  (RFC 5321 4.1.1.2, 1870, 6152, 6531, 3461, 4954 AUTH=) */
 struct mail_args {
 	struct path path; /* path.null for <> */
 	bool has_size;
-	uint64_t size;
+	uint64_t size; /* octets; UINT64_MAX also for digits beyond 64 bits */
 	bool has_body;
 	enum body_kind body; /* BINARYMIME is parsed, so that the session can refuse it by name */
 	bool smtputf8;
 	enum dsn_ret ret;
-	struct slice envid; /* xtext as it came, checked; empty if absent */
+	struct slice envid; /* xtext as it came, of printable octets; empty if absent */
 };
 
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
@@ -63,9 +64,13 @@ enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 
 struct rcpt_args {
 	struct path path;
 	unsigned notify;    /* NOTIFY_ bits; 0 if absent */
-	struct slice orcpt; /* "rfc822;xtext" as it came, checked; empty if absent */
+	struct slice orcpt; /* "rfc822;xtext" as it came, of printable octets; empty if absent */
 };
 
+/*
+ * Both read what has one meaning only, and path.loose tells of it (BEHAVIOUR P7): blanks before the
+ * colon, a path without < >, a name for people before one <path>.
+ */
 enum args_fault mail_parse(struct slice args, struct mail_args *out_r) MUST_CHECK;
 enum args_fault rcpt_parse(struct slice args, struct rcpt_args *out_r) MUST_CHECK;
 /* BDAT SP chunk-size [SP LAST]  (RFC 3030): digits alone, no wrap. */

@@ -35,35 +35,53 @@ has_high(struct slice s)
 
 /* ---- domains --------------------------------------------------------------------------------- */
 
-/* sub-domain = Let-dig [Ldh-str] / U-label */
+/* sub-domain = Let-dig [Ldh-str] / U-label; EXTRA: octets that are let pass too. */
 static bool
-label_is_valid(struct slice label, bool utf8)
+label_is_valid(struct slice label, bool utf8, struct slice extra)
 {
 	bool high = false;
 
 	if (label.n == 0 || label.p[0] == '-' || label.p[label.n - 1] == '-')
 		return false;
 	for (size_t i = 0; i < label.n; i++) {
-		if (is_high(label.p[i]) && utf8)
+		char c = label.p[i];
+
+		if (is_high(c) && utf8)
 			high = true;
-		else if (!is_alnum(label.p[i]) && label.p[i] != '-')
+		else if (!is_alnum(c) && c != '-' && slice_find(extra, c) == extra.n)
 			return false;
 	}
 	/* The limit is one of the ASCII form; how long a UTF-8 label's is only IDNA knows. */
 	return high || label.n <= LABEL_MAX;
 }
 
-bool
-domain_is_valid(struct slice domain, bool utf8)
+static bool
+labels_are_valid(struct slice domain, bool utf8, struct slice extra)
 {
 	struct slice rest = domain;
 
 	if (domain.n == 0 || domain.n > DOMAIN_MAX || domain.p[domain.n - 1] == '.')
 		return false;
 	while (rest.n > 0)
-		if (!label_is_valid(slice_cut(&rest, '.'), utf8))
+		if (!label_is_valid(slice_cut(&rest, '.'), utf8, extra))
 			return false;
 	return slice_is_text(domain);
+}
+
+bool
+domain_is_valid(struct slice domain, bool utf8)
+{
+	return labels_are_valid(domain, utf8, SLICE(""));
+}
+
+/* A mail domain as people have it: names in the DNS hold _, and mail is sent to them. */
+static bool
+is_mail_domain(struct slice domain, bool *loose)
+{
+	if (domain_is_valid(domain, true))
+		return true;
+	*loose = true;
+	return labels_are_valid(domain, true, SLICE("_"));
 }
 
 /* RFC 5321, 4.1.3; general literals are of no use to anybody. */
@@ -135,19 +153,48 @@ quoted_string(struct slice s)
 	return 0;
 }
 
-static bool
-take_local(struct slice *rest, struct path *path)
+/*
+ * Atoms with dots anywhere: how many octets of it S starts with. HP's iLO sends from <ilo.@x>, and
+ * Japanese carriers gave out a..b@. Dots alone are nobody.
+ */
+static size_t
+loose_string(struct slice s)
 {
-	path->quoted = rest->n > 0 && rest->p[0] == '"';
+	size_t atext = 0;
+	size_t i = 0;
 
-	size_t n = path->quoted ? quoted_string(*rest) : dot_string(*rest);
+	for (; i < s.n && (is_atext(s.p[i]) || s.p[i] == '.'); i++)
+		atext += s.p[i] != '.';
+	return atext > 0 ? i : 0;
+}
+
+static bool
+take_quoted(struct slice *rest, struct path *path)
+{
+	size_t n = quoted_string(*rest);
 
 	if (n == 0 || n > LOCAL_MAX)
 		return false;
+	path->quoted = true;
+	path->local = slice_of(rest->p + 1, n - 2);
+	*rest = slice_skip(*rest, n);
+	return true;
+}
+
+static bool
+take_local(struct slice *rest, struct path *path)
+{
+	if (rest->n > 0 && rest->p[0] == '"')
+		return take_quoted(rest, path) && slice_is_text(path->local);
+	size_t n = loose_string(*rest);
+
+	/* What is no dot-string is one between quotes; atoms and dots need no backslash there. */
+	path->quoted = dot_string(*rest) != n;
+	path->loose |= path->quoted;
+	if (n == 0 || n > LOCAL_MAX - (path->quoted ? 2u : 0u))
+		return false;
 	path->local = slice_head(*rest, n);
 	*rest = slice_skip(*rest, n);
-	if (path->quoted)
-		path->local = slice_of(path->local.p + 1, n - 2);
 	return slice_is_text(path->local);
 }
 
@@ -158,7 +205,7 @@ set_domain(struct slice s, struct path *path)
 	path->domain = s;
 	if (s.n > 0 && s.p[0] == '[')
 		return address_literal_is_valid(s);
-	return domain_is_valid(s, true);
+	return is_mail_domain(s, &path->loose);
 }
 
 /* Mailbox = Local-part "@" ( Domain / address-literal ), all of S; S is cut at the '>' already,
@@ -200,25 +247,47 @@ skip_route(struct slice *s)
 	return true;
 }
 
+/* INSIDE is all that stands between < and >. */
+static bool
+read_inside(struct slice inside, enum path_use use, struct path *path)
+{
+	struct slice s = slice_trim(inside);
+
+	path->loose = s.n != inside.n;
+	if (s.n == 0) {
+		path->null = true;
+		return use == PATH_REVERSE;
+	}
+	if (use == PATH_FORWARD && slice_eq_nocase(s, SLICE("Postmaster"))) {
+		path->local = s;
+		return true;
+	}
+	return skip_route(&s) && mailbox(s, path);
+}
+
+/* Octets of the address without < > that S starts with: up to a blank that no quotes hold. */
+static size_t
+bare_length(struct slice s)
+{
+	size_t local = s.n > 0 && s.p[0] == '"' ? quoted_string(s) : 0;
+
+	return local + slice_find(slice_skip(s, local), ' ');
+}
+
 bool
 path_parse(struct slice *rest, enum path_use use, struct path *path_r)
 {
 	struct path path = { .local = SLICE(""), .domain = SLICE("") };
-	size_t close = slice_find(*rest, '>');
+	bool angle = slice_starts(*rest, SLICE("<"));
+	size_t n = angle ? slice_find(*rest, '>') : bare_length(*rest);
 
-	if (!slice_starts(*rest, SLICE("<")) || close == rest->n)
+	/* Nothing at all is not the null path. */
+	if (n == 0 || (angle && n == rest->n))
 		return false;
-
-	struct slice inside = slice_of(rest->p + 1, close - 1);
-
-	if (inside.n == 0 && use == PATH_REVERSE) {
-		path.null = true;
-	} else if (use == PATH_FORWARD && slice_eq_nocase(inside, SLICE("Postmaster"))) {
-		path.local = inside;
-	} else if (!skip_route(&inside) || !mailbox(inside, &path)) {
+	if (!read_inside(angle ? slice_of(rest->p + 1, n - 1) : slice_head(*rest, n), use, &path))
 		return false;
-	}
-	*rest = slice_skip(*rest, close + 1);
+	path.loose |= !angle;
+	*rest = slice_skip(*rest, angle ? n + 1 : n);
 	*path_r = path;
 	return true;
 }

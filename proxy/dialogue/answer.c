@@ -147,13 +147,14 @@ session_say_ehlo(struct session *s)
 		text_put(&t, SLICE("SMTPUTF8\n"));
 	if (o.dsn)
 		text_put(&t, SLICE("DSN\n"));
-	text_put(&t, SLICE("ENHANCEDSTATUSCODES\nCHUNKING\n"));
 	if (s->lane->listener->tls == LISTENER_STARTTLS && !s->secure)
 		text_put(&t, SLICE("STARTTLS\n"));
 	if (auth_is_offered(s))
 		text_put(&t, SLICE("AUTH PLAIN LOGIN\n"));
 	if (recipients > 0)
 		text_fmt(&t, "LIMITS RCPTMAX=%llu\n", (unsigned long long)recipients);
+	/* Last comes what nobody waits for: some clients look for "250-AUTH" and miss "250 AUTH" (P7). */
+	text_put(&t, SLICE("ENHANCEDSTATUSCODES\nCHUNKING\n"));
 	assert(!t.overflow);
 	/* The last keyword ends the reply, not a line break. */
 	say(s, 250, (struct enhanced){ 0 }, slice_head(text_slice(&t), t.n - 1));

@@ -352,15 +352,18 @@ ask(struct session *s, struct slice user, struct slice password)
 	return s->query != NULL ? wait_for_nodes(s, password) : try(s, password);
 }
 
-/* authzid NUL authcid NUL password; authzid is empty or the same (Perl's Net::SMTP sends it). */
+/*
+ * authzid NUL authcid NUL password; authzid is empty or the same (Perl's Net::SMTP sends it). Blanks
+ * around a name came in when it was pasted: no name has them.
+ */
 static enum verdict
 got_plain(struct session *s, struct slice all)
 {
 	size_t first = slice_find(all, '\0');
-	struct slice authzid = slice_head(all, first);
+	struct slice authzid = slice_trim(slice_head(all, first));
 	struct slice rest = slice_skip(all, first + 1);
 	size_t second = slice_find(rest, '\0');
-	struct slice user = slice_head(rest, second);
+	struct slice user = slice_trim(slice_head(rest, second));
 
 	if (first == all.n || second == rest.n)
 		return refuse(s, SAY_AUTH_BASE64);
@@ -374,7 +377,7 @@ got_plain(struct session *s, struct slice all)
 static enum verdict
 got_login_name(struct session *s, struct slice name)
 {
-	if (!keep_name(s, name))
+	if (!keep_name(s, slice_trim(name)))
 		return refuse(s, SAY_AUTH_UNAVAILABLE);
 	s->auth_step = AUTH_LOGIN_PASSWORD;
 	if (!stream_write(&s->stream, SLICE("334 UGFzc3dvcmQ6\r\n")))
@@ -408,7 +411,7 @@ decode(struct session *s, struct slice line)
 
 	if (slice_eq(line, SLICE("=")))
 		line = slice_of("", 0);
-	if (!base64_decode(line, mem, sizeof(mem), &n))
+	if (!base64_decode_unpadded(line, mem, sizeof(mem), &n))
 		return refuse(s, SAY_AUTH_BASE64);
 	enum verdict v = got_response(s, slice_of(mem, n));
 
@@ -419,6 +422,8 @@ decode(struct session *s, struct slice line)
 enum verdict
 auth_line(struct session *s, struct slice line)
 {
+	/* Some clients end it with a blank, as some end the command. */
+	line = slice_trim(line);
 	if (slice_eq(line, SLICE("*")))
 		return refuse(s, SAY_AUTH_CANCELLED);
 	return decode(s, line);
@@ -452,8 +457,6 @@ not_now(const struct session *s)
 		return SAY_AUTH_NOT_OFFERED;
 	if (!s->secure && !s->lane->listener->plaintext_auth)
 		return SAY_AUTH_NEEDS_TLS;
-	if (!s->esmtp)
-		return SAY_NEED_EHLO;
 	return SAY_NONE;
 }
 

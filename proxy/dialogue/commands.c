@@ -8,10 +8,9 @@
 static enum verdict
 greet(struct session *s, struct slice args, bool esmtp)
 {
-	if (args.n == 0) {
-		session_reply(s, SAY_HELO_ARGUMENT);
-		return DONE;
-	}
+	/* We differ from RFC 5321, 4.1.1.1: a machine that has no name yet may send all the same. */
+	if (args.n == 0)
+		args = SLICE("unknown");
 	if (s->txn.open)
 		txn_end(s);
 	s->helo_n = args.n < HELO_MAX ? args.n : HELO_MAX;

@@ -35,7 +35,7 @@ enum close_row {
 };
 
 enum {
-	HELO_MAX = 64,
+	HELO_MAX = 256, /* octets kept; one more than any domain has, so that a cut name is none */
 	SESSION_IN_MAX = BUF_LARGE,
 	SESSION_OUT_MAX = 16384,
 	REPLY_ROOM = 2048, /* a reply of ours fits; no command is begun with less */

@@ -3,6 +3,7 @@
  * envelope - MAIL, RCPT, DATA and BDAT: from who may send to the go-ahead for content
  */
 #include "proxy/dialogue/dialogue.h"
+#include "proxy/dialogue/trace.h"
 #include "proxy/rules/policy.h"
 
 static const enum reply_id mail_faults[] = {
@@ -11,7 +12,6 @@ static const enum reply_id mail_faults[] = {
 	[ARGS_PATH] = SAY_BAD_SENDER_PATH,
 	[ARGS_PARAM_UNKNOWN] = SAY_PARAM_UNKNOWN,
 	[ARGS_PARAM_BAD] = SAY_SYNTAX,
-	[ARGS_SIZE_HUGE] = SAY_TOO_LARGE,
 };
 
 static const enum reply_id rcpt_faults[] = {
@@ -20,7 +20,6 @@ static const enum reply_id rcpt_faults[] = {
 	[ARGS_PATH] = SAY_BAD_RCPT_PATH,
 	[ARGS_PARAM_UNKNOWN] = SAY_PARAM_UNKNOWN,
 	[ARGS_PARAM_BAD] = SAY_SYNTAX,
-	[ARGS_SIZE_HUGE] = SAY_SYNTAX,
 };
 
 /* The directory's answer about the sender of the MAIL in hand, which then comes again. */
@@ -78,14 +77,12 @@ identify(struct session *s)
 static enum reply_id
 check_arguments(const struct session *s, const struct mail_args *mail)
 {
-	uint64_t max = s->lane->conf->limits.message_size;
-
+	if (mail->path.loose && s->lane->conf->server.strict_addresses)
+		return SAY_BAD_SENDER_PATH;
 	if (mail->path.utf8 && !mail->smtputf8)
 		return SAY_NEED_SMTPUTF8;
 	if (mail->has_body && mail->body == BODY_BINARYMIME)
 		return SAY_NO_BINARYMIME;
-	if (mail->has_size && mail->size > max)
-		return SAY_TOO_LARGE;
 	return SAY_NONE;
 }
 
@@ -114,7 +111,7 @@ open_relay(struct session *s, const struct mail_args *mail, const struct way *ro
 		.fallback = route->fallback,
 		.mail = *mail,
 		.client_address = text_slice(&address),
-		.client_helo = slice_of(s->helo, s->helo_n),
+		.client_helo = trace_client_name(s),
 		.client_login = slice_str(s->sender->is_address ? "" : s->sender->name),
 	};
 
@@ -219,9 +216,11 @@ check_policy(struct session *s, const struct mail_args *mail, struct way *route)
 static enum reply_id
 check_size(const struct session *s, const struct mail_args *mail)
 {
-	uint64_t max = s->sender->account.plan.size_max;
+	uint64_t plan = s->sender->account.plan.size_max;
+	uint64_t all = s->lane->conf->limits.message_size;
+	uint64_t max = plan > 0 && plan < all ? plan : all;
 
-	return mail->has_size && max > 0 && mail->size > max ? SAY_TOO_LARGE : SAY_NONE;
+	return mail->has_size && mail->size > max ? SAY_TOO_LARGE : SAY_NONE;
 }
 
 static void
@@ -345,6 +344,8 @@ do_rcpt(struct session *s, struct slice args)
 		return refuse_in_order(s, SAY_BAD_SEQUENCE);
 	enum reply_id no = rcpt_faults[rcpt_parse(args, &rcpt)];
 
+	if (no == SAY_NONE && rcpt.path.loose && s->lane->conf->server.strict_addresses)
+		no = SAY_BAD_RCPT_PATH;
 	if (no == SAY_NONE && rcpt.path.utf8 && !t->smtputf8)
 		no = SAY_NEED_SMTPUTF8;
 	if (no != SAY_NONE)

@@ -53,7 +53,8 @@ protocol(const struct session *s)
 {
 	bool login = s->sender != NULL && !s->sender->is_address;
 
-	if (!s->esmtp)
+	/* AUTH is an extension even where HELO came before it. */
+	if (!s->esmtp && !login)
 		return "SMTP";
 	if (s->txn.smtputf8)
 		return s->secure ? (login ? "UTF8SMTPSA" : "UTF8SMTPS")
@@ -61,24 +62,23 @@ protocol(const struct session *s)
 	return s->secure ? (login ? "ESMTPSA" : "ESMTPS") : (login ? "ESMTPA" : "ESMTP");
 }
 
-/* The client's own word for itself, where it is harmless inside a field (THREATS C14). */
-static struct slice
-helo_for_trace(const struct session *s)
+/* It is harmless inside a field (THREATS C14) and in XCLIENT; whoever wants the rest finds it in the log. */
+struct slice
+trace_client_name(const struct session *s)
 {
 	struct slice helo = slice_of(s->helo, s->helo_n);
 
-	if (domain_is_valid(helo, false) || address_literal_is_valid(helo))
-		return helo;
-	return SLICE("unknown");
+	return domain_is_valid(helo, false) || address_literal_is_valid(helo) ? helo : SLICE("");
 }
 
 static void
 write_from(struct text *t, const struct session *s)
 {
 	const struct sockaddr *peer = (const struct sockaddr *)&s->peer;
+	struct slice name = trace_client_name(s);
 
 	text_put(t, SLICE("from "));
-	text_put(t, helo_for_trace(s));
+	text_put(t, name.n > 0 ? name : SLICE("unknown"));
 	text_put(t, peer->sa_family == AF_INET6 ? SLICE(" ([IPv6:") : SLICE(" (["));
 	net_write(t, peer);
 	text_put(t, SLICE("])\r\n\t"));

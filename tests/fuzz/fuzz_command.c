@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A command line, and its text as the arguments of MAIL, RCPT and BDAT: what is accepted must be
- * safe to send on.
+ * A command line, and its text as the arguments of MAIL, RCPT and BDAT: what is accepted must be safe to send on.
  *
- * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined
- * -fno-sanitize-recover=all \
- *     -o fuzz_command tests/fuzz/fuzz_command.c wire/command.c wire/path.c wire/slice.c wire/text.c
+ * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+ *     -o fuzz_command tests/fuzz/fuzz_command.c wire/command.c wire/command_args.c wire/path.c wire/slice.c wire/text.c
  */
 #include "wire/command.h"
 
@@ -38,6 +36,7 @@ check_path(const struct path *path)
 	must(!t.overflow && t.n <= 254 && slice_is_text(text_slice(&t)));
 	must(path->utf8 || slice_is_ascii(text_slice(&t)));
 	must(!memchr(mem, '<', t.n) && !memchr(mem, '>', t.n));
+	must(!memchr(mem, ' ', t.n) || mem[0] == '"');
 }
 
 static void
@@ -70,7 +69,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	check_args(line);
 	if (command_parse(line, &cmd)) {
-		must(slice_is_text(line) && cmd.word.n > 0 && cmd.verb < VERB_COUNT);
+		bool greets = cmd.verb == VERB_EHLO || cmd.verb == VERB_HELO;
+
+		must(cmd.word.n > 0 && cmd.verb < VERB_COUNT);
+		must(slice_is_text(cmd.word) && (greets || slice_is_text(line)));
+		must(slice_find(line, '\r') == n && slice_find(line, '\n') == n &&
+		    slice_find(line, '\0') == n);
 		check_args(cmd.args);
 	}
 	return 0;

@@ -31,6 +31,7 @@ check(const struct path *path)
 	must(!t.overflow && t.n <= 254 && slice_is_text(text_slice(&t)));
 	must(path->utf8 != slice_is_ascii(text_slice(&t)));
 	must(!memchr(one, '<', t.n) && !memchr(one, '>', t.n));
+	must(!memchr(one, ' ', t.n) || one[0] == '"');
 	if (path->null || path->domain.n == 0)
 		return;
 	must(path_parse_bare(text_slice(&t), &again));
@@ -46,7 +47,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct path path;
 
 	if (path_parse(&rest, PATH_FORWARD, &path)) {
-		must(rest.n < in.n && rest.p[-1] == '>');
+		must(rest.n < in.n && (in.p[0] == '<' ? rest.p[-1] == '>' : path.loose));
 		check(&path);
 	}
 	rest = in;

@@ -72,6 +72,53 @@ refuses_what_does_not_belong(void **state)
 	}
 }
 
+/* The same text with all, some and no padding; too much of it, or a text that lacks more, is refused. */
+static void
+does_without_padding(void **state)
+{
+	(void)state;
+	static const struct {
+		struct slice coded;
+		const char *plain; /* NULL: refused */
+	} cases[] = {
+		{ SLICE(""), "" },
+		{ SLICE("Zg"), "f" },
+		{ SLICE("Zg="), "f" },
+		{ SLICE("Zg=="), "f" },
+		{ SLICE("Zm8"), "fo" },
+		{ SLICE("Zm8="), "fo" },
+		{ SLICE("Zm9v"), "foo" },
+		{ SLICE("Zm9vYg"), "foob" },
+		{ SLICE("Zm9vYmE"), "fooba" },
+		{ SLICE("Z"), NULL },
+		{ SLICE("="), NULL },
+		{ SLICE("=="), NULL },
+		{ SLICE("Z="), NULL },
+		{ SLICE("Zm9vY"), NULL },
+		{ SLICE("Zm9v="), NULL },
+		{ SLICE("Zm9v=="), NULL },
+		{ SLICE("Zm8=="), NULL },
+		{ SLICE("Zg==="), NULL },
+		{ SLICE("Zg==Zg"), NULL },
+		{ SLICE("Zg=Zg"), NULL },
+		{ SLICE("Zh"), NULL }, /* spare bits */
+		{ SLICE("Zm9"), NULL },
+		{ SLICE("Zm 9v"), NULL },
+		{ SLICE("Zm9vYg\0"), NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char out[64];
+		size_t n = 0;
+		bool ok = base64_decode_unpadded(cases[i].coded, out, sizeof(out), &n);
+
+		if (ok != (cases[i].plain != NULL))
+			fail_msg("case %zu", i);
+		if (ok)
+			assert_true(slice_eq(slice_of(out, n), slice_str(cases[i].plain)));
+	}
+}
+
 static void
 keeps_to_its_cap(void **state)
 {
@@ -81,6 +128,8 @@ keeps_to_its_cap(void **state)
 
 	assert_false(base64_decode(SLICE("Zm9vYmFy"), out, 5, &n));
 	assert_true(base64_decode(SLICE("Zm9vYmFy"), out, 6, &n));
+	assert_false(base64_decode_unpadded(SLICE("Zm9vYg"), out, 3, &n));
+	assert_true(base64_decode_unpadded(SLICE("Zm9vYg"), out, 4, &n));
 }
 
 int
@@ -89,6 +138,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_the_rfc_vectors),
 		cmocka_unit_test(refuses_what_does_not_belong),
+		cmocka_unit_test(does_without_padding),
 		cmocka_unit_test(keeps_to_its_cap),
 	};
 
