@@ -6,9 +6,8 @@
 #endif
 
 /*
- * Both directions look for rare octets in long runs, 64 at a time where the machine can: one bit
- * for each octet, so that "LF behind CR" is a shift. The last bit of a block is carried into the
- * next.
+ * Both directions look for rare octets in long runs, 64 at a time where the machine can: one bit for each octet, so that "LF behind CR" is a
+ * shift. The last bit of a block is carried into the next.
  */
 #ifdef __SSE2__
 static inline uint64_t
@@ -33,17 +32,19 @@ mask64(const char *p, char c)
 /* ---- decoding -------------------------------------------------------------------------------- */
 
 /*
- * What the octets so far were. A line starts only behind CRLF as it came (or at the start): behind
- * a repaired line end we are in TEXT, so that a dot there is content and neither ends anything nor
- * is taken off (THREATS C3).
+ * What the octets so far were. A line starts only behind CRLF as it came (or at the start). Behind a
+ * repaired line end a dot never ends anything, and one alone is content (THREATS C3); but two are read
+ * as a stuffed one, since who writes Unix lines to a socket may well stuff them.
  */
 enum decoding {
-	LINE,   /* at the start of a line */
-	TEXT,   /* within a line */
-	CR,     /* one CR, held back */
-	CR2,    /* two CR, held back: the first one is bare */
-	DOT,    /* a dot at the start of a line, held back */
-	DOT_CR, /* and a CR behind it */
+	LINE,     /* at the start of a line */
+	TEXT,     /* within a line */
+	CR,       /* one CR, held back */
+	CR2,      /* two CR, held back: the first one is bare */
+	DOT,      /* a dot at the start of a line, held back */
+	DOT_CR,   /* and a CR behind it */
+	SOFT,     /* behind a bare CR or LF */
+	SOFT_DOT, /* and a dot, held back */
 };
 
 static const char crlf[] = "\r\n\r\n";
@@ -69,8 +70,8 @@ without_cr(struct slice s, size_t at)
 }
 
 /*
- * How many octets at the start of S go out as they are: no NUL, CR and LF only in pairs, no CR at
- * the end, and, where dots count, no dot at the start of a line.
+ * How many octets at the start of S go out as they are: no NUL, CR and LF only in pairs, no CR at the end, and, where dots count, no dot at the
+ * start of a line.
  */
 static size_t
 clean_run(struct slice s, bool at_line, bool dots)
@@ -116,19 +117,19 @@ odd_octet(struct dots_decoder *d, struct slice *in)
 		return SLICE("");
 	}
 	if (c == '.') {
-		d->state = DOT;
+		d->state = d->state == SOFT ? SOFT_DOT : DOT;
 		return SLICE("");
 	}
-	d->state = TEXT;
+	d->state = c == '\n' ? SOFT : TEXT;
 	note(d, c == '\n' ? DOTS_BARE_LF : DOTS_NUL);
 	return slice_of(crlf, c == '\n' ? 2 : 0);
 }
 
-/* At the start of a line or within one. */
+/* At the start of a line, hard or soft, or within one. */
 static struct slice
 run(struct dots_decoder *d, struct slice *in)
 {
-	size_t n = clean_run(*in, d->state == LINE, !d->chunked);
+	size_t n = clean_run(*in, d->state == LINE || d->state == SOFT, !d->chunked);
 
 	if (n == 0)
 		return odd_octet(d, in);
@@ -141,8 +142,8 @@ run(struct dots_decoder *d, struct slice *in)
 }
 
 /*
- * Behind held CRs. CR CR LF, which programs write that turn LF into CRLF twice (THREATS C4), is one
- * line end when repaired; of more CRs each further one is another.
+ * Behind held CRs. CR CR LF, which programs write that turn LF into CRLF twice (THREATS C4), is one line end when repaired; of more CRs each
+ * further one is another.
  */
 static struct slice
 behind_cr(struct dots_decoder *d, struct slice *in)
@@ -161,8 +162,16 @@ behind_cr(struct dots_decoder *d, struct slice *in)
 		d->state = CR2;
 		return slice_of(crlf, two ? 2 : 0);
 	}
-	d->state = TEXT;
+	d->state = SOFT;
 	return slice_of(crlf, two ? 4 : 2);
+}
+
+/* A dot is held behind a repaired line end; the first of two was there for the wire only. */
+static struct slice
+behind_soft_dot(struct dots_decoder *d, char c)
+{
+	d->state = TEXT;
+	return c == '.' ? SLICE("") : SLICE(".");
 }
 
 /* Takes at least one octet off IN or changes the state; what is to be passed on, often nothing. */
@@ -174,6 +183,7 @@ step(struct dots_decoder *d, struct slice *in)
 	switch ((enum decoding)d->state) {
 	case LINE:
 	case TEXT:
+	case SOFT:
 		return run(d, in);
 	case CR:
 	case CR2:
@@ -183,6 +193,8 @@ step(struct dots_decoder *d, struct slice *in)
 		if (c == '\r')
 			*in = slice_skip(*in, 1);
 		return SLICE("");
+	case SOFT_DOT:
+		return behind_soft_dot(d, c);
 	case DOT_CR:
 		d->ended = c == '\n';
 		d->state = CR;
@@ -228,8 +240,7 @@ dots_decode_finish(struct dots_decoder *d, struct slice *span_r)
 
 /* ---- encoding -------------------------------------------------------------------------------- */
 
-/* LF or CR alone is not what decoding gives; a dot behind them is stuffed all the same, and the end
- * is CRLF.CRLF behind anything. */
+/* LF or CR alone is not what decoding gives; a dot behind them is stuffed all the same, and the end is CRLF.CRLF behind anything. */
 enum encoding { AT_LINE, AT_TEXT, AT_CR, AT_LF };
 
 void

@@ -85,16 +85,21 @@ def by_msmtp(byway, mode, name, password, sender, recipients, letter):
 
 
 def by_curl(byway, mode, name, password, sender, recipients, letter):
+    crlf = letter.with_name("crlf.eml")
+    crlf.write_bytes(letter.read_bytes().replace(b"\n", b"\r\n"))
+    return by_curl_unix(byway, mode, name, password, sender, recipients, crlf)
+
+
+def by_curl_unix(byway, mode, name, password, sender, recipients, letter):
+    """A file as editors on Unix write it: curl sends its line ends as they are."""
     netrc = letter.with_name("netrc")
     netrc.touch(mode=0o600)
     netrc.write_text(f'machine localhost login {name} password "{password}"\n')
-    crlf = letter.with_name("crlf.eml")
-    crlf.write_bytes(letter.read_bytes().replace(b"\n", b"\r\n"))
     return run(["curl", "-sv", "--ssl-reqd", "--url",
                 f"{'smtps' if mode == 'tls' else 'smtp'}://localhost:{port_of(byway, mode)}/client.example",
                 "--resolve", f"localhost:{port_of(byway, mode)}:127.0.0.1", "--cacert", byway.certificate(),
                 "--netrc-file", netrc, "--mail-from", sender, *(a for r in recipients for a in ("--mail-rcpt", r)),
-                "--upload-file", crlf])
+                "--upload-file", letter])
 
 
 NODEMAILER = """
@@ -369,6 +374,24 @@ def test_L1_message_arrives_once_by_its_own_login(byway, upstream, letter, clien
     assert mail["Subject"] == f"by {letter.parent.name}"
     assert mail.get_payload(decode=True).replace(b"\r\n", b"\n").rstrip(b"\n") == BODY.encode().rstrip(b"\n")
     assert byway.wait_event("message", outcome="sent", sender=sender, nrcpt=2)["accepted"] == 2
+
+
+UNIX = b"Subject: x\n\nHello.\n.one dot\n..two of them\n.\nMAIL FROM:<x@y.example>\n\nend"
+
+
+@both_ways
+@pytest.mark.parametrize("ends", [UNIX, UNIX.replace(b"\nHello", b"\r\nHello").replace(b"\nMAIL", b"\r\nMAIL")], ids=["unix", "mixed"])
+def test_L8_curl_uploads_a_unix_file(byway, upstream, tmp_path, mode, ends):
+    """curl sends the line ends of the file; it stuffs dots behind CRLF only, so that one of two behind LF is taken for stuffing."""
+    letter = tmp_path / "letter.eml"
+    letter.write_bytes(ends)
+    upstream.take()
+    done = by_curl_unix(byway, mode, "alice@a.example", "alice-secret", "alice@a.example", ["you@elsewhere.example"], letter)
+    assert done.status == 0, done.said
+    got, = upstream.take()
+    head, _, body = got["content"].partition(b"\r\n\r\n")
+    assert b"\r\nSubject: x\r\n" in head + b"\r\n"
+    assert body == b"Hello.\r\n.one dot\r\n.two of them\r\n.\r\nMAIL FROM:<x@y.example>\r\n\r\nend\r\n"
 
 
 @pytest.mark.parametrize("client", [by_swaks, by_swaks_login, by_curl, by_nodemailer, by_perl, by_openssl], ids=lambda c: c.__name__[3:])

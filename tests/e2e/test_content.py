@@ -45,16 +45,16 @@ def settings(upstreams, **content):
 
 @pytest.fixture(scope="module")
 def byway(folder, stage_byway, upstreams):
-    b = stage.Byway(folder / "strict", settings=settings(upstreams))
+    b = stage.Byway(folder / "strict", settings=settings(upstreams, line_ends="refuse"))
     b.folder.mkdir()
     return stage_byway(b, directory(b, upstreams))
 
 
 @pytest.fixture(scope="module")
 def lenient(folder, stage_byway, upstreams):
-    """Another one, with the options that are off by default."""
+    """Another one: it repairs, as is the default, and has the options that are off by default."""
     b = stage.Byway(folder / "lenient", workers=1, settings=settings(
-        upstreams, line_ends="repair", show_client_address="yes", add_missing="no"))
+        upstreams, show_client_address="yes", add_missing="no"))
     b.folder.mkdir()
     return stage_byway(b, directory(b, upstreams))
 

@@ -30,8 +30,8 @@ BARE = "554 5.6.0"
 SHORT = {"timeouts": {"proxy_header": "1s", "tls_handshake": "1s", "login": "3s", "command": "2s", "data": "2s", "data_rate": "100000"}}
 BALANCED = {"tls": "none", "plaintext_auth": "yes", "proxy_protocol": "yes"}
 SETTINGS = {
-    "refuse": {},
-    "repair": {"content": {"line_ends": "repair", "show_client_address": "yes"}, "limits": {"message_size": "300k"}},
+    "refuse": {"content": {"line_ends": "refuse"}},
+    "repair": {"content": {"show_client_address": "yes"}, "limits": {"message_size": "300k"}},
     "short": SHORT,
     "caps": {"limits": {"connections_per_address": "4", "connections_per_account": "2"}},
     "total": {"limits": {"connections": "6"}},
@@ -167,6 +167,7 @@ def reference(wire, repair):
             line = line[1:]
         if line.endswith(b"\r"):  # CR CR LF is one line end
             line = line[:-1]
+        line = re.sub(rb"([\r\n])\.\.", rb"\1.", line)  # a stuffed dot behind a repaired end
         out.append(re.sub(rb"[\r\n]", b"\r\n", line.replace(b"\0", b"")) + b"\r\n")
     return b"".join(out)
 
@@ -177,6 +178,7 @@ def test_reference():
     assert reference(b"a\n.\r\n.\r\n", False) is None
     assert reference(b"a\n.\r\n.\r\n", True) == b"a\r\n.\r\n"
     assert reference(b"a\r\r\n.x\r.\0y\r\n.\r\n", True) == b"a\r\nx\r\n.y\r\n"
+    assert reference(b"a\n..\n...b\r\n.\r\n", True) == b"a\r\n.\r\n..b\r\n"
 
 
 # ---- C: content and framing

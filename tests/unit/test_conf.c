@@ -97,7 +97,7 @@ test_little_is_enough(void **state)
 	assert_int_equal(c->timeouts.command_s, 300);
 	assert_int_equal(c->timeouts.data_s, 180);
 	assert_int_equal(c->timeouts.data_rate, 500);
-	assert_int_equal(c->content.line_ends, DOTS_REFUSE);
+	assert_int_equal(c->content.line_ends, DOTS_REPAIR);
 	assert_false(c->content.show_client_address);
 	assert_true(c->content.add_missing);
 	assert_int_equal(c->directory.remember_s, 60);
@@ -192,7 +192,7 @@ static const struct value_case values[] = {
 	{ "log", "level", "warning", "warning" },
 	{ "log", "level", "warn", NULL },
 	{ "log", "level", "", NULL },
-	{ "content", "line_ends", "repair", "repair" },
+	{ "content", "line_ends", "refuse", "refuse" },
 	{ "senders", "unverified_owner", "auth", "auth" },
 	{ "dns", "resolver", "192.0.2.53:53, [2001:db8::53]:5353",
 	    "192.0.2.53:53 [2001:db8::53]:5353" },

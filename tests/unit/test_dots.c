@@ -120,7 +120,19 @@ static const struct {
 
 	/* THREATS C3: a dot behind a repaired line end is content (and comes out stuffed) */
 	{ SLICE("x\n.\nMAIL\r\n.\r\n"), SLICE("x\r\n.\r\nMAIL\r\n"), DOTS_BARE_LF },
-	{ SLICE("x\n..\n\r\n.\r\n"), SLICE("x\r\n..\r\n\r\n"), DOTS_BARE_LF },
+	{ SLICE("\n.x\r\n.\r\n"), SLICE("\r\n.x\r\n"), DOTS_BARE_LF },
+
+	/* BEHAVIOUR L8: two dots behind a repaired line end are a stuffed one */
+	{ SLICE("x\n..\n\r\n.\r\n"), SLICE("x\r\n.\r\n\r\n"), DOTS_BARE_LF },
+	{ SLICE("x\n..y\n...z\r\n.\r\n"), SLICE("x\r\n.y\r\n..z\r\n"), DOTS_BARE_LF },
+	{ SLICE("x\r..y\r\n.\r\n"), SLICE("x\r\n.y\r\n"), DOTS_BARE_CR },
+	{ SLICE("x\r\r..y\r\n.\r\n"), SLICE("x\r\n\r\n.y\r\n"), DOTS_BARE_CR },
+	{ SLICE("x\n..\r\nMAIL\r\n.\r\nQ"), SLICE("x\r\n.\r\nMAIL\r\n"), DOTS_BARE_LF },
+	{ SLICE("x\n.\0.\r\n.\r\n"), SLICE("x\r\n..\r\n"), DOTS_BARE_LF },
+	{ SLICE("x\n\0..\r\n.\r\n"), SLICE("x\r\n..\r\n"), DOTS_BARE_LF },
+	{ SLICE("x\n.\r.\r\n.\r\n"), SLICE("x\r\n.\r\n.\r\n"), DOTS_BARE_LF },
+	{ SLICE("a\nb\n\nc\n\r\n.\r\nQ"), SLICE("a\r\nb\r\n\r\nc\r\n\r\n"), DOTS_BARE_LF },
+	{ SLICE("a\nb\r\n.\r\nQ"), SLICE("a\r\nb\r\n"), DOTS_BARE_LF },
 	{ SLICE("\n.\n\r\n.\r\n"), SLICE("\r\n.\r\n\r\n"), DOTS_BARE_LF },
 	{ SLICE("\r.\n\r\n.\r\n"), SLICE("\r\n.\r\n\r\n"), DOTS_BARE_CR },
 
@@ -216,6 +228,8 @@ line_end(struct reference *r, size_t times)
 static void
 reference_line(struct reference *r, struct slice line)
 {
+	bool soft = false; /* behind a repaired line end */
+
 	for (size_t i = 0; i < line.n;) {
 		enum dots_fault fault = DOTS_NO_FAULT;
 		size_t crs = 0;
@@ -226,15 +240,21 @@ reference_line(struct reference *r, struct slice line)
 			fault = DOTS_BARE_CR;
 			i += crs;
 			line_end(r, i == line.n ? crs - 1 : crs);
+			soft = true;
 		} else if (line.p[i] == '\n') {
 			fault = DOTS_BARE_LF;
 			line_end(r, 1);
 			i++;
+			soft = true;
 		} else if (line.p[i] == '\0') {
 			fault = DOTS_NUL;
 			i++;
+			soft = false;
 		} else {
+			if (soft && i + 1 < line.n && line.p[i] == '.' && line.p[i + 1] == '.')
+				i++;
 			r->mem[r->n++] = line.p[i++];
+			soft = false;
 		}
 		if (r->fault == DOTS_NO_FAULT)
 			r->fault = fault;
@@ -405,6 +425,8 @@ chunks_have_no_dots_and_no_end(void **state)
 		{ SLICE(".\r\n"), SLICE(".\r\n"), DOTS_NO_FAULT },
 		{ SLICE("a\r\n.\r\n..b"), SLICE("a\r\n.\r\n..b"), DOTS_NO_FAULT },
 		{ SLICE("a\n.\n"), SLICE("a\r\n.\r\n"), DOTS_BARE_LF },
+		{ SLICE("a\n..\n"), SLICE("a\r\n..\r\n"), DOTS_BARE_LF },
+		{ SLICE("a\r.."), SLICE("a\r\n.."), DOTS_BARE_CR },
 		{ SLICE("a\r"), SLICE("a\r\n"), DOTS_BARE_CR },
 		{ SLICE("a\r\r"), SLICE("a\r\n\r\n"), DOTS_BARE_CR },
 		{ SLICE("a\r\r\n"), SLICE("a\r\n"), DOTS_BARE_CR },
