@@ -16,6 +16,7 @@ enum place {
 	BLANK, /* and blanks behind it (RFC 5322, 4.5.8) */
 	EMPTY, /* hold has the CR that a line starts with */
 	VALUE, /* behind the colon, or in a folded line */
+	MBOX,  /* in a first line that begins with "From " */
 };
 
 enum field { OTHER, RECEIVED, MESSAGE_ID, FROM };
@@ -134,6 +135,7 @@ start_body(struct pass *p, const char *end)
 	insert_missing(p);
 	insert(p, SLICE("\r\n"));
 	p->h->over = true;
+	insert(p, slice_of(p->h->mbox, p->h->mbox_n));
 	release(p, end);
 }
 
@@ -185,6 +187,8 @@ start_field(struct pass *p, const char *end)
 	struct slice name = slice_trim(slice_of(h->hold, h->held));
 
 	h->any = true;
+	h->mbox_n = 0;
+	h->fields++;
 	h->state = VALUE;
 	h->token_at = 0;
 	h->dropping = is_dropped(h, name);
@@ -301,6 +305,61 @@ at_line(struct pass *p, struct slice span)
 	return slice_skip(span, 1);
 }
 
+/* The held octets are how such a line begins, and this is the first line. */
+static bool
+start_mbox(struct pass *p)
+{
+	struct header *h = p->h;
+	struct slice held = slice_of(h->hold, h->held);
+
+	if (h->any || h->mbox_seen || !slice_starts(held, SLICE("From ")))
+		return false;
+	h->mbox_seen = true;
+	memcpy(h->mbox, held.p, held.n);
+	h->mbox_n = held.n;
+	forget(p);
+	h->state = MBOX;
+	return true;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* hh:mm */
+static bool
+has_time(struct slice s)
+{
+	for (size_t i = 2; i + 2 < s.n; i++)
+		if (s.p[i] == ':' && is_digit(s.p[i - 2]) && is_digit(s.p[i - 1]) &&
+		    is_digit(s.p[i + 1]) && is_digit(s.p[i + 2]))
+			return true;
+	return false;
+}
+
+/* Such a line is kept until it is known to be none: where a time is in it, or a field follows, it goes. */
+static struct slice
+in_mbox(struct pass *p, struct slice span)
+{
+	struct header *h = p->h;
+	struct slice piece = slice_head(span, slice_find(span, '\n') + 1);
+
+	if (piece.n > sizeof(h->mbox) - h->mbox_n) {
+		start_body(p, span.p);
+		return span;
+	}
+	memcpy(h->mbox + h->mbox_n, piece.p, piece.n);
+	h->mbox_n += piece.n;
+	if (piece.p[piece.n - 1] == '\n') {
+		h->state = LINE;
+		if (has_time(slice_of(h->mbox, h->mbox_n)))
+			h->mbox_n = 0;
+	}
+	return slice_skip(span, piece.n);
+}
+
 static struct slice
 in_name(struct pass *p, struct slice span)
 {
@@ -314,7 +373,8 @@ in_name(struct pass *p, struct slice span)
 		return slice_skip(span, 1);
 	}
 	if (!is_blank(c) && (h->state == BLANK || !is_name_octet(c))) {
-		start_body(p, span.p);
+		if (!start_mbox(p))
+			start_body(p, span.p);
 		return span;
 	}
 	if (hold(h, c)) {
@@ -333,7 +393,7 @@ in_name(struct pass *p, struct slice span)
 static struct slice
 in_empty(struct pass *p, struct slice span)
 {
-	if (span.p[0] != '\n') {
+	if (span.p[0] != '\n' || p->h->mbox_n > 0) {
 		start_body(p, span.p);
 		return span;
 	}
@@ -361,6 +421,8 @@ take(struct pass *p, struct slice span)
 		return in_empty(p, span);
 	case VALUE:
 		return in_value(p, span);
+	case MBOX:
+		return in_mbox(p, span);
 	}
 	return span;
 }
@@ -377,8 +439,15 @@ header_feed(struct header *h, struct slice span, header_emit_fn *emit, void *ctx
 {
 	struct pass p = { .h = h, .emit = emit, .ctx = ctx };
 
-	while (span.n > 0 && !h->over)
+	while (span.n > 0 && !h->over) {
+		size_t before = span.n;
+
 		span = take(&p, span);
+		h->octets += before - span.n;
+		if (h->fields > HEADER_FIELDS_MAX ||
+		    (h->octets > HEADER_OCTETS_MAX && !h->over && h->state != EMPTY))
+			h->too_large = true;
+	}
 	if (span.n > 0)
 		put(&p, span);
 	flush(&p);
@@ -395,7 +464,7 @@ header_finish(struct header *h, header_emit_fn *emit, void *ctx)
 		return;
 	if (h->state == START)
 		begin(&p);
-	if (h->held > 0) {
+	if (h->held > 0 || h->mbox_n > 0) {
 		start_body(&p, NULL);
 	} else {
 		/* A last line without its end. */

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * content - from the go-ahead to the upstream's last word: lines in, header mended, lines out, with
- * backpressure (BEHAVIOUR L3, L7 to L11)
+ * content - from the go-ahead to the upstream's last word: lines in, header mended, lines out, with backpressure (BEHAVIOUR L3, L7 to L11)
  *
- * Once something is wrong with a message the relay's transaction is dropped (the upstream never
- * sees its dot) and what the client still sends is swallowed up to the true end, where it is told
- * why.
+ * Once something is wrong with a message the relay's transaction is dropped (the upstream never sees its dot) and what the client still sends is swallowed up to the true end,
+ * where it is told why.
  */
 #include <stdio.h>
 #include <time.h>
@@ -16,8 +14,7 @@
 #include "proxy/rules/sender_rules.h"
 #include "proxy/dialogue/trace.h"
 
-/* What header_feed() may add to a span: the fields put first, the missing ones, a held-back
- * name. */
+/* What header_feed() may add to a span: the fields put first, the missing ones, a held-back name. */
 enum { HEADER_SLACK = 1536 };
 /* What dots_decode() may give beyond what it was fed now: line ends held back from before. */
 enum { DOTS_SLACK = 8 };
@@ -35,18 +32,18 @@ keeps(const struct profile *p, struct slice name)
 	return false;
 }
 
-/* Fields that never leave: Bcc, and those that providers take as orders unless the profile keeps
- * them. */
+/* Fields that never leave: Bcc and Resent-Bcc (RFC 5322 3.6.6), and those that providers take as orders unless the profile keeps them. */
 static bool
 choose_drops(struct session *s, struct header_options *o)
 {
 	struct slice orders[PROVIDER_HEADERS_MAX];
 	size_t orders_n = provider_headers(orders);
-	struct slice *drop = arena_alloc(&s->arena, (orders_n + 1) * sizeof(*drop));
+	struct slice *drop = arena_alloc(&s->arena, (orders_n + 2) * sizeof(*drop));
 
 	if (drop == NULL)
 		return false;
 	drop[o->drop_n++] = SLICE("Bcc");
+	drop[o->drop_n++] = SLICE("Resent-Bcc");
 	for (size_t i = 0; i < orders_n; i++)
 		if (!keeps(s->txn.profile, orders[i]))
 			drop[o->drop_n++] = orders[i];
@@ -139,6 +136,8 @@ take_span(struct session *s, struct slice span)
 	header_feed(&c->header, span, emit, s);
 	if (c->header.loop || c->header.received > s->lane->conf->limits.received_fields)
 		spoil(s, OUTCOME_LOOP);
+	else if (c->header.too_large)
+		spoil(s, OUTCOME_HEADER);
 	check_from(s);
 }
 
@@ -196,6 +195,8 @@ refusal(const struct content *c)
 		return SAY_TOO_LARGE;
 	case OUTCOME_LOOP:
 		return SAY_LOOP;
+	case OUTCOME_HEADER:
+		return SAY_HEADER_TOO_LARGE;
 	case OUTCOME_BARE:
 		return SAY_BARE_LINE_END;
 	case OUTCOME_FROM:
@@ -268,15 +269,13 @@ end_chunk(struct session *s)
 	struct content *c = t->content;
 	struct slice span = { "", 0 };
 
-	if (s->chunk_refused != SAY_NONE && t->ticket != NULL &&
-	    quota_state(t->ticket) == QUOTA_NO) {
+	if (s->chunk_refused != SAY_NONE && t->ticket != NULL && quota_state(t->ticket) == QUOTA_NO) {
 		envelope_refuse_quota(s);
 		return true;
 	}
 	if (s->chunk_refused != SAY_NONE) {
 		session_reply(s, s->chunk_refused);
-		/* The relay was asked and nobody can take what it would send on: that transaction
-		 * is over (L10). */
+		/* The relay was asked and nobody can take what it would send on: that transaction is over (L10). */
 		if (t->asked && c == NULL) {
 			txn_log(s, reply_row(s->chunk_refused)->code, NULL,
 			    reply_row(s->chunk_refused)->name);

@@ -40,7 +40,8 @@ enum outcome {
 	OUTCOME_TOO_LARGE,
 	OUTCOME_BARE,
 	OUTCOME_LOOP,
-	OUTCOME_FROM, /* content.from_said */
+	OUTCOME_HEADER, /* too large a section */
+	OUTCOME_FROM,   /* content.from_said */
 };
 
 struct content {

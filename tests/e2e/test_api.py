@@ -94,6 +94,19 @@ def test_L1_L4_mailgun_takes_a_message_as_it_is(client, api):
     assert parts[-1][2].startswith(b"Received: ")
 
 
+def test_L9_what_no_route_gets(client, byway, api):
+    """Resent-Bcc and a mailbox file's line go before any API sees them; a header section of more than 1,000 fields goes nowhere."""
+    head = b"From: <box@one.example>\r\nTo: <a@x.example>\r\nSubject: s\r\nDate: x\r\nMessage-ID: <1@one.example>\r\n"
+    api.take()
+    code, _ = client.deliver("a@x.example", content=b"From me Mon Sep 17 00:00:00 2001\r\n" + head + b"Resent-Bcc : s@x.example\r\n\r\nx\r\n")
+    [request] = api.take()
+    assert code == 250 and request.parts()[-1][2].endswith(b"\r\n" + head + b"\r\nx\r\n") and b"s@x.example" not in request.body
+    code, text = client.deliver("a@x.example", content=head + b"A:\r\n" * 996 + b"\r\nx\r\n")
+    assert (code, text.split()[0]) == (554, "5.6.0") and not api.take()
+    code, text = sendgrid(byway, head + b"A:\r\n" * 45000 + b"\r\nx\r\n")
+    assert (code, text.split()[0]) == (554, "5.6.0") and not api.take()
+
+
 # ---- the other raw APIs ----
 
 

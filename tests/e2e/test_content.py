@@ -314,7 +314,8 @@ def test_L9_a_strange_helo_does_not_get_into_received(lenient, upstreams):
 
 # What is taken away
 
-BCC = [b"Bcc: <secret@elsewhere.example>\r\n", b"BCC:a@b,\r\n c@d,\r\n\te@f\r\n", b"bcc : x@y\r\n", b"Bcc:\r\n", b"Bcc:\r\n folded@only.example\r\n"]
+BCC = [b"Bcc: <secret@elsewhere.example>\r\n", b"BCC:a@b,\r\n c@d,\r\n\te@f\r\n", b"bcc : x@y\r\n", b"Bcc:\r\n", b"Bcc:\r\n folded@only.example\r\n",
+       b"Resent-Bcc: <secret@elsewhere.example>\r\n", b"RESENT-BCC \t:a@b,\r\n c@d,\r\n\te@f\r\n", b"resent-bcc:\r\n"]
 
 
 @both_routes
@@ -325,7 +326,7 @@ def test_L9_bcc_is_removed(byway, upstreams, route):
         head = b"".join(lines[:at]) + bcc + b"".join(lines[at:])
         assert delivered(byway, upstreams, route, head + b"\r\nBcc: in the body\r\n")[1] == HEAD + b"\r\nBcc: in the body\r\n"
     assert delivered(byway, upstreams, route, b"".join(BCC) + HEAD + b"".join(BCC) + b"\r\nx\r\n")[1] == HEAD + b"\r\nx\r\n"
-    near = b"Bccc: 1\r\nX-Bcc: 2\r\nBc: 3\r\nResent-Bcc-x: 4\r\n"
+    near = b"Bccc: 1\r\nX-Bcc: 2\r\nBc: 3\r\nResent-Bcc-x: 4\r\nResent-Cc: 5\r\n"
     assert delivered(byway, upstreams, route, HEAD + near + b"\r\n")[1] == HEAD + near + b"\r\n"
 
 
@@ -425,6 +426,48 @@ def test_L9_loops_are_refused(byway, upstreams):
     content = field * 50 + HEAD + b"\r\nx\r\n"
     assert delivered(byway, upstreams, "data", content)[1] == content
     refused(byway, upstreams, field * 51 + HEAD + b"\r\nx\r\n", 554, "5.4.6")
+
+
+SECTIONS = {
+    "octets": (b"A: " + b"x" * 1018 + b"\r\n") * 253 + b"B:" + b"\r\n " * 10 + b"\r\n",
+    "folded": b"A:\r\n" + (b" " + b"x" * 1020 + b"\r\n") * 252,
+    "dropped": b"Bcc:\r\n" + (b" " + b"x" * 1020 + b"\r\n") * 252,
+    "fields": b"A: b\r\n" * 990,
+    "names": b"".join(b"A%d:\r\n" % i for i in range(990)),
+}
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+@both_routes
+def test_L9_header_section_is_bounded(byway, upstreams, route, name):
+    """256 KiB and 1,000 fields pass, more is refused behind the end: by DATA and by BDAT."""
+    most, body = SECTIONS[name], b"\r\nbody\r\n"
+    by_count = name in ("fields", "names")
+    fields = len(re.findall(rb"(?m)^[!-9;-~]+:", HEAD + most))
+    room = (1 << 18) - len(HEAD + most) - len(b"G:\r\n")
+    fill = b"F: g\r\n" * (1000 - fields) if by_count else b"G:" + b"g" * room + b"\r\n"
+    rest = delivered(byway, upstreams, route, HEAD + most + fill + body)[1]
+    assert rest == HEAD + (b"" if name == "dropped" else most) + fill + body
+    more = HEAD + most + fill + (b"x:\r\n" if by_count else b" \r\n") + body
+    refused(byway, upstreams, more, 554, "5.6.0", route)
+    refused(byway, upstreams, None, 554, "5.6.0", route, lambda t: t.bdat(more)[-1])
+
+
+MBOX = [b"From 0a0ae3e9 Mon Sep 17 00:00:00 2001\r\n", b"From me@x.example  Sat Jan  3 01:05:34 1996\r\n", b"From - Thu Jan 01 00:00:00 1970 +0100\r\n",
+        b"From MAILER-DAEMON\r\n"]
+
+
+@pytest.mark.parametrize("line", MBOX)
+@both_routes
+def test_L9_mailbox_files_line_goes(byway, upstreams, route, line):
+    content = HEAD + b"\r\nFrom here on: text\r\n"
+    assert delivered(byway, upstreams, route, line + content)[1] == content
+
+
+def test_L9_text_that_begins_with_from_stays(byway, upstreams):
+    content = b"From now on the printer is called bob.\r\n\r\nBye\r\n"
+    received, rest = delivered(byway, upstreams, "data", content)
+    assert without_missing(rest, received, 0) == b"\r\n" + content
 
 
 def test_L9_our_own_token_is_a_loop(byway, upstreams):

@@ -44,8 +44,7 @@ static const struct header_options usual = {
 
 /* In pieces of 1..PIECE octets, each in memory of its own. */
 static void
-run(struct header *h, const struct header_options *o, struct slice in, size_t piece,
-    struct sink *out)
+run(struct header *h, const struct header_options *o, struct slice in, size_t piece, struct sink *out)
 {
 	out->n = 0;
 	out->pieces = 0;
@@ -75,8 +74,7 @@ static const struct {
 	/* something missing: before the empty line */
 	{ SLICE("From: a\r\n\r\nb\r\n"), SLICE(FIRST "From: a\r\n" DATE ID "\r\nb\r\n") },
 	{ SLICE("date: x\r\n\r\n"), SLICE(FIRST "date: x\r\n" ID "\r\n") },
-	{ SLICE("MESSAGE-ID:\r\n <y>\r\n\r\n"),
-	    SLICE(FIRST "MESSAGE-ID:\r\n <y>\r\n" DATE "\r\n") },
+	{ SLICE("MESSAGE-ID:\r\n <y>\r\n\r\n"), SLICE(FIRST "MESSAGE-ID:\r\n <y>\r\n" DATE "\r\n") },
 	{ SLICE("Date : x\r\nMessage-ID\t: <y>\r\n\r\n"),
 	    SLICE(FIRST "Date : x\r\nMessage-ID\t: <y>\r\n\r\n") },
 	/* a field's text in the body, or in a value, is none */
@@ -88,8 +86,7 @@ static const struct {
 	/* dropped, with folded lines */
 	{ SLICE("Date: x\r\nBcc: a,\r\n b\r\n\tc\r\nMessage-ID: y\r\nbcc: d\r\n\r\nBcc: e\r\n"),
 	    SLICE(FIRST "Date: x\r\nMessage-ID: y\r\n\r\nBcc: e\r\n") },
-	{ SLICE(
-	      "Bcc : a\r\nX-Mailgun-Tag: b\r\nx-mailgun-: c\r\nX-Mailgun: d\r\nX-SMTPAPI:\r\n {}\r\n\r\n"),
+	{ SLICE("Bcc : a\r\nX-Mailgun-Tag: b\r\nx-mailgun-: c\r\nX-Mailgun: d\r\nX-SMTPAPI:\r\n {}\r\n\r\n"),
 	    SLICE(FIRST "X-Mailgun: d\r\n" DATE ID "\r\n") },
 	{ SLICE("Bcc: a\r\n"), SLICE(FIRST DATE ID) },
 	{ SLICE("Bcc: a"), SLICE(FIRST DATE ID) },
@@ -104,8 +101,37 @@ static const struct {
 	{ SLICE("\r\nbody\r\n"), SLICE(FIRST DATE ID "\r\nbody\r\n") },
 	{ SLICE("Hello you\r\nBcc: x\r\n"), SLICE(FIRST DATE ID "\r\nHello you\r\nBcc: x\r\n") },
 	{ SLICE("Hello"), SLICE(FIRST DATE ID "\r\nHello") },
-	{ SLICE("From a@b Sat Nov 21\r\nDate: x\r\n\r\nb"),
-	    SLICE(FIRST DATE ID "\r\nFrom a@b Sat Nov 21\r\nDate: x\r\n\r\nb") },
+
+	/* a mailbox file's line, as the very first */
+	{ SLICE("From 0a0ae3e9 Mon Sep 17 00:00:00 2001\r\nFrom: me\r\nDate: x\r\n\r\nb"),
+	    SLICE(FIRST "From: me\r\nDate: x\r\n" ID "\r\nb") },
+	{ SLICE("From a@b Sat Nov 21\r\nDate: x\r\n\r\nb"), SLICE(FIRST "Date: x\r\n" ID "\r\nb") },
+	{ SLICE("From MAILER-DAEMON\r\nBcc: x\r\nA: b\r\n\r\nb"),
+	    SLICE(FIRST "A: b\r\n" DATE ID "\r\nb") },
+	{ SLICE("From - Sat Jan  3 01:05:34 1996\r\n\r\nFrom a 00:00\r\n"),
+	    SLICE(FIRST DATE ID "\r\nFrom a 00:00\r\n") },
+	{ SLICE("From  a@b 01:05\r\nplain text\r\n"), SLICE(FIRST DATE ID "\r\nplain text\r\n") },
+	{ SLICE("From a 01:05\r\n"), SLICE(FIRST DATE ID) },
+	{ SLICE("From a 01:05\r\nFrom b 01:05\r\nA: b\r\n\r\n"),
+	    SLICE(FIRST DATE ID "\r\nFrom b 01:05\r\nA: b\r\n\r\n") },
+	{ SLICE("From a 01:05\r\n A: b\r\n\r\n"), SLICE(FIRST DATE ID "\r\n A: b\r\n\r\n") },
+	{ SLICE("A: b\r\nFrom a 01:05\r\nBcc: d\r\n\r\n"),
+	    SLICE(FIRST "A: b\r\n" DATE ID "\r\nFrom a 01:05\r\nBcc: d\r\n\r\n") },
+	{ SLICE("\r\nFrom a 01:05\r\nA: b\r\n"), SLICE(FIRST DATE ID "\r\nFrom a 01:05\r\nA: b\r\n") },
+	/* and what only begins like one */
+	{ SLICE("From now on\r\nall is text\r\nBcc: x\r\n"),
+	    SLICE(FIRST DATE ID "\r\nFrom now on\r\nall is text\r\nBcc: x\r\n") },
+	{ SLICE("From now on\r\n\r\nall is text\r\n"),
+	    SLICE(FIRST DATE ID "\r\nFrom now on\r\n\r\nall is text\r\n") },
+	{ SLICE("From now on\r\n"), SLICE(FIRST DATE ID "\r\nFrom now on\r\n") },
+	{ SLICE("From now on"), SLICE(FIRST DATE ID "\r\nFrom now on") },
+	{ SLICE("From "), SLICE(FIRST DATE ID "\r\nFrom ") },
+	{ SLICE("From \r\nA: b\r\n\r\n"), SLICE(FIRST "A: b\r\n" DATE ID "\r\n") },
+	{ SLICE("From : me\r\nDate: x\r\n\r\n"), SLICE(FIRST "From : me\r\nDate: x\r\n" ID "\r\n") },
+	{ SLICE("From: me\r\nDate: x\r\n\r\n"), SLICE(FIRST "From: me\r\nDate: x\r\n" ID "\r\n") },
+	{ SLICE("FROM a 01:05\r\nA: b\r\n"), SLICE(FIRST DATE ID "\r\nFROM a 01:05\r\nA: b\r\n") },
+	{ SLICE("From 01:05 " HUNDRED HUNDRED HUNDRED "\r\nA: b\r\n\r\n"),
+	    SLICE(FIRST DATE ID "\r\nFrom 01:05 " HUNDRED HUNDRED HUNDRED "\r\nA: b\r\n\r\n") },
 	{ SLICE(" Date: x\r\nFrom: y\r\n\r\n"),
 	    SLICE(FIRST DATE ID "\r\n Date: x\r\nFrom: y\r\n\r\n") },
 	{ SLICE(": x\r\n"), SLICE(FIRST DATE ID "\r\n: x\r\n") },
@@ -147,8 +173,7 @@ mends_the_table(void **state)
 static size_t
 message(char *mem, bool with_both)
 {
-	static const char *const names[] = { "A", "From", "Received", "X-SMTPAPI", "Bcc",
-		"Subject " };
+	static const char *const names[] = { "A", "From", "Received", "X-SMTPAPI", "Bcc", "Subject " };
 	static const char given[] = "DATE: x\r\nMessage-Id: <y@z>\r\n";
 	size_t n = 0;
 	int fields = rand() % 20;
@@ -296,6 +321,67 @@ tells_what_it_saw(void **state)
 	assert_int_equal(h.message_id_n, sizeof(h.message_id));
 }
 
+/* N times PIECE as a header section, and what header.h says of it. */
+static bool
+is_too_large(struct slice piece, size_t n, struct slice end)
+{
+	struct header h;
+	static struct sink out;
+
+	header_init(&h, &usual);
+	for (size_t i = 0; i < n; i++) {
+		out.n = 0;
+		header_feed(&h, piece, gather, &out);
+	}
+	out.n = 0;
+	header_feed(&h, end, gather, &out);
+	header_finish(&h, gather, &out);
+	return h.too_large;
+}
+
+static void
+bounds_the_section(void **state)
+{
+	(void)state;
+	struct slice field = SLICE("A: b\r\n");
+	struct slice folded = SLICE(" " HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED "123456789\r\n");
+	struct slice half = SLICE(" 0123456789abcd\r");
+	char start[514];
+
+	assert_int_equal(folded.n, 512);
+	memset(start, 'x', sizeof(start));
+	memcpy(start, "A:", 2);
+	memcpy(start + 510, "\r\n", 2);
+	assert_false(is_too_large(field, HEADER_FIELDS_MAX, SLICE("\r\nb: c\r\n")));
+	assert_true(is_too_large(field, HEADER_FIELDS_MAX + 1, SLICE("\r\n")));
+	assert_true(is_too_large(SLICE("Bcc: b\r\n"), HEADER_FIELDS_MAX + 1, SLICE("\r\n")));
+	/* the body counts for nothing */
+	assert_false(is_too_large(SLICE("\r\nA: b\r\n"), HEADER_FIELDS_MAX * 2, SLICE("")));
+	assert_false(is_too_large(folded, 1000, SLICE("\r\n"))); /* not folded: text */
+	/* dropped fields are octets too, and folded lines no fields */
+	for (int dropped = 0; dropped < 2; dropped++) {
+		struct header h;
+		static struct sink out;
+
+		if (dropped)
+			memcpy(start, "Bcc:", 4);
+		for (size_t more = 0; more < 2; more++) {
+			header_init(&h, &usual);
+			out.n = 0;
+			header_feed(&h, slice_of(start, 512), gather, &out);
+			for (size_t i = 1; i < HEADER_OCTETS_MAX / 512; i++) {
+				out.n = 0;
+				header_feed(&h, folded, gather, &out);
+			}
+			assert_false(h.too_large);
+			assert_int_equal(h.octets, HEADER_OCTETS_MAX);
+			out.n = 0;
+			header_feed(&h, more ? half : SLICE("\r\nbody"), gather, &out);
+			assert_int_equal(h.too_large, more);
+		}
+	}
+}
+
 static void
 keeps_the_first_from(void **state)
 {
@@ -311,11 +397,9 @@ keeps_the_first_from(void **state)
 		{ SLICE("From:\r\n a\r\n\t<a@b>\r\nTo: c\r\n d\r\n\r\n"), " a\t<a@b>", 1, false },
 		{ SLICE("From: a@b"), " a@b", 1, false },
 		{ SLICE("From: a\r\nTo: b\r\nfrom: c\r\n d\r\n\r\n"), " a", 2, false },
-		{ SLICE("Resent-From: a\r\nFromm: b\r\nX-From: c\r\n\r\nFrom: d\r\n"), "", 0,
-		    false },
-		{ SLICE("From a@b\r\nFrom: c\r\n\r\n"), "", 0, false },
-		{ SLICE("From: 0123456789\r\n 0123456789\r\n\r\n"), " 0123456789 01234567", 1,
-		    true },
+		{ SLICE("Resent-From: a\r\nFromm: b\r\nX-From: c\r\n\r\nFrom: d\r\n"), "", 0, false },
+		{ SLICE("From a@b\r\nFrom: c\r\n\r\n"), " c", 1, false },
+		{ SLICE("From: 0123456789\r\n 0123456789\r\n\r\n"), " 0123456789 01234567", 1, true },
 		{ SLICE("From:\r\n\r\n"), "", 1, false },
 		{ SLICE("\r\nFrom: a\r\n"), "", 0, false },
 	};
@@ -365,6 +449,7 @@ main(void)
 		cmocka_unit_test(does_not_see_splits),
 		cmocka_unit_test(sees_loops),
 		cmocka_unit_test(tells_what_it_saw),
+		cmocka_unit_test(bounds_the_section),
 		cmocka_unit_test(keeps_the_first_from),
 		cmocka_unit_test(emits_long_pieces),
 	};
