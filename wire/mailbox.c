@@ -147,8 +147,7 @@ take_words(struct reader *r, struct words *w)
 	}
 }
 
-/* Some programs decode even where nothing may be encoded, and then find another address (RFC 2047
- * 5). */
+/* Some programs decode even where nothing may be encoded, and then find another address (RFC 2047 5). */
 static bool
 is_encoded_word(struct slice s)
 {
@@ -190,8 +189,7 @@ take_literal(struct reader *r)
 	return true;
 }
 
-/* domain = dot-atom / domain-literal / obs-domain, with blanks and comments where they may be;
- * path.h judges what came of it. */
+/* domain = dot-atom / domain-literal / obs-domain, with blanks and comments where they may be; path.h judges what came of it. */
 static bool
 take_domain(struct reader *r)
 {
@@ -272,22 +270,9 @@ take_angle(struct reader *r)
 	return skip_cfws(r);
 }
 
-static bool take_list(struct reader *r, char end);
-
-/* group = display-name ":" [group-list] ";": none inside another. */
+/* One address; or the start of a group, which then is OPEN: none inside another. */
 static bool
-take_group(struct reader *r)
-{
-	step(r);
-	if (!take_list(r, ';'))
-		return false;
-	step(r);
-	return skip_cfws(r);
-}
-
-/* One address, or one group unless INSIDE one. */
-static bool
-take_address(struct reader *r, bool inside)
+take_address(struct reader *r, bool *open)
 {
 	struct words w;
 
@@ -300,40 +285,153 @@ take_address(struct reader *r, bool inside)
 		return false;
 	if (peek(r) == '<')
 		return take_angle(r);
-	return peek(r) == ':' && w.n > 0 && !inside && take_group(r);
+	if (peek(r) != ':' || w.n == 0 || *open)
+		return false;
+	step(r);
+	*open = true;
+	return true;
 }
 
-/* Addresses with commas between, up to END ('\0': the end of the value), which stays. Empty ones
- * count for nothing (obs-addr-list). */
+/*
+ * Addresses and groups (display-name ":" [group-list] ";") with commas between, all of the value. Empty
+ * ones count for nothing (obs-addr-list). The one level of a group is a flag: nothing recurses.
+ */
 static bool
-take_list(struct reader *r, char end)
+take_list(struct reader *r)
 {
+	bool open = false;
+	bool parted = true; /* an address may come */
+
 	for (;;) {
 		if (!skip_cfws(r))
 			return false;
+		if (r->rest.n == 0)
+			return !open;
 		if (peek(r) == ',') {
-			step(r);
+			parted = true;
+		} else if (peek(r) == ';' && open) {
+			open = false;
+			parted = false;
+		} else {
+			bool was = open;
+
+			if (!parted || !take_address(r, &open))
+				return false;
+			parted = open && !was;
 			continue;
 		}
-		if (r->rest.n == 0 || peek(r) == end)
-			break;
-		if (!take_address(r, end == ';'))
-			return false;
-		if (peek(r) != ',' && r->rest.n > 0 && peek(r) != end)
-			return false;
+		step(r);
 	}
-	return end == '\0' ? r->rest.n == 0 : peek(r) == end;
+}
+
+/* ---- as people write it ---------------------------------------------------------------------- */
+
+/* S becomes one more address, unless it is there already. */
+static bool
+add(struct mailboxes *all, struct slice s)
+{
+	struct path p;
+
+	if (s.n > sizeof(all->mem) - all->used)
+		return false;
+	char *mem = all->mem + all->used;
+
+	memcpy(mem, s.p, s.n);
+	if (!path_parse_bare(slice_of(mem, s.n), &p) || is_encoded_word(p.local))
+		return false;
+	for (size_t i = 0; i < all->n; i++)
+		if (slice_eq(all->at[i].local, p.local) && all->at[i].quoted == p.quoted &&
+		    slice_eq_nocase(all->at[i].domain, p.domain))
+			return true;
+	if (all->n == MAILBOXES_MAX)
+		return false;
+	all->at[all->n++] = p;
+	all->used += s.n;
+	return true;
+}
+
+/* <address>, or <<address>> with as many brackets behind it as before. */
+static bool
+add_angle(struct reader *r)
+{
+	size_t brackets = 0;
+
+	for (; peek(r) == '<'; step(r))
+		brackets++;
+	size_t n = slice_find(r->rest, '>');
+	struct slice inside = slice_trim(slice_head(r->rest, n));
+
+	for (r->rest = slice_skip(r->rest, n); brackets > 0 && peek(r) == '>'; step(r))
+		brackets--;
+	return brackets == 0 && add(r->all, inside);
+}
+
+/* Up to what parts words. */
+static struct slice
+take_word(struct reader *r)
+{
+	size_t n = 0;
+
+	while (n < r->rest.n && !memchr(" \t,;:<>()\"", r->rest.p[n], 10))
+		n++;
+
+	struct slice word = slice_head(r->rest, n);
+
+	r->rest = slice_skip(r->rest, n);
+	if (word.n > 1 && word.p[0] == '\'' && word.p[word.n - 1] == '\'')
+		word = slice_of(word.p + 1, word.n - 2);
+	return word;
+}
+
+/*
+ * What is no list of addresses by the grammar, but has them plainly (BEHAVIOUR S7): each <...> and each
+ * word with an @ must be one, wherever it stands, and together they are all that any program could take
+ * for the author. With a <...> the other words are a name for people; without one there may be none.
+ */
+static bool
+take_plain(struct reader *r)
+{
+	bool angle = false, words = false;
+
+	while (r->rest.n > 0) {
+		char c = peek(r);
+
+		if (c == '<') {
+			angle = true;
+			if (!add_angle(r))
+				return false;
+		} else if (c == '>') {
+			return false;
+		} else if (memchr(" \t,;:()\"", c, 8)) {
+			words |= memchr(":()\"", c, 4) != NULL;
+			step(r);
+		} else {
+			struct slice word = take_word(r);
+			bool plain = slice_find(word, '@') == word.n;
+
+			words |= plain;
+			if (!plain && !add(r->all, word))
+				return false;
+		}
+	}
+	return r->all->n > 0 && (angle || !words);
+}
+
+static bool
+read_by(struct slice value, struct mailboxes *all, bool (*take)(struct reader *r))
+{
+	struct reader r = { .rest = value, .all = all };
+
+	all->n = 0;
+	all->used = 0;
+	return take(&r);
 }
 
 bool
 mailboxes_parse(struct slice value, struct mailboxes *all_r)
 {
-	struct reader r = { .rest = value, .all = all_r };
-
-	all_r->n = 0;
-	all_r->used = 0;
 	for (size_t i = 0; i < value.n; i++)
 		if (((uint8_t)value.p[i] < 0x20 && value.p[i] != '\t') || value.p[i] == 0x7f)
 			return false;
-	return take_list(&r, '\0');
+	return read_by(value, all_r, take_list) || read_by(value, all_r, take_plain);
 }

@@ -151,7 +151,18 @@ VERIFIED = [
     ("From: Nobody:;\r\n", MISSING),
     ("From: me@second.strict.example\r\nFrom: boss@bank.example\r\n", TWICE),
     ("From: me@second.strict.example\r\nFROM :\r\n me@second.strict.example\r\n", TWICE),
-    ("From: boss@bank.example <me@second.strict.example>\r\n", UNREADABLE),
+    ("From: boss@bank.example <me@second.strict.example>\r\n", NOT_VERIFIED),
+    ("From: [TICKET] Support <me@second.strict.example>\r\n", None),
+    ("From: Doe, John\r\n <me@second.strict.example>\r\n", None),
+    ("From: <<me@second.strict.example>>\r\n", None),
+    ("From: me@second.strict.example;\r\n", None),
+    ("From: 'me@second.strict.example' <me@second.strict.example>\r\n", None),
+    ("From: Doe, \"boss@bank.example\" <me@second.strict.example>\r\n", NOT_VERIFIED),
+    ("From: <boss@bank.example> <me@second.strict.example>\r\n", NOT_VERIFIED),
+    ("From: Boss @ bank.example <me@second.strict.example>\r\n", UNREADABLE),
+    ("From: Doe, John\r\n", UNREADABLE),
+    ("From: root (Cron Daemon)\r\n", UNREADABLE),
+    ("From: " + "(" * 7000 + "<me@second.strict.example>\r\n", None),
     ("From: =?utf-8?Q?boss=40bank.example=3E?=@second.strict.example\r\n", UNREADABLE),
     ("From: " + "x " * 5000 + "<me@second.strict.example>\r\n", UNREADABLE),
 ]
@@ -192,7 +203,7 @@ def test_without_rules_from_is_the_clients_own(byway, upstream, header, refusal)
 
 def test_from_in_the_body_is_no_from(byway, upstream):
     with login(byway, "strict") as talk:
-        for content in (b"\r\nFrom: me@second.strict.example\r\n", b"From me@x Sat\r\nFrom: me@second.strict.example\r\n\r\nx\r\n",
+        for content in (b"\r\nFrom: me@second.strict.example\r\n", b"From me@x Sat\r\n\r\nFrom: me@second.strict.example\r\n",
                         b"Subject: x\r\n\r\nFrom: me@second.strict.example\r\n", b"Subject: only a header\r\n", b""):
             upstream.take()
             assert str(send(talk, "me@strict.example", content=content or b"\r\n")) == MISSING
@@ -351,7 +362,7 @@ def test_sandboxed_mailbox(byway, upstream):
         big = letter("me@sand.example") + (b"x" * 998 + b"\r\n") * 3000
         assert "(sandbox: discarded" in str(send(talk, "me@sand.example", content=big))
         # Everything else is as usual.
-        assert str(send(talk, "me@sand.example", content=b"A: b\r\n\r\nbare\nline\r\n")).startswith("554 5.6.0")
+        assert str(send(talk, "me@sand.example", content=b"A:\r\n" * 1001 + b"\r\nx\r\n")).startswith("554 5.6.0")
         too_big = f"MAIL FROM:<me@sand.example> SIZE={10 ** 9}"
         assert str(talk.cmd(too_big)).startswith("552")
         talk.cmd("DATA", 503)
