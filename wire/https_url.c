@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/https_url.h"
 
+#include <arpa/inet.h>
+
+static bool
+is_ipv6(struct slice s)
+{
+	char z[INET6_ADDRSTRLEN];
+	uint8_t addr[16];
+
+	if (s.n == 0 || s.n >= sizeof(z))
+		return false;
+	memcpy(z, s.p, s.n);
+	z[s.n] = '\0';
+	return inet_pton(AF_INET6, z, addr) == 1;
+}
+
 static bool
 take_host(struct slice *rest, struct slice *host_r)
 {
@@ -13,9 +28,9 @@ take_host(struct slice *rest, struct slice *host_r)
 			return false;
 		*host_r = slice_head(*rest, n);
 		*rest = slice_skip(*rest, n + 1);
-		return n > 0;
+		return is_ipv6(*host_r);
 	}
-	while (n < rest->n && rest->p[n] != ':' && rest->p[n] != '/')
+	while (n < rest->n && !memchr(":/[]", rest->p[n], 4))
 		n++;
 	*host_r = slice_head(*rest, n);
 	*rest = slice_skip(*rest, n);

@@ -101,6 +101,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	must(whole.n == split.n && memcmp(whole.mem, split.mem, whole.n) == 0);
 	must(a.loop == b.loop && a.received == b.received && a.dropped == b.dropped);
 	must(a.eight_bit == b.eight_bit && a.message_id_n == b.message_id_n);
+	must(a.fields == b.fields && a.octets == b.octets && a.too_large == b.too_large);
+	must(a.too_large == (a.fields > HEADER_FIELDS_MAX));
 	must(a.over && slice_starts(slice_of(whole.mem, whole.n), options.first));
 	check_section(slice_of(whole.mem, whole.n));
 	return 0;
