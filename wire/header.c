@@ -339,14 +339,18 @@ has_time(struct slice s)
 	return false;
 }
 
-/* Such a line is kept until it is known to be none: where a time is in it, or a field follows, it goes. */
+/*
+ * Such a line is kept until it is known to be none: where a time is in it, or a field follows, it
+ * goes.
+ */
 static struct slice
 in_mbox(struct pass *p, struct slice span)
 {
 	struct header *h = p->h;
 	struct slice piece = slice_head(span, slice_find(span, '\n') + 1);
 
-	if (piece.n > sizeof(h->mbox) - h->mbox_n) {
+	piece = slice_head(piece, sizeof(h->mbox) - h->mbox_n);
+	if (piece.n == 0) {
 		start_body(p, span.p);
 		return span;
 	}
