@@ -23,11 +23,15 @@ verb_find(struct slice word)
 	return VERB_UNKNOWN;
 }
 
-/* A client's name for itself. It goes nowhere as it came: the log escapes it, and trace.c looks at it. */
+/*
+ * A client's name for itself. It goes nowhere as it came: the log escapes it, and trace.c looks
+ * at it.
+ */
 static bool
 is_client_name(struct slice s)
 {
-	return slice_find(s, '\r') == s.n && slice_find(s, '\n') == s.n && slice_find(s, '\0') == s.n;
+	return slice_find(s, '\r') == s.n && slice_find(s, '\n') == s.n &&
+	    slice_find(s, '\0') == s.n;
 }
 
 bool

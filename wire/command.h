@@ -9,8 +9,9 @@
  *
  * Never:  looks past LINE; accepts CR, LF, NUL or another control character inside it, nor invalid
  *         UTF-8; knows whether the verb is allowed now (that is the session's table).
- *         EHLO and HELO are the exception: their argument may hold any octet but CR, LF and NUL, since
- *         programs put their machine's name there in whatever charset it has (BEHAVIOUR P7).
+ *         EHLO and HELO are the exception: their argument may hold any octet but CR, LF and NUL,
+ *         since programs put their machine's name there in whatever charset it has (BEHAVIOUR
+ *         P7).
  */
 #include "wire/path.h"
 #include "wire/slice.h"

@@ -27,9 +27,9 @@ is_upper_hex(char c)
 }
 
 /*
- * xtext = *( xchar / hexchar ), RFC 3461, 4: printable but + and =; hexchar = "+" two upper-case hex
- * digits. What it stands for must be printable too (RFC 3461, 4.2 and 4.4): a server behind us may
- * write it into the lines of a report.
+ * xtext = *( xchar / hexchar ), RFC 3461, 4: printable but + and =; hexchar = "+" two upper-case
+ * hex digits. What it stands for must be printable too (RFC 3461, 4.2 and 4.4): a server behind
+ * us may write it into the lines of a report.
  */
 static bool
 is_printable_xtext(struct slice s)
@@ -62,8 +62,8 @@ is_printable_char(uint32_t c)
 }
 
 /*
- * EmbeddedUnicodeChar = "\x{" 2 to 6 upper-case hex digits "}", RFC 6533, 3: its length, 0 for none.
- * Control characters are refused here as in xtext.
+ * EmbeddedUnicodeChar = "\x{" 2 to 6 upper-case hex digits "}", RFC 6533, 3: its length, 0 for
+ * none. Control characters are refused here as in xtext.
  */
 static size_t
 embedded_char(struct slice s)
@@ -86,8 +86,8 @@ embedded_char(struct slice s)
 }
 
 /*
- * utf-8-addr-xtext, RFC 6533, 3: ASCII but + = and backslash, others embedded. Its form with bare UTF-8 is refused: we could not tell at RCPT
- * whether the upstream may have it.
+ * utf-8-addr-xtext, RFC 6533, 3: ASCII but + = and backslash, others embedded. Its form with bare
+ * UTF-8 is refused: we could not tell at RCPT whether the upstream may have it.
  */
 static bool
 is_utf8_addr_xtext(struct slice s)
@@ -120,12 +120,14 @@ is_orcpt(struct slice s)
 	for (size_t i = 0; i < type.n; i++)
 		if (!is_alnum(type.p[i]) && type.p[i] != '-')
 			return false;
-	return slice_eq_nocase(type, SLICE("utf-8")) ? is_utf8_addr_xtext(s) : is_printable_xtext(s);
+	return slice_eq_nocase(type, SLICE("utf-8")) ? is_utf8_addr_xtext(s)
+	                                             : is_printable_xtext(s);
 }
 
 /*
  * esmtp-param = esmtp-keyword ["=" esmtp-value], RFC 5321, 4.1.2; keyword = (ALPHA / DIGIT)
- * *(ALPHA / DIGIT / "-"). Takes one off *REST. What a value may be, empty or not, is its row's matter.
+ * *(ALPHA / DIGIT / "-"). Takes one off *REST. What a value may be, empty or not, is its row's
+ * matter.
  */
 struct param {
 	struct slice key;
@@ -232,8 +234,8 @@ take_envid(const struct param *p, void *out)
 }
 
 /*
- * RFC 4954, 5: who submitted it first. We know that better: forgotten, whatever it is (programs write
- * me+tag@x there without coding it).
+ * RFC 4954, 5: who submitted it first. We know that better: forgotten, whatever it is (programs
+ * write me+tag@x there without coding it).
  */
 static enum args_fault
 take_auth(const struct param *p, void *out)
@@ -363,7 +365,10 @@ skip_keyword(struct slice *args, struct slice keyword, bool *loose)
 	*loose = rest.p != args->p;
 	if (!slice_starts(rest, SLICE(":")))
 		return false;
-	/* RFC 5321, 3.3 forbids blanks behind it, many programs write them, nearly all servers take them. */
+	/*
+	 * RFC 5321, 3.3 forbids blanks behind it, many programs write them, nearly all servers
+	 * take them.
+	 */
 	*args = slice_trim(slice_skip(rest, 1));
 	return true;
 }
@@ -389,7 +394,10 @@ skip_name(struct slice *args)
 	return quotes % 2 == 0;
 }
 
-/* A word that would be a parameter of ours is no address without < >, though AUTH=a@b could be one. */
+/*
+ * A word that would be a parameter of ours is no address without < >, though AUTH=a@b could be
+ * one.
+ */
 static bool
 is_param(struct slice args, const struct grammar *g)
 {

@@ -6,8 +6,9 @@
 #endif
 
 /*
- * Both directions look for rare octets in long runs, 64 at a time where the machine can: one bit for each octet, so that "LF behind CR" is a
- * shift. The last bit of a block is carried into the next.
+ * Both directions look for rare octets in long runs, 64 at a time where the machine can: one bit
+ * for each octet, so that "LF behind CR" is a shift. The last bit of a block is carried into the
+ * next.
  */
 #ifdef __SSE2__
 static inline uint64_t
@@ -32,9 +33,9 @@ mask64(const char *p, char c)
 /* ---- decoding -------------------------------------------------------------------------------- */
 
 /*
- * What the octets so far were. A line starts only behind CRLF as it came (or at the start). Behind a
- * repaired line end a dot never ends anything, and one alone is content (THREATS C3); but two are read
- * as a stuffed one, since who writes Unix lines to a socket may well stuff them.
+ * What the octets so far were. A line starts only behind CRLF as it came (or at the start).
+ * Behind a repaired line end a dot never ends anything, and one alone is content (THREATS C3);
+ * but two are read as a stuffed one, since who writes Unix lines to a socket may well stuff them.
  */
 enum decoding {
 	LINE,     /* at the start of a line */
@@ -70,8 +71,8 @@ without_cr(struct slice s, size_t at)
 }
 
 /*
- * How many octets at the start of S go out as they are: no NUL, CR and LF only in pairs, no CR at the end, and, where dots count, no dot at the
- * start of a line.
+ * How many octets at the start of S go out as they are: no NUL, CR and LF only in pairs, no CR at
+ * the end, and, where dots count, no dot at the start of a line.
  */
 static size_t
 clean_run(struct slice s, bool at_line, bool dots)
@@ -142,8 +143,8 @@ run(struct dots_decoder *d, struct slice *in)
 }
 
 /*
- * Behind held CRs. CR CR LF, which programs write that turn LF into CRLF twice (THREATS C4), is one line end when repaired; of more CRs each
- * further one is another.
+ * Behind held CRs. CR CR LF, which programs write that turn LF into CRLF twice (THREATS C4), is
+ * one line end when repaired; of more CRs each further one is another.
  */
 static struct slice
 behind_cr(struct dots_decoder *d, struct slice *in)
@@ -240,7 +241,10 @@ dots_decode_finish(struct dots_decoder *d, struct slice *span_r)
 
 /* ---- encoding -------------------------------------------------------------------------------- */
 
-/* LF or CR alone is not what decoding gives; a dot behind them is stuffed all the same, and the end is CRLF.CRLF behind anything. */
+/*
+ * LF or CR alone is not what decoding gives; a dot behind them is stuffed all the same, and the
+ * end is CRLF.CRLF behind anything.
+ */
 enum encoding { AT_LINE, AT_TEXT, AT_CR, AT_LF };
 
 void

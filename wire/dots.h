@@ -8,13 +8,14 @@
  * Decoding turns what a client sends after 354 (or inside BDAT chunks) into content octets. Only
  * CRLF.CRLF ends DATA content. A bare CR, a bare LF or a NUL is a fault: with DOTS_REFUSE it is
  * remembered (dots.fault) and decoding goes on, giving no more spans, until the true end; with
- * DOTS_REPAIR a bare CR or LF becomes CRLF (CR CR LF is one line end) and NUL is dropped. Nothing but
- * CRLF line ends ever comes out, whatever went in. In DATA a doubled dot behind a repaired line end is
- * one dot, as behind CRLF; a single one is content there (BEHAVIOUR L8). Chunks know no stuffing.
+ * DOTS_REPAIR a bare CR or LF becomes CRLF (CR CR LF is one line end) and NUL is dropped. Nothing
+ * but CRLF line ends ever comes out, whatever went in. In DATA a doubled dot behind a repaired
+ * line end is one dot, as behind CRLF; a single one is content there (BEHAVIOUR L8). Chunks know
+ * no stuffing.
  *
- * Encoding writes content with every line that starts with a dot stuffed, and the end CRLF.CRLF (with
- * a CRLF first where content does not end with one). A dot behind a repaired line end comes out
- * stuffed as any other.
+ * Encoding writes content with every line that starts with a dot stuffed, and the end CRLF.CRLF
+ * (with a CRLF first where content does not end with one). A dot behind a repaired line end comes
+ * out stuffed as any other.
  *
  * Property: decode(encode(x)) == x for all x made of CRLF lines, at any split; encode(anything that
  * decode gave) holds no bare CR or LF.
@@ -39,9 +40,15 @@ enum dots_got {
 };
 
 void dots_decode_init(struct dots_decoder *d, enum dots_policy policy, bool chunked);
-/* Takes octets off IN. Spans are long: a run ends only where something must be left out or put in. They borrow from IN or are constants. */
+/*
+ * Takes octets off IN. Spans are long: a run ends only where something must be left out or put
+ * in. They borrow from IN or are constants.
+ */
 enum dots_got dots_decode(struct dots_decoder *d, struct slice *in, struct slice *span_r);
-/* BDAT LAST: content that ends in a half CRLF is a fault (or repaired: *SPAN_R may hold a CRLF to pass on). */
+/*
+ * BDAT LAST: content that ends in a half CRLF is a fault (or repaired: *SPAN_R may hold a CRLF to
+ * pass on).
+ */
 void dots_decode_finish(struct dots_decoder *d, struct slice *span_r);
 
 struct dots_encoder {
@@ -49,7 +56,10 @@ struct dots_encoder {
 };
 
 void dots_encode_init(struct dots_encoder *e);
-/* Writes IN encoded to OUT, which has room for at least 2 * in.n octets; returns how many were written. */
+/*
+ * Writes IN encoded to OUT, which has room for at least 2 * in.n octets; returns how many were
+ * written.
+ */
 size_t dots_encode(struct dots_encoder *e, struct slice in, char *out);
 /* The end, at most 5 octets. */
 size_t dots_encode_finish(struct dots_encoder *e, char *out);

@@ -3,19 +3,21 @@
 #define WIRE_HEADER_H
 
 /*
- * header - a message's header section, looked at and mended while it streams through (RFC 5322 2.2, BEHAVIOUR L9 and the end of 7)
+ * header - a message's header section, looked at and mended while it streams through (RFC 5322
+ * 2.2, BEHAVIOUR L9 and the end of 7)
  *
- * Content goes in by spans of any size (as dots gives them) and comes out through EMIT, in order: what
- * the caller wants put first (Received:), then each field as it came, less the fields to drop (with
- * their folded lines), then the missing ones (Date:, Message-ID:) before the empty line, then the body
- * untouched. A message that starts without a header field gets an empty line behind what we add; so
- * does a header section that a line interrupts which is neither a field nor folded: what is header and
- * what is body must be the same for every server behind us. Field names may be split over spans; the
- * field in question is held back until its name is known (at most HEADER_NAME_MAX octets), never the
- * whole line.
+ * Content goes in by spans of any size (as dots gives them) and comes out through EMIT, in order:
+ * what the caller wants put first (Received:), then each field as it came, less the fields to
+ * drop (with their folded lines), then the missing ones (Date:, Message-ID:) before the empty
+ * line, then the body untouched. A message that starts without a header field gets an empty line
+ * behind what we add; so does a header section that a line interrupts which is neither a field
+ * nor folded: what is header and what is body must be the same for every server behind us. Field
+ * names may be split over spans; the field in question is held back until its name is known (at
+ * most HEADER_NAME_MAX octets), never the whole line.
  *
  * A first line that mailbox files part messages with (`From me@x Mon Sep 17 00:00:00 2001`) is left
- * out: if a field follows it, or a time of day is in it. Else it is text, and the body starts there.
+ * out: if a field follows it, or a time of day is in it. Else it is text, and the body starts
+ * there.
  *
  * Owns:   nothing but the held octets; o.from is the caller's.
  * Never:  changes or re-folds a field that it keeps.
@@ -32,9 +34,11 @@ enum {
 typedef void header_emit_fn(void *ctx, struct slice piece);
 
 struct header_options {
-	const struct slice *drop; /* names to leave out; a trailing '*' matches any rest: "X-Mailgun-*" */
+	/* Names to leave out; a trailing '*' matches any rest: "X-Mailgun-*". */
+	const struct slice *drop;
 	size_t drop_n;
-	struct slice token; /* our own instance's token: a Received: field that holds it is a loop; may be empty */
+	/* Our own instance's token: a Received: field that holds it is a loop; may be empty. */
+	struct slice token;
 	struct slice first; /* whole fields to put first, each with CRLF */
 	struct slice date;  /* "Date: ...CRLF", put last if the message has none; may be empty */
 	struct slice message_id; /* likewise */

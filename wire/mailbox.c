@@ -147,7 +147,10 @@ take_words(struct reader *r, struct words *w)
 	}
 }
 
-/* Some programs decode even where nothing may be encoded, and then find another address (RFC 2047 5). */
+/*
+ * Some programs decode even where nothing may be encoded, and then find another address (RFC 2047
+ * 5).
+ */
 static bool
 is_encoded_word(struct slice s)
 {
@@ -189,7 +192,10 @@ take_literal(struct reader *r)
 	return true;
 }
 
-/* domain = dot-atom / domain-literal / obs-domain, with blanks and comments where they may be; path.h judges what came of it. */
+/*
+ * domain = dot-atom / domain-literal / obs-domain, with blanks and comments where they may be;
+ * path.h judges what came of it.
+ */
 static bool
 take_domain(struct reader *r)
 {
@@ -293,8 +299,9 @@ take_address(struct reader *r, bool *open)
 }
 
 /*
- * Addresses and groups (display-name ":" [group-list] ";") with commas between, all of the value. Empty
- * ones count for nothing (obs-addr-list). The one level of a group is a flag: nothing recurses.
+ * Addresses and groups (display-name ":" [group-list] ";") with commas between, all of the value.
+ * Empty ones count for nothing (obs-addr-list). The one level of a group is a flag: nothing
+ * recurses.
  */
 static bool
 take_list(struct reader *r)
@@ -384,9 +391,10 @@ take_word(struct reader *r)
 }
 
 /*
- * What is no list of addresses by the grammar, but has them plainly (BEHAVIOUR S7): each <...> and each
- * word with an @ must be one, wherever it stands, and together they are all that any program could take
- * for the author. With a <...> the other words are a name for people; without one there may be none.
+ * What is no list of addresses by the grammar, but has them plainly (BEHAVIOUR S7): each <...>
+ * and each word with an @ must be one, wherever it stands, and together they are all that any
+ * program could take for the author. With a <...> the other words are a name for people; without
+ * one there may be none.
  */
 static bool
 take_plain(struct reader *r)

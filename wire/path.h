@@ -7,13 +7,14 @@
  *
  * A path is taken apart into local part and domain, and only path_write() makes text of it again:
  * nothing that a client put between < and > ever reaches another server as it came. A quoted local
- * part loses needless quotes; one that holds < > CR LF NUL is refused (THREATS A2). A source route is
- * accepted and dropped. % and ! are ordinary characters. <Postmaster> without a domain is accepted in
- * RCPT (RFC 5321 4.5.1).
+ * part loses needless quotes; one that holds < > CR LF NUL is refused (THREATS A2). A source
+ * route is accepted and dropped. % and ! are ordinary characters. <Postmaster> without a domain
+ * is accepted in RCPT (RFC 5321 4.5.1).
  *
- * Forms that devices use and RFC 5321 does not have are read where they have one meaning only, noted
- * in `loose`, and written in the strict form (BEHAVIOUR P7): blanks inside < >, a path without < >,
- * _ in a domain, dots at the ends of a local part or doubled in it, which then stands in quotes.
+ * Forms that devices use and RFC 5321 does not have are read where they have one meaning only,
+ * noted in `loose`, and written in the strict form (BEHAVIOUR P7): blanks inside < >, a path
+ * without < >, _ in a domain, dots at the ends of a local part or doubled in it, which then
+ * stands in quotes.
  *
  * Owns:   nothing; slices borrow from the parsed line.
  * Limits: local part 64, domain 255, path 256 octets.

@@ -353,8 +353,8 @@ ask(struct session *s, struct slice user, struct slice password)
 }
 
 /*
- * authzid NUL authcid NUL password; authzid is empty or the same (Perl's Net::SMTP sends it). Blanks
- * around a name came in when it was pasted: no name has them.
+ * authzid NUL authcid NUL password; authzid is empty or the same (Perl's Net::SMTP sends it).
+ * Blanks around a name came in when it was pasted: no name has them.
  */
 static enum verdict
 got_plain(struct session *s, struct slice all)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * content - from the go-ahead to the upstream's last word: lines in, header mended, lines out, with backpressure (BEHAVIOUR L3, L7 to L11)
+ * content - from the go-ahead to the upstream's last word: lines in, header mended, lines out,
+ * with backpressure (BEHAVIOUR L3, L7 to L11)
  *
- * Once something is wrong with a message the relay's transaction is dropped (the upstream never sees its dot) and what the client still sends is swallowed up to the true end,
- * where it is told why.
+ * Once something is wrong with a message the relay's transaction is dropped (the upstream never
+ * sees its dot) and what the client still sends is swallowed up to the true end, where it is told
+ * why.
  */
 #include <stdio.h>
 #include <time.h>
@@ -14,7 +16,9 @@
 #include "proxy/rules/sender_rules.h"
 #include "proxy/dialogue/trace.h"
 
-/* What header_feed() may add to a span: the fields put first, the missing ones, a held-back name. */
+/*
+ * What header_feed() may add to a span: the fields put first, the missing ones, a held-back name.
+ */
 enum { HEADER_SLACK = 1536 };
 /* What dots_decode() may give beyond what it was fed now: line ends held back from before. */
 enum { DOTS_SLACK = 8 };
@@ -32,7 +36,10 @@ keeps(const struct profile *p, struct slice name)
 	return false;
 }
 
-/* Fields that never leave: Bcc and Resent-Bcc (RFC 5322 3.6.6), and those that providers take as orders unless the profile keeps them. */
+/*
+ * Fields that never leave: Bcc and Resent-Bcc (RFC 5322 3.6.6), and those that providers take as
+ * orders unless the profile keeps them.
+ */
 static bool
 choose_drops(struct session *s, struct header_options *o)
 {
@@ -269,13 +276,17 @@ end_chunk(struct session *s)
 	struct content *c = t->content;
 	struct slice span = { "", 0 };
 
-	if (s->chunk_refused != SAY_NONE && t->ticket != NULL && quota_state(t->ticket) == QUOTA_NO) {
+	if (s->chunk_refused != SAY_NONE && t->ticket != NULL &&
+	    quota_state(t->ticket) == QUOTA_NO) {
 		envelope_refuse_quota(s);
 		return true;
 	}
 	if (s->chunk_refused != SAY_NONE) {
 		session_reply(s, s->chunk_refused);
-		/* The relay was asked and nobody can take what it would send on: that transaction is over (L10). */
+		/*
+		 * The relay was asked and nobody can take what it would send on: that transaction
+		 * is over (L10).
+		 */
 		if (t->asked && c == NULL) {
 			txn_log(s, reply_row(s->chunk_refused)->code, NULL,
 			    reply_row(s->chunk_refused)->name);

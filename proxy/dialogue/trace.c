@@ -62,7 +62,10 @@ protocol(const struct session *s)
 	return s->secure ? (login ? "ESMTPSA" : "ESMTPS") : (login ? "ESMTPA" : "ESMTP");
 }
 
-/* It is harmless inside a field (THREATS C14) and in XCLIENT; whoever wants the rest finds it in the log. */
+/*
+ * It is harmless inside a field (THREATS C14) and in XCLIENT; whoever wants the rest finds it in
+ * the log.
+ */
 struct slice
 trace_client_name(const struct session *s)
 {

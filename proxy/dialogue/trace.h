@@ -12,7 +12,10 @@ struct session;
 
 /* Fills first, date, message_id and token of O from the session's arena. False: no memory. */
 bool trace_fields(struct session *s, struct header_options *o) MUST_CHECK;
-/* What the client called itself in EHLO or HELO if that is a domain or an address literal; else empty. */
+/*
+ * What the client called itself in EHLO or HELO if that is a domain or an address literal; else
+ * empty.
+ */
 struct slice trace_client_name(const struct session *s);
 /* The instance's token, "Byway/" and 12 hex digits; made anew when INSTANCE changes. */
 struct slice trace_token(const char *instance);

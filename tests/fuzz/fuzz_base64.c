@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Base64: what decodes encodes to what it was, padding aside; the loose decoder takes all that the strict one takes.
+ * Base64: what decodes encodes to what it was, padding aside; the loose decoder takes all that
+ * the strict one takes.
  *
- * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+ * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined \
+ *     -fno-sanitize-recover=all \
  *     -o fuzz_base64 tests/fuzz/fuzz_base64.c wire/base64.c wire/slice.c wire/text.c
  */
 #include "wire/base64.h"

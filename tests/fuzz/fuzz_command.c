@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A command line, and its text as the arguments of MAIL, RCPT and BDAT: what is accepted must be safe to send on.
+ * A command line, and its text as the arguments of MAIL, RCPT and BDAT: what is accepted must be
+ * safe to send on.
  *
- * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *     -o fuzz_command tests/fuzz/fuzz_command.c wire/command.c wire/command_args.c wire/path.c wire/slice.c wire/text.c
+ * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined \
+ *     -fno-sanitize-recover=all \
+ *     -o fuzz_command tests/fuzz/fuzz_command.c wire/command.c wire/command_args.c wire/path.c \
+ *     wire/slice.c wire/text.c
  */
 #include "wire/command.h"
 

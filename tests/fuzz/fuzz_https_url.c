@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * URLs of endpoints: what is taken apart is printable, stands within the text, and reads back as itself when put together.
+ * URLs of endpoints: what is taken apart is printable, stands within the text, and reads back as
+ * itself when put together.
  *
- * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+ * clang -std=c17 -D_GNU_SOURCE -I. -g -O1 -fsanitize=fuzzer,address,undefined \
+ *     -fno-sanitize-recover=all \
  *     -o fuzz_https_url tests/fuzz/fuzz_https_url.c wire/https_url.c wire/slice.c wire/text.c
  */
 #include "wire/https_url.h"
@@ -54,9 +56,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			continue;
 		must(url.host.n > 0 && url.port > 0 && url.port < 65536 && url.path.n > 0);
 		must(slice_is_ascii(url.host) && slice_is_ascii(url.path) && url.path.p[0] == '/');
-		must(slice_find(url.host, '[') == url.host.n && slice_find(url.host, ']') == url.host.n);
-		must(slice_find(url.host, '@') == url.host.n && slice_find(url.host, '/') == url.host.n);
-		must(slice_find(url.path, ' ') == url.path.n && slice_find(url.path, '?') == url.path.n);
+		must(slice_find(url.host, '[') == url.host.n &&
+		    slice_find(url.host, ']') == url.host.n);
+		must(slice_find(url.host, '@') == url.host.n &&
+		    slice_find(url.host, '/') == url.host.n);
+		must(slice_find(url.path, ' ') == url.path.n &&
+		    slice_find(url.path, '?') == url.path.n);
 		check_again(&url);
 	}
 	return 0;

@@ -72,7 +72,10 @@ refuses_what_does_not_belong(void **state)
 	}
 }
 
-/* The same text with all, some and no padding; too much of it, or a text that lacks more, is refused. */
+/*
+ * The same text with all, some and no padding; too much of it, or a text that lacks more, is
+ * refused.
+ */
 static void
 does_without_padding(void **state)
 {

@@ -277,7 +277,10 @@ static const struct {
 	{ SLICE("TO:<a@b> ORCPT=utf-8;a\\x{20}b"), ARGS_OK, 0, "utf-8;a\\x{20}b" },
 };
 
-/* BEHAVIOUR P7, in MAIL and in RCPT alike: what stands behind the keyword, and the address; NULL: refused. */
+/*
+ * BEHAVIOUR P7, in MAIL and in RCPT alike: what stands behind the keyword, and the address; NULL:
+ * refused.
+ */
 static const struct {
 	const char *behind;
 	const char *out;

@@ -44,7 +44,8 @@ static const struct header_options usual = {
 
 /* In pieces of 1..PIECE octets, each in memory of its own. */
 static void
-run(struct header *h, const struct header_options *o, struct slice in, size_t piece, struct sink *out)
+run(struct header *h, const struct header_options *o, struct slice in, size_t piece,
+    struct sink *out)
 {
 	out->n = 0;
 	out->pieces = 0;
@@ -74,7 +75,8 @@ static const struct {
 	/* something missing: before the empty line */
 	{ SLICE("From: a\r\n\r\nb\r\n"), SLICE(FIRST "From: a\r\n" DATE ID "\r\nb\r\n") },
 	{ SLICE("date: x\r\n\r\n"), SLICE(FIRST "date: x\r\n" ID "\r\n") },
-	{ SLICE("MESSAGE-ID:\r\n <y>\r\n\r\n"), SLICE(FIRST "MESSAGE-ID:\r\n <y>\r\n" DATE "\r\n") },
+	{ SLICE("MESSAGE-ID:\r\n <y>\r\n\r\n"),
+	    SLICE(FIRST "MESSAGE-ID:\r\n <y>\r\n" DATE "\r\n") },
 	{ SLICE("Date : x\r\nMessage-ID\t: <y>\r\n\r\n"),
 	    SLICE(FIRST "Date : x\r\nMessage-ID\t: <y>\r\n\r\n") },
 	/* a field's text in the body, or in a value, is none */
@@ -86,7 +88,8 @@ static const struct {
 	/* dropped, with folded lines */
 	{ SLICE("Date: x\r\nBcc: a,\r\n b\r\n\tc\r\nMessage-ID: y\r\nbcc: d\r\n\r\nBcc: e\r\n"),
 	    SLICE(FIRST "Date: x\r\nMessage-ID: y\r\n\r\nBcc: e\r\n") },
-	{ SLICE("Bcc : a\r\nX-Mailgun-Tag: b\r\nx-mailgun-: c\r\nX-Mailgun: d\r\nX-SMTPAPI:\r\n {}\r\n\r\n"),
+	{ SLICE(
+	      "Bcc : a\r\nX-Mailgun-Tag: b\r\nx-mailgun-: c\r\nX-Mailgun: d\r\nX-SMTPAPI:\r\n {}\r\n\r\n"),
 	    SLICE(FIRST "X-Mailgun: d\r\n" DATE ID "\r\n") },
 	{ SLICE("Bcc: a\r\n"), SLICE(FIRST DATE ID) },
 	{ SLICE("Bcc: a"), SLICE(FIRST DATE ID) },
@@ -117,7 +120,8 @@ static const struct {
 	{ SLICE("From a 01:05\r\n A: b\r\n\r\n"), SLICE(FIRST DATE ID "\r\n A: b\r\n\r\n") },
 	{ SLICE("A: b\r\nFrom a 01:05\r\nBcc: d\r\n\r\n"),
 	    SLICE(FIRST "A: b\r\n" DATE ID "\r\nFrom a 01:05\r\nBcc: d\r\n\r\n") },
-	{ SLICE("\r\nFrom a 01:05\r\nA: b\r\n"), SLICE(FIRST DATE ID "\r\nFrom a 01:05\r\nA: b\r\n") },
+	{ SLICE("\r\nFrom a 01:05\r\nA: b\r\n"),
+	    SLICE(FIRST DATE ID "\r\nFrom a 01:05\r\nA: b\r\n") },
 	/* and what only begins like one */
 	{ SLICE("From now on\r\nall is text\r\nBcc: x\r\n"),
 	    SLICE(FIRST DATE ID "\r\nFrom now on\r\nall is text\r\nBcc: x\r\n") },
@@ -127,7 +131,8 @@ static const struct {
 	{ SLICE("From now on"), SLICE(FIRST DATE ID "\r\nFrom now on") },
 	{ SLICE("From "), SLICE(FIRST DATE ID "\r\nFrom ") },
 	{ SLICE("From \r\nA: b\r\n\r\n"), SLICE(FIRST "A: b\r\n" DATE ID "\r\n") },
-	{ SLICE("From : me\r\nDate: x\r\n\r\n"), SLICE(FIRST "From : me\r\nDate: x\r\n" ID "\r\n") },
+	{ SLICE("From : me\r\nDate: x\r\n\r\n"),
+	    SLICE(FIRST "From : me\r\nDate: x\r\n" ID "\r\n") },
 	{ SLICE("From: me\r\nDate: x\r\n\r\n"), SLICE(FIRST "From: me\r\nDate: x\r\n" ID "\r\n") },
 	{ SLICE("FROM a 01:05\r\nA: b\r\n"), SLICE(FIRST DATE ID "\r\nFROM a 01:05\r\nA: b\r\n") },
 	{ SLICE("From 01:05 " HUNDRED HUNDRED HUNDRED "\r\nA: b\r\n\r\n"),
@@ -173,7 +178,8 @@ mends_the_table(void **state)
 static size_t
 message(char *mem, bool with_both)
 {
-	static const char *const names[] = { "A", "From", "Received", "X-SMTPAPI", "Bcc", "Subject " };
+	static const char *const names[] = { "A", "From", "Received", "X-SMTPAPI", "Bcc",
+		"Subject " };
 	static const char given[] = "DATE: x\r\nMessage-Id: <y@z>\r\n";
 	size_t n = 0;
 	int fields = rand() % 20;
@@ -397,9 +403,11 @@ keeps_the_first_from(void **state)
 		{ SLICE("From:\r\n a\r\n\t<a@b>\r\nTo: c\r\n d\r\n\r\n"), " a\t<a@b>", 1, false },
 		{ SLICE("From: a@b"), " a@b", 1, false },
 		{ SLICE("From: a\r\nTo: b\r\nfrom: c\r\n d\r\n\r\n"), " a", 2, false },
-		{ SLICE("Resent-From: a\r\nFromm: b\r\nX-From: c\r\n\r\nFrom: d\r\n"), "", 0, false },
+		{ SLICE("Resent-From: a\r\nFromm: b\r\nX-From: c\r\n\r\nFrom: d\r\n"), "", 0,
+		    false },
 		{ SLICE("From a@b\r\nFrom: c\r\n\r\n"), " c", 1, false },
-		{ SLICE("From: 0123456789\r\n 0123456789\r\n\r\n"), " 0123456789 01234567", 1, true },
+		{ SLICE("From: 0123456789\r\n 0123456789\r\n\r\n"), " 0123456789 01234567", 1,
+		    true },
 		{ SLICE("From:\r\n\r\n"), "", 1, false },
 		{ SLICE("\r\nFrom: a\r\n"), "", 0, false },
 	};

@@ -280,7 +280,10 @@ time_of(const char *piece, size_t n)
 	return (double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec);
 }
 
-/* Whatever is repeated, sixteen times the octets take some sixteen times the time, not 256 times; and no stack. */
+/*
+ * Whatever is repeated, sixteen times the octets take some sixteen times the time, not 256 times;
+ * and no stack.
+ */
 static void
 takes_linear_time(void **state)
 {
@@ -293,7 +296,10 @@ takes_linear_time(void **state)
 		double small = time_of(pieces[i], 1 << 16);
 		double large = time_of(pieces[i], 1 << 20);
 
-		/* What is refused at the first octets takes no time at all: the floor is 1 ns an octet. */
+		/*
+		 * What is refused at the first octets takes no time at all: the floor is 1 ns an
+		 * octet.
+		 */
 		small = small > 1 << 16 ? small : 1 << 16;
 		if (large > 100 * small)
 			fail_msg("%s: %.0f ns, then %.0f ns", pieces[i], small, large);

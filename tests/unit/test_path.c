@@ -148,7 +148,10 @@ static const struct {
 	{ SLICE("mailto:u@d"), NULL, NULL },
 };
 
-/* Text of ours: no < > and nothing below a blank; a blank and what else needs it between quotes only. */
+/*
+ * Text of ours: no < > and nothing below a blank; a blank and what else needs it between quotes
+ * only.
+ */
 static void
 check_strict(struct slice s)
 {
@@ -236,7 +239,10 @@ reads_what_devices_write(void **state)
 	}
 }
 
-/* Any order of the octets that matter: what is accepted is written strictly and reads back as itself. */
+/*
+ * Any order of the octets that matter: what is accepted is written strictly and reads back as
+ * itself.
+ */
 static void
 writes_only_what_it_would_read(void **state)
 {
@@ -252,9 +258,9 @@ writes_only_what_it_would_read(void **state)
 		struct path path;
 
 		for (size_t k = 0; k < n; k++)
-			in[k] =
-			    octets[(size_t)rand() % (i % 2 ? sizeof(octets) : 16)]; /* its NUL too */
-		if (i % 4 > 0) { /* near to an address */
+			in[k] = octets[(size_t)rand() %
+			    (i % 2 ? sizeof(octets) : 16)]; /* its NUL too */
+		if (i % 4 > 0) {                            /* near to an address */
 			memcpy(in + n, "@d_e>", 5);
 			n += i % 4 == 1 ? 5 : 4;
 			in[0] = i % 4 == 1 ? '<' : in[0];

@@ -70,10 +70,12 @@ static const struct {
 	{ "a@a.example <a@a.example>", SAY_NONE, SAY_NONE },
 	{ "[TICKET] Support <a@a.example>", SAY_NONE, SAY_NONE },
 	{ "Doe, John <a@a.example>", SAY_NONE, SAY_NONE },
-	{ "Doe, \"boss@bank.example\" <a@a.example>", SAY_FROM_NOT_VERIFIED, SAY_SENDER_NOT_ALLOWED },
+	{ "Doe, \"boss@bank.example\" <a@a.example>", SAY_FROM_NOT_VERIFIED,
+	    SAY_SENDER_NOT_ALLOWED },
 	{ "<<a@a.example>>", SAY_NONE, SAY_NONE },
 	{ "a@a.example;", SAY_NONE, SAY_NONE },
-	{ "=?utf-8?Q?boss=40bank.example=3E?=@a.example", SAY_FROM_UNREADABLE, SAY_FROM_UNREADABLE },
+	{ "=?utf-8?Q?boss=40bank.example=3E?=@a.example", SAY_FROM_UNREADABLE,
+	    SAY_FROM_UNREADABLE },
 };
 
 static void
