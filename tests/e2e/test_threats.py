@@ -574,8 +574,10 @@ INJECTED = [
     b"<b@elsewhere.example><evil@elsewhere.example>", b"b@elsewhere.example evil@elsewhere.example",
     b"<evil@elsewhere.example@elsewhere.example>", b"<evil@elsewhere.example", b"evil@elsewhere.example>",
     b"<l" + b"o" * 64 + b"ng@elsewhere.example>", b"<b@" + b"d" * 64 + b".example>", b"<b@" + b"d." * 130 + b"example>",
-    b"<b@elsewhere.example> SIZE=1", b"<b@[127.0.0.1>", b"<b@[::1]>", b"<b@ elsewhere.example>", b"< b@elsewhere.example>",
-    b"<b@elsewhere..example>", b"<.b@elsewhere.example>",
+    b"<b@elsewhere.example> SIZE=1", b"<b@[127.0.0.1>", b"<b@[::1]>", b"<b@ elsewhere.example>", b"< b @elsewhere.example>",
+    b"<b@elsewhere..example>", b"<.@elsewhere.example>", b"b@elsewhere.example,evil@elsewhere.example",
+    b"b@elsewhere.example <evil@elsewhere.example>", b'"evil@elsewhere.example" <b@elsewhere.example>', b"<<b@elsewhere.example>>",
+    b"evil@elsewhere.example, B <b@elsewhere.example>", b"b@elsewhere.example\rRCPT TO:evil@elsewhere.example",
 ]
 
 
