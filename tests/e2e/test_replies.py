@@ -245,11 +245,11 @@ def test_nothing_is_left_out():
     rows = dict(re.findall(r"^REPLY\((\w+), (\d+)", (stage.ROOT / "conf/reply.def").read_text(), re.M))
     elsewhere = {
         # Said of the command's form or order: tests/dialog.
-        "bad_sequence", "line_too_long", "not_text", "unknown_command", "not_implemented", "syntax", "helo_argument", "need_ehlo",
+        "bad_sequence", "line_too_long", "not_text", "unknown_command", "not_implemented", "syntax", "need_ehlo",
         "need_mail", "need_rcpt", "nested_mail", "bad_sender_path", "bad_rcpt_path", "param_unknown", "need_smtputf8",
         "no_binarymime", "mixed_content", "tls_active", "tls_not_offered", "tls_glued", "not_smtp", "tls_on_plain",
         "improper_pipelining", "auth_needs_tls", "auth_not_offered", "auth_mechanism", "auth_base64", "auth_cancelled", "auth_again",
-        "no_valid_rcpt", "no_rcpt_now", "bare_line_end", "loop", "too_many_errors", "timeout", "too_slow", "shutting_down", "too_many_connections",
+        "no_valid_rcpt", "no_rcpt_now", "bare_line_end", "header_too_large", "loop", "too_many_errors", "timeout", "too_slow", "shutting_down", "too_many_connections",
         # tests/e2e/test_guessing.py, test_senders.py, test_process.py and the counters' tests.
         "auth_too_many", "from_missing", "from_unreadable", "from_twice", "sender_dns_failed", "counters_down", "profile_missing",
         "auth_unavailable", "directory_down", "no_memory",
