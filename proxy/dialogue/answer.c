@@ -153,7 +153,8 @@ session_say_ehlo(struct session *s)
 		text_put(&t, SLICE("AUTH PLAIN LOGIN\n"));
 	if (recipients > 0)
 		text_fmt(&t, "LIMITS RCPTMAX=%llu\n", (unsigned long long)recipients);
-	/* Last comes what nobody waits for: some clients look for "250-AUTH" and miss "250 AUTH" (P7). */
+	/* Last comes what nobody waits for: some clients look for "250-AUTH" and miss "250 AUTH"
+	 * (P7). */
 	text_put(&t, SLICE("ENHANCEDSTATUSCODES\nCHUNKING\n"));
 	assert(!t.overflow);
 	/* The last keyword ends the reply, not a line break. */
