@@ -17,6 +17,8 @@
 #include <time.h>
 
 enum { HOOKS_MAX = 8, ROUNDS_MAX = 64 };
+/* A turn of that length keeps others waiting; shorter ones are how time goes by. */
+enum { LONG_TURN_NS = 20 * 1000 * 1000 };
 
 struct queue {
 	struct task *first;
@@ -41,6 +43,7 @@ struct loop {
 	ev_idle hurry; /* active: the next poll does not wait */
 	uint64_t began_ns;
 	uint64_t worst_ns;
+	uint64_t behind_ns; /* of all turns that were too long */
 };
 
 static uint64_t
@@ -160,6 +163,8 @@ end_turn(struct loop *l)
 
 	if (took > l->worst_ns)
 		l->worst_ns = took;
+	if (took > LONG_TURN_NS)
+		l->behind_ns += took;
 }
 
 static void
@@ -309,6 +314,12 @@ ev_tstamp
 loop_now(const struct loop *l)
 {
 	return (ev_tstamp)l->began_ns * 1e-9;
+}
+
+ev_tstamp
+loop_patient(const struct loop *l)
+{
+	return (ev_tstamp)(l->began_ns - l->behind_ns) * 1e-9;
 }
 
 uint64_t

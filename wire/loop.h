@@ -55,6 +55,9 @@ void loop_at_turn_end(struct loop *l, void (*fn)(void *ctx), void *ctx);
 /* Cached time of this turn: monotonic seconds, and wall-clock milliseconds since 1970. */
 ev_tstamp loop_now(const struct loop *l);
 uint64_t loop_wall_ms(const struct loop *l);
+/* loop_now() less the time that turns took which were too long: what deadlines of others are counted
+ * in, so that nobody is late because the loop itself was behind. */
+ev_tstamp loop_patient(const struct loop *l);
 /* Longest callback turn seen since the last call, in microseconds: for status and metrics (no turn
  * above 20 ms is the promise). */
 uint64_t loop_worst_us(struct loop *l);

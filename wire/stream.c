@@ -267,7 +267,7 @@ on_again(struct task *t)
 static void
 arm(struct stream *s)
 {
-	ev_tstamp after = s->deadline - loop_now(s->loop);
+	ev_tstamp after = s->deadline - loop_patient(s->loop);
 
 	ev_timer_stop(loop_ev(s->loop), &s->timer);
 	ev_timer_set(&s->timer, after > 0 ? after : 0, 0);
@@ -285,7 +285,7 @@ on_timer(struct ev_loop *ev, ev_timer *w, int revents)
 	s->armed = 0;
 	if (s->deadline == 0)
 		return;
-	if (s->deadline > loop_now(s->loop) + 1e-3) {
+	if (s->deadline > loop_patient(s->loop) + 1e-3) {
 		arm(s);
 		return;
 	}
@@ -305,7 +305,7 @@ stream_deadline(struct stream *s, double seconds)
 		s->deadline = 0;
 		return;
 	}
-	s->deadline = loop_now(s->loop) + seconds;
+	s->deadline = loop_patient(s->loop) + seconds;
 	if (s->armed == 0 || s->deadline < s->armed)
 		arm(s);
 }
@@ -495,6 +495,12 @@ stream_finish(struct stream *s, void (*on_gone)(void *owner))
 	if (!s->blocked)
 		stream_dirty_put(s);
 	stream_update(s);
+}
+
+void
+stream_fail(struct stream *s, enum stream_error error)
+{
+	stream_end(s, error);
 }
 
 void

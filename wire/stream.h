@@ -72,7 +72,7 @@ struct stream {
 	ev_io rd;
 	ev_io wr;
 	ev_timer timer;
-	ev_tstamp deadline; /* 0: none */
+	ev_tstamp deadline; /* by loop_patient(); 0: none */
 	stream_fn *fn;
 	void *owner;
 	void (*on_gone)(void *owner); /* while finishing */
@@ -141,6 +141,9 @@ stream_room(const struct stream *s)
 void stream_want_lowat(struct stream *s, size_t n);
 /* Sends now what can be sent, rather than at the end of the turn. */
 void stream_flush(struct stream *s);
+
+/* The owner can do no more with it: output is dropped, CLOSED follows with ERROR. */
+void stream_fail(struct stream *s, enum stream_error error);
 
 /* TIMEOUT in SECONDS from now, unless set anew; 0 takes it away. Later deadlines cost nothing. */
 void stream_deadline(struct stream *s, double seconds);

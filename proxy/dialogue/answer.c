@@ -1,21 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * answer - all that a session says to its client
+ * answer - all that a session says to its client, and in which order
+ *
+ * Replies leave in the order of the commands, each whole, none dropped:
+ *
+ * 1. There is always room. No command is begun, no content taken and no verdict on a recipient said
+ *    unless session_has_room(): two replies fit, the one that is due and one more. A client that does
+ *    not read its replies is therefore not listened to, nor are its octets read.
+ * 2. Only verdicts on recipients come later than their command: they wait in the transaction's list,
+ *    and are said from its front. While one of them is unsaid (txn_has_unsaid), every other reply
+ *    waits: a command that would be answered is kept in the input (KEEP), and the answer to DATA or
+ *    BDAT stays in the transaction (TXN_ANSWERED). Only RCPT and DATA go upstream meanwhile.
+ * 3. When there is room again (LOWAT), or the last verdict has come, envelope_say() says what waits,
+ *    then the answer to DATA or BDAT follows, or the command that was kept is taken again.
+ * 4. A reply that ends the session (421, or 554 to who breaks the protocol) may take the place of
+ *    those that are still out: behind it nothing follows.
+ * 5. Without memory for its reply a session ends; it never goes on with one reply less.
  */
 #include <assert.h>
 
 #include "proxy/dialogue/dialogue.h"
 
-/* Formats straight into the output buffer. The room was checked before the command was begun
- * (REPLY_ROOM); a verdict of an upstream waits for room. */
+bool
+session_has_room(struct session *s)
+{
+	if (stream_room(&s->stream) >= 2 * REPLY_ROOM)
+		return true;
+	stream_want_lowat(&s->stream, SESSION_OUT_MAX / 4);
+	return false;
+}
+
+/* Formats straight into the output buffer. */
 static void
 say(struct session *s, int code, struct enhanced e, struct slice words)
 {
 	size_t room = 0;
 	char *mem = stream_space(&s->stream, REPLY_ROOM, &room);
 
-	if (mem == NULL)
-		return; /* out of memory or a client that reads nothing; its deadline ends it */
+	if (mem == NULL) {
+		stream_fail(&s->stream, STREAM_NO_MEMORY);
+		return;
+	}
 	struct text t = text_over(mem, room);
 
 	reply_write(&t, code, e, words);
@@ -62,6 +87,15 @@ session_reply_more(struct session *s, enum reply_id r, struct slice more)
 	text_char(&t, ' ');
 	text_put(&t, more);
 	say(s, row->code, row->enhanced, text_slice(&t));
+}
+
+bool
+session_say_words(struct session *s, struct slice reply)
+{
+	if (stream_write(&s->stream, reply))
+		return true;
+	stream_fail(&s->stream, STREAM_NO_MEMORY);
+	return false;
 }
 
 /* A client must never take an upstream's trouble for its own: not for a lost session, not for a

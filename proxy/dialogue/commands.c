@@ -6,20 +6,18 @@
 
 /* Who greets anew starts anew (RFC 5321 4.1.4): the transaction ends, the login stays. */
 static enum verdict
-greet(struct session *s, struct slice args, bool esmtp)
+greet(struct session *s, struct slice args, const char *verb)
 {
-	/*
-	 * We differ from RFC 5321, 4.1.1.1: a machine that has no name yet may send all the same.
-	 */
+	/* We differ from RFC 5321, 4.1.1.1: a machine that has no name yet may send all the same. */
 	if (args.n == 0)
 		args = SLICE("unknown");
-	if (s->txn.open)
-		txn_end(s);
+	if (txn_is_open(&s->txn))
+		txn_end(s, 0, NULL, verb);
 	s->helo_n = args.n < HELO_MAX ? args.n : HELO_MAX;
 	memcpy(s->helo, args.p, s->helo_n);
-	s->esmtp = esmtp;
+	s->esmtp = verb[0] == 'E';
 	session_enter(s, STATE_READY);
-	if (esmtp)
+	if (s->esmtp)
 		session_say_ehlo(s);
 	else
 		session_reply_more(s, SAY_OK, slice_str(s->lane->conf->server.name));
@@ -29,13 +27,13 @@ greet(struct session *s, struct slice args, bool esmtp)
 enum verdict
 do_ehlo(struct session *s, struct slice args)
 {
-	return greet(s, args, true);
+	return greet(s, args, "EHLO");
 }
 
 enum verdict
 do_helo(struct session *s, struct slice args)
 {
-	return greet(s, args, false);
+	return greet(s, args, "HELO");
 }
 
 enum verdict
@@ -53,10 +51,8 @@ do_rset(struct session *s, struct slice args)
 		session_reply(s, SAY_SYNTAX);
 		return DONE;
 	}
-	if (s->txn.open) {
-		txn_end(s);
-		session_enter(s, STATE_READY);
-	}
+	if (txn_is_open(&s->txn))
+		txn_end(s, 0, NULL, "RSET");
 	session_reply(s, SAY_OK);
 	return DONE;
 }
@@ -90,12 +86,10 @@ do_http(struct session *s, struct slice args)
 	return session_end(s, CLOSE_NOT_SMTP, SAY_NOT_SMTP);
 }
 
-/* All that was said in clear is forgotten (RFC 3207 4.2): EHLO, login, transaction. */
+/* All that was said in clear is forgotten (RFC 3207 4.2); in a transaction STARTTLS is 503. */
 static void
 forget_clear_text(struct session *s)
 {
-	if (s->txn.open)
-		txn_end(s);
 	s->helo_n = 0;
 	s->esmtp = false;
 	s->bad_commands = 0;

@@ -22,8 +22,6 @@
 enum { HEADER_SLACK = 1536 };
 /* What dots_decode() may give beyond what it was fed now: line ends held back from before. */
 enum { DOTS_SLACK = 8 };
-/* A slow start is forgiven before the rate counts. */
-enum { RATE_GRACE_S = 30 };
 
 static bool
 keeps(const struct profile *p, struct slice name)
@@ -81,9 +79,10 @@ content_begin(struct session *s, bool chunked)
 		return false;
 	dots_decode_init(&c->dots, conf->content.line_ends, chunked);
 	header_init(&c->header, &o);
-	c->outcome = t->has_early ? OUTCOME_SAID : OUTCOME_OPEN;
-	c->since = loop_now(s->worker->loop);
+	c->outcome = txn_has_early(t) ? OUTCOME_SAID : OUTCOME_OPEN;
+	pace_begin(&s->pace, loop_patient(s->worker->loop));
 	t->content = c;
+	t->state = TXN_CONTENT;
 	return true;
 }
 
@@ -215,23 +214,19 @@ refusal(const struct content *c)
 	return SAY_NONE;
 }
 
-/* The end of a message that was lost before it ended. */
-static void
-say_refusal(struct session *s)
+void
+content_say_refusal(struct session *s)
 {
 	struct txn *t = &s->txn;
 	enum reply_id r = refusal(t->content);
 
 	if (r == SAY_NONE) {
 		session_forward(s, &t->early);
-		txn_log(s, t->early.code, &t->early, NULL);
+		txn_end(s, t->early.code, &t->early, NULL);
 	} else {
 		session_reply(s, r);
-		remember_refusal(s, r, id_slice(&s->txn.id));
-		txn_log(s, reply_row(r)->code, NULL, reply_row(r)->name);
+		txn_refuse(s, r);
 	}
-	txn_end(s);
-	session_enter(s, STATE_READY);
 }
 
 /* The client's end has come. False: the upstream's last word is awaited. */
@@ -244,7 +239,7 @@ finish(struct session *s)
 		header_finish(&t->content->header, emit, s);
 	check_from(s);
 	if (t->content->outcome != OUTCOME_OPEN) {
-		say_refusal(s);
+		content_say_refusal(s);
 		return true;
 	}
 	if (t->sandboxed) {
@@ -253,146 +248,76 @@ finish(struct session *s)
 	}
 	relay_finish(t->relay);
 	t->finished = loop_now(s->worker->loop);
+	t->state = TXN_FINAL;
 	s->parked = true;
 	session_enter(s, STATE_FINAL);
 	return false;
 }
 
-static void
-say_chunk(struct session *s)
+bool
+content_end_chunks(struct session *s)
 {
-	char mem[32];
-	struct text t = text_over(mem, sizeof(mem));
-
-	text_fmt(&t, "(%llu)", (unsigned long long)s->txn.content->octets);
-	session_reply_more(s, SAY_CHUNK_OK, text_slice(&t));
-}
-
-/* All octets of the chunk are in. */
-static bool
-end_chunk(struct session *s)
-{
-	struct txn *t = &s->txn;
-	struct content *c = t->content;
 	struct slice span = { "", 0 };
 
-	if (s->chunk_refused != SAY_NONE && t->ticket != NULL &&
-	    quota_state(t->ticket) == QUOTA_NO) {
-		envelope_refuse_quota(s);
-		return true;
+	dots_decode_finish(&s->txn.content->dots, &span);
+	if (span.n > 0)
+		take_span(s, span);
+	check_line_ends(s);
+	return finish(s);
+}
+
+bool
+content_keeps_pace(struct session *s, size_t n)
+{
+	double now = loop_patient(s->worker->loop);
+
+	pace_add(&s->pace, now, n);
+	if (pace_is_too_slow(&s->pace, now, s->lane->conf->timeouts.data_rate)) {
+		session_end(s, CLOSE_TOO_SLOW, SAY_TOO_SLOW);
+		return false;
 	}
-	if (s->chunk_refused != SAY_NONE) {
-		session_reply(s, s->chunk_refused);
-		/*
-		 * The relay was asked and nobody can take what it would send on: that transaction
-		 * is over (L10).
-		 */
-		if (t->asked && c == NULL) {
-			txn_log(s, reply_row(s->chunk_refused)->code, NULL,
-			    reply_row(s->chunk_refused)->name);
-			txn_end(s);
-		}
-		session_enter(s, t->open ? STATE_MAIL : s->helo_n > 0 ? STATE_READY : STATE_NEW);
-		return true;
-	}
-	if (s->chunk_last) {
-		dots_decode_finish(&c->dots, &span);
-		if (span.n > 0)
-			take_span(s, span);
-		check_line_ends(s);
-		return finish(s);
-	}
-	if (c->outcome != OUTCOME_OPEN) {
-		say_refusal(s);
-		return true;
-	}
-	say_chunk(s);
-	session_enter(s, STATE_MAIL);
+	session_touch(s);
 	return true;
 }
 
-/* Content must come at data_rate on the average, the upstream's own waits aside. */
-static bool
-is_too_slow(const struct session *s)
-{
-	const struct content *c = s->txn.content;
-	double took = loop_now(s->worker->loop) - c->since - RATE_GRACE_S;
-
-	return took > 0 && (double)c->octets < took * s->lane->conf->timeouts.data_rate;
-}
-
-static void
-block(struct session *s)
-{
-	s->txn.content->blocked = loop_now(s->worker->loop);
-	stream_deadline(&s->stream, 0); /* the relay watches its own */
-}
-
-/* Octets of a chunk that nobody wants. */
-static bool
-swallow(struct session *s)
+bool
+content_take(struct session *s, uint64_t max, size_t *used_r)
 {
 	struct slice in = stream_in(&s->stream);
-	size_t n = in.n < s->chunk ? in.n : (size_t)s->chunk;
+	size_t may = budget(s);
 
-	stream_consume(&s->stream, n);
-	s->chunk -= n;
-	session_touch(s);
-	return s->chunk == 0 ? end_chunk(s) : false;
+	if (in.n == 0)
+		return false;
+	if (may == 0) {
+		pace_stop(&s->pace, loop_patient(s->worker->loop));
+		stream_deadline(&s->stream, 0); /* the relay watches its own */
+		return false;
+	}
+	in = slice_head(in, may < max ? may : (size_t)max);
+	size_t before = in.n;
+
+	(void)decode(s, &in);
+	*used_r = before - in.n;
+	stream_consume(&s->stream, *used_r);
+	return content_keeps_pace(s, *used_r);
 }
 
 bool
 content_feed(struct session *s)
 {
-	bool chunked = s->state == STATE_CHUNK;
+	size_t used;
 
-	if (chunked && s->chunk_refused != SAY_NONE)
-		return swallow(s);
-	struct content *c = s->txn.content;
-	struct slice in = stream_in(&s->stream);
-	size_t may = budget(s);
-
-	if (chunked && s->chunk < in.n)
-		in = slice_head(in, (size_t)s->chunk);
-	if (chunked && s->chunk == 0)
-		return end_chunk(s);
-	if (in.n == 0)
+	if (!content_take(s, SIZE_MAX, &used))
 		return false;
-	if (may == 0) {
-		if (c->blocked == 0)
-			block(s);
-		return false;
-	}
-	in = slice_head(in, may);
-	size_t before = in.n;
-	bool end = decode(s, &in);
-	size_t used = before - in.n;
-
-	stream_consume(&s->stream, used);
-	if (is_too_slow(s)) {
-		session_end(s, CLOSE_TOO_SLOW, SAY_TOO_SLOW);
-		return false;
-	}
-	if (chunked) {
-		s->chunk -= used;
-		end = s->chunk == 0;
-	}
-	if (!end) {
-		session_touch(s);
-		return true;
-	}
-	return chunked ? end_chunk(s) : finish(s);
+	return s->txn.content->dots.ended ? finish(s) : true;
 }
 
 void
 content_on_room(struct session *s)
 {
-	struct content *c = s->txn.content;
-
-	if (s->state == STATE_GONE || c == NULL || c->blocked == 0)
+	if (s->state == STATE_GONE || s->txn.content == NULL || s->pace.stopped == 0)
 		return;
-	c->since += loop_now(s->worker->loop) - c->blocked;
-	c->blocked = 0;
+	pace_go_on(&s->pace, loop_patient(s->worker->loop));
 	session_resume(s);
 }
 
@@ -420,19 +345,12 @@ last_word(struct session *s, const struct relay_verdict *v)
 		say_sent(s, v);
 	else if (!gone)
 		session_forward(s, v);
-	txn_log(s, v->code, v, gone ? "the client had left" : NULL);
-	if (v->code < 300 || v->unknown) { /* taken, or perhaps taken */
-		quota_commit(s->txn.ticket, s->txn.accepted);
-		s->txn.ticket = NULL;
-	}
 	txn_detach(s);
-	txn_end(s);
-	if (gone) {
+	txn_end(s, v->code, v, gone ? "the client had left" : NULL);
+	if (gone)
 		session_after_last_word(s);
-		return;
-	}
-	session_enter(s, STATE_READY);
-	session_resume(s);
+	else
+		session_resume(s);
 }
 
 void
@@ -440,7 +358,7 @@ content_on_done(struct session *s, const struct relay_verdict *v)
 {
 	struct txn *t = &s->txn;
 
-	if (t->finished > 0) {
+	if (t->state == TXN_FINAL) {
 		last_word(s, v);
 		return;
 	}
@@ -450,7 +368,9 @@ content_on_done(struct session *s, const struct relay_verdict *v)
 	txn_keep_early(s, v);
 	if (t->content != NULL) {
 		t->content->outcome = OUTCOME_SAID;
-		t->content->blocked = 0;
+		pace_go_on(&s->pace, loop_patient(s->worker->loop));
 		session_resume(s);
+	} else {
+		envelope_on_quota(s);
 	}
 }

@@ -4,7 +4,7 @@
 
 /*
  * dialogue - a session from the inside, for the files that make it up: session.c (life, input,
- * rules), commands.c, auth.c, envelope.c, content.c
+ * rules), commands.c, auth.c, envelope.c, chunk.c, content.c, answer.c
  *
  * The state is one enum; only session_enter() writes it, which also sets the state's deadline.
  * Whatever waits for an answer from elsewhere parks the session: a command that parked is
@@ -12,6 +12,7 @@
  */
 #include "proxy/limits/guess_nodes.h"
 #include "proxy/reply.h"
+#include "proxy/dialogue/pace.h"
 #include "proxy/dialogue/session.h"
 #include "proxy/dialogue/txn.h"
 #include "wire/arena.h"
@@ -57,6 +58,7 @@ struct session {
 	struct sockaddr_storage peer;
 	struct id id;
 	ev_tstamp opened;
+	ev_tstamp login_due;   /* by loop_patient() */
 	struct sender *sender; /* who logged in, or the IP identity */
 	struct txn txn;
 	struct quota_ticket *look; /* what the MAIL in hand asks of the limits */
@@ -81,11 +83,13 @@ struct session {
 	unsigned commands;
 	size_t helo_n;
 	char helo[HELO_MAX];
-	uint64_t chunk; /* BDAT: octets of the chunk still to come */
-	bool chunk_last;
-	enum reply_id
-	    chunk_refused; /* SAY_NONE, or what to say when the chunk has been swallowed */
-	char *auth_user;   /* LOGIN: the name while the password is awaited; malloc'd */
+	struct {
+		uint64_t left; /* octets of the BDAT chunk still to come */
+		bool last;
+		struct quota_refusal refused; /* in STATE_SWALLOW: what to say then */
+	} chunk;
+	struct pace pace; /* of content and of what is swallowed */
+	char *auth_user;  /* LOGIN: the name while the password is awaited; malloc'd */
 	size_t auth_user_n;
 	char *auth_password; /* while other nodes are asked; malloc'd */
 	size_t auth_password_n;
@@ -125,18 +129,22 @@ bool session_log(struct log_line *l, const struct session *s, enum log_level lev
     const char *event) MUST_CHECK;
 
 /* answer.c */
+/* Two replies fit into the output. False: LOWAT tells when. */
+bool session_has_room(struct session *s) MUST_CHECK;
 void session_reply(struct session *s, enum reply_id r);
 /* The row's text, then a blank and MORE. */
 void session_reply_more(struct session *s, enum reply_id r, struct slice more);
 /* An upstream's verdict, already classed; never 421, 3xx or an authentication code (asserted). */
 void session_forward(struct session *s, const struct relay_verdict *v);
-/* The same as octets, for later. Empty: no memory. */
+/* REPLY as it stands. False: no memory, and the stream fails. */
+bool session_say_words(struct session *s, struct slice reply) MUST_CHECK;
+/* A verdict as octets, for later. Empty: no memory. */
 struct slice session_forward_later(struct session *s, const struct relay_verdict *v);
 void session_greet(struct session *s);
 void session_say_ehlo(struct session *s);
 
 /* remember.c: for people who ask later (H2). ID: where the log tells of it. */
-void remember_refusal(struct session *s, enum reply_id r, struct slice id);
+void remember_refusal(struct session *s, int code, const char *cause, struct slice id);
 void remember_login(struct session *s, struct slice name, const char *why);
 void remember_verdict(struct session *s, const struct relay_verdict *v, struct slice to);
 
@@ -150,14 +158,24 @@ void auth_forget(struct session *s);
 void auth_init(struct session *s);
 bool auth_is_offered(const struct session *s);
 /* envelope.c */
-verb_fn do_mail, do_rcpt, do_data, do_bdat;
+verb_fn do_mail, do_rcpt, do_data;
 /* Says the RCPT verdicts that waited for room in the output. */
 void envelope_say(struct session *s);
 void envelope_on_rcpt(struct session *s, const struct relay_verdict *v);
-/* The limits have answered for content, and perhaps the upstream too. */
+/* Answers DATA or BDAT, where the upstream has answered, the limits too, and no verdict is unsaid. */
 void envelope_on_quota(struct session *s);
-/* Says why TXN may not have its content, and ends it; where the reply is 421, the session too. */
-void envelope_refuse_quota(struct session *s);
+/* What stands against content now. SAY_NONE: nothing, or only the verdicts that are still out can
+ * tell. SAY_OK: wait for them. */
+enum reply_id envelope_check(const struct txn *t);
+/* Reserves for the recipients that are accepted or may yet be. It runs while verdicts are still
+ * out; where it fails and some of them are then refused, it is asked again for fewer. */
+enum quota_state envelope_claim(struct session *s);
+/* Of a claim that is QUOTA_NO: the limit, or want of memory. */
+struct quota_refusal envelope_limit(const struct session *s);
+/* Says NO; DONE, or CLOSED where that is 421. */
+enum verdict envelope_say_limit(struct session *s, const struct quota_refusal *no);
+/* Asks the relay for its go-ahead. */
+void envelope_ask(struct session *s);
 void envelope_on_go(struct session *s, const struct relay_verdict *v);
 /* sender_check.c: what stands against mail FROM. SAY_OK: being looked up, the command must wait and
  * come again. */
@@ -166,10 +184,26 @@ enum reply_id sender_check(struct session *s, const struct path *from);
 void sandbox_rcpt(struct session *s);
 void sandbox_data(struct session *s);
 void sandbox_finish(struct session *s);
+/* chunk.c */
+verb_fn do_bdat;
+/* The upstream and the limits have answered for the first chunk; LIMITED: a limit refuses it. */
+void chunk_go(struct session *s, bool limited);
+/* Take the octets of a chunk (in STATE_CHUNK, in STATE_SWALLOW). False: as content_feed(). */
+bool chunk_feed(struct session *s) MUST_CHECK;
+bool chunk_swallow(struct session *s) MUST_CHECK;
 /* content.c */
 bool content_begin(struct session *s, bool chunked) MUST_CHECK;
-/* Takes content from the input. False: it waits, for input or for the relay. */
+/* Takes what DATA is followed by from the input. False: it waits, for input or for the relay, or the
+ * session has ended. */
 bool content_feed(struct session *s) MUST_CHECK;
+/* Takes at most MAX octets of content, and no more than there is room for. False: none, as above. */
+bool content_take(struct session *s, uint64_t max, size_t *used_r) MUST_CHECK;
+/* N octets have come from the client. False: it is too slow, and the session has ended. */
+bool content_keeps_pace(struct session *s, size_t n) MUST_CHECK;
+/* BDAT LAST is in. False: the upstream's last word is awaited. */
+bool content_end_chunks(struct session *s) MUST_CHECK;
+/* The end of a message that was lost before it ended: says why, and ends it. */
+void content_say_refusal(struct session *s);
 void content_on_room(struct session *s);
 /* The relay's last word, whenever it comes. */
 void content_on_done(struct session *s, const struct relay_verdict *v);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * envelope - MAIL, RCPT, DATA and BDAT: from who may send to the go-ahead for content
+ * envelope - MAIL, RCPT and DATA: from who may send to the go-ahead for content
  */
 #include "proxy/dialogue/dialogue.h"
 #include "proxy/dialogue/trace.h"
@@ -127,7 +127,7 @@ begin(struct session *s, const struct mail_args *mail, const struct way *route)
 	uint64_t all = s->lane->conf->limits.message_size;
 
 	*t = (struct txn){
-		.open = true,
+		.state = TXN_RCPT,
 		.id = id_make(loop_wall_ms(w->loop)),
 		.profile = route->profile,
 		.smtputf8 = mail->smtputf8,
@@ -142,8 +142,8 @@ begin(struct session *s, const struct mail_args *mail, const struct way *route)
 	else if (t->from.p != NULL)
 		t->relay = open_relay(s, mail, route);
 	if (t->from.p == NULL || (t->relay == NULL && !t->sandboxed))
-		txn_end(s);
-	return t->open;
+		txn_refuse(s, SAY_NO_MEMORY);
+	return txn_is_open(t);
 }
 
 static void
@@ -153,7 +153,7 @@ log_refusal(struct session *s, enum reply_id r, const struct path *from)
 	struct text t = text_over(mem, sizeof(mem));
 	struct log_line l;
 
-	remember_refusal(s, r, id_slice(&s->id));
+	remember_refusal(s, reply_row(r)->code, reply_row(r)->name, id_slice(&s->id));
 	if (!session_log(&l, s, LOG_INFO, "refused"))
 		return;
 	path_write(&t, from);
@@ -177,15 +177,6 @@ look(struct session *s)
 	return s->look != NULL ? quota_state(s->look) : QUOTA_OK;
 }
 
-static void
-say_quota(struct session *s, const struct quota_refusal *no)
-{
-	if (no->more[0] != '\0')
-		session_reply_more(s, no->say, slice_str(no->more));
-	else
-		session_reply(s, no->say);
-}
-
 static enum verdict
 refuse_sender(struct session *s, const struct path *from)
 {
@@ -194,8 +185,7 @@ refuse_sender(struct session *s, const struct path *from)
 	quota_drop(s->look);
 	s->look = NULL;
 	log_refusal(s, no.say, from);
-	say_quota(s, &no);
-	return reply_row(no.say)->code == 421 ? session_end(s, CLOSE_QUOTA, SAY_NONE) : DONE;
+	return envelope_say_limit(s, &no);
 }
 
 /* Who MAIL is from, and whether and how that sender may send: policy in the order of BEHAVIOUR
@@ -298,6 +288,16 @@ refuse_in_order(struct session *s, enum reply_id r)
 	return DONE;
 }
 
+/* The upstream broke before: what it said of those before is what it says of this one. */
+static enum verdict
+forward_in_order(struct session *s)
+{
+	if (txn_has_unsaid(&s->txn))
+		return KEEP;
+	session_forward(s, &s->txn.early);
+	return DONE;
+}
+
 static enum verdict
 refuse_surplus(struct session *s)
 {
@@ -340,7 +340,7 @@ do_rcpt(struct session *s, struct slice args)
 	uint64_t cap = s->sender->account.plan.recipients;
 	struct rcpt_args rcpt;
 
-	if (t->asked)
+	if (t->state != TXN_RCPT)
 		return refuse_in_order(s, SAY_BAD_SEQUENCE);
 	enum reply_id no = rcpt_faults[rcpt_parse(args, &rcpt)];
 
@@ -352,10 +352,8 @@ do_rcpt(struct session *s, struct slice args)
 		return refuse_in_order(s, no);
 	if (cap > 0 && t->asked_n - t->refused >= cap)
 		return refuse_surplus(s);
-	if (t->has_early) {
-		session_forward(s, &t->early);
-		return DONE;
-	}
+	if (txn_has_early(t))
+		return forward_in_order(s);
 	if (!add_rcpt(s, &rcpt))
 		return refuse_in_order(s, SAY_NO_MEMORY);
 	if (t->sandboxed)
@@ -380,14 +378,16 @@ log_rcpt(struct session *s, const struct rcpt *r, const struct relay_verdict *v)
 	log_end(&l);
 }
 
-/* All verdicts are said: a command that waited for that goes on. */
+/* All verdicts are said: the answer to DATA or BDAT may follow, or the command that waited. */
 static void
 go_on_if_said(struct session *s)
 {
-	if (s->parked && s->state == STATE_MAIL && !s->txn.asked && !txn_has_unsaid(&s->txn))
-		session_resume(s);
-	else if (s->txn.go && !txn_has_unsaid(&s->txn))
+	if (txn_has_unsaid(&s->txn))
+		return;
+	if (s->txn.state == TXN_ANSWERED)
 		envelope_on_quota(s);
+	else if (s->parked && s->state == STATE_MAIL && s->txn.state == TXN_RCPT)
+		session_resume(s);
 }
 
 static struct rcpt *
@@ -404,10 +404,8 @@ envelope_say(struct session *s)
 	while (t->said != t->answered) {
 		struct rcpt *r = after(t, t->said);
 
-		if (!stream_write(&s->stream, r->words)) {
-			stream_want_lowat(&s->stream, SESSION_OUT_MAX / 4);
+		if (!session_has_room(s) || !session_say_words(s, r->words))
 			return;
-		}
 		t->said = r;
 	}
 	go_on_if_said(s);
@@ -429,7 +427,7 @@ envelope_on_rcpt(struct session *s, const struct relay_verdict *v)
 		t->denied += v->code >= 500;
 		log_rcpt(s, r, v);
 	}
-	bool now = t->said == t->answered && stream_room(&s->stream) >= 2 * REPLY_ROOM;
+	bool now = t->said == t->answered && session_has_room(s);
 
 	t->answered = r;
 	if (now) {
@@ -441,40 +439,49 @@ envelope_on_rcpt(struct session *s, const struct relay_verdict *v)
 	r->words = session_forward_later(s, v);
 	if (r->words.p == NULL)
 		r->words = SLICE("452 4.3.1 Out of memory, try again later\r\n");
-	envelope_say(s);
 }
 
-/* Ends the transaction with a reply of ours in place of the go-ahead. */
+/* Ends the transaction with a reply of ours. */
 static enum verdict
 refuse_message(struct session *s, enum reply_id r)
 {
-	remember_refusal(s, r, id_slice(&s->txn.id));
-	txn_log(s, reply_row(r)->code, NULL, reply_row(r)->name);
-	txn_end(s);
-	session_enter(s, STATE_READY);
+	txn_refuse(s, r);
 	session_reply(s, r);
 	return DONE;
 }
 
-void
-envelope_refuse_quota(struct session *s)
+/* The limit that stands against content, or want of memory for asking. */
+struct quota_refusal
+envelope_limit(const struct session *s)
 {
-	struct quota_refusal no = *quota_refusal(s->txn.ticket);
-	const struct reply_row *row = reply_row(no.say);
+	struct quota_refusal none = { .say = SAY_NO_MEMORY };
 
-	remember_refusal(s, no.say, id_slice(&s->txn.id));
-	txn_log(s, row->code, NULL, row->name);
-	txn_end(s);
-	session_enter(s, STATE_READY);
-	say_quota(s, &no);
-	if (row->code == 421)
-		session_end(s, CLOSE_QUOTA, SAY_NONE);
+	return s->txn.ticket != NULL ? *quota_refusal(s->txn.ticket) : none;
+}
+
+enum verdict
+envelope_say_limit(struct session *s, const struct quota_refusal *no)
+{
+	if (no->more[0] != '\0')
+		session_reply_more(s, no->say, slice_str(no->more));
+	else
+		session_reply(s, no->say);
+	return reply_row(no->say)->code == 421 ? session_end(s, CLOSE_QUOTA, SAY_NONE) : DONE;
+}
+
+static enum verdict
+refuse_limit(struct session *s)
+{
+	struct quota_refusal no = envelope_limit(s);
+
+	txn_refuse(s, no.say);
+	return envelope_say_limit(s, &no);
 }
 
 /* Reserves for the recipients that are accepted or may yet be. It runs while verdicts are still
  * out; where it fails and some of them are then refused, it is asked again for fewer. */
-static enum quota_state
-claim(struct session *s)
+enum quota_state
+envelope_claim(struct session *s)
 {
 	struct txn *t = &s->txn;
 	uint64_t n = t->asked_n - t->refused;
@@ -503,10 +510,7 @@ refuse_data(struct session *s)
 
 	if (in.n > slice_find(in, '\n') + 1)
 		return session_end(s, CLOSE_PIPELINING, SAY_IMPROPER_PIPELINING);
-	if (s->txn.ticket == NULL)
-		return refuse_message(s, SAY_NO_MEMORY);
-	envelope_refuse_quota(s);
-	return s->state == STATE_GONE ? CLOSED : DONE;
+	return refuse_limit(s);
 }
 
 /* All recipients were refused; what is temporary stays so. */
@@ -516,16 +520,14 @@ nobody_left(const struct txn *t)
 	return t->denied > 0 ? SAY_NO_VALID_RCPT : SAY_NO_RCPT_NOW;
 }
 
-/* What stands against content now. SAY_NONE: nothing, or only the verdicts that are still out can
- * tell. SAY_OK: wait for them. */
-static enum reply_id
-check_envelope(const struct txn *t)
+enum reply_id
+envelope_check(const struct txn *t)
 {
 	bool unsaid = txn_has_unsaid(t);
 
 	if (t->too_many)
 		return unsaid ? SAY_OK : SAY_TOO_MANY_RCPT_MESSAGE;
-	if (t->has_early)
+	if (txn_has_early(t))
 		return unsaid ? SAY_OK : SAY_NONE;
 	if (t->first == NULL)
 		return SAY_NEED_RCPT;
@@ -535,18 +537,20 @@ check_envelope(const struct txn *t)
 }
 
 /* The upstream broke before content: its verdict answers DATA. */
-static void
+static enum verdict
 forward_early(struct session *s)
 {
-	session_forward(s, &s->txn.early);
-	txn_log(s, s->txn.early.code, &s->txn.early, NULL);
-	txn_end(s);
-	session_enter(s, STATE_READY);
+	struct relay_verdict *v = &s->txn.early;
+
+	session_forward(s, v);
+	txn_end(s, v->code, v, NULL);
+	return DONE;
 }
 
-static void
-ask_go_ahead(struct session *s)
+void
+envelope_ask(struct session *s)
 {
+	s->txn.state = TXN_ASKED;
 	if (s->txn.sandboxed)
 		sandbox_data(s);
 	else
@@ -560,9 +564,9 @@ do_data(struct session *s, struct slice args)
 
 	if (args.n > 0)
 		return refuse_in_order(s, SAY_SYNTAX);
-	if (t->asked)
+	if (t->state != TXN_RCPT)
 		return refuse_in_order(s, SAY_MIXED_CONTENT);
-	enum reply_id no = check_envelope(t);
+	enum reply_id no = envelope_check(t);
 
 	if (no == SAY_OK)
 		return KEEP;
@@ -572,100 +576,16 @@ do_data(struct session *s, struct slice args)
 	}
 	if (no != SAY_NONE)
 		return refuse_message(s, no);
-	if (t->has_early) {
-		forward_early(s);
-		return DONE;
-	}
-	enum quota_state q = claim(s);
+	if (txn_has_early(t))
+		return forward_early(s);
+	enum quota_state q = envelope_claim(s);
 
 	if (q == QUOTA_WAIT && !quota_is_likely(t->ticket))
 		return KEEP;
 	if (q == QUOTA_NO)
 		return refuse_data(s);
-	t->asked = true;
-	ask_go_ahead(s);
+	envelope_ask(s);
 	return WAIT;
-}
-
-/* The chunk's octets are on their way whatever we say: they are swallowed first, then R is said
- * (RFC 3030 3). */
-static enum verdict
-swallow_chunk(struct session *s, enum reply_id r)
-{
-	s->chunk_refused = r;
-	session_enter(s, STATE_CHUNK);
-	return DONE;
-}
-
-/* The first chunk of a transaction asks the relay for the go-ahead. */
-static enum verdict
-first_chunk(struct session *s)
-{
-	struct txn *t = &s->txn;
-	enum reply_id no = check_envelope(t);
-
-	if (no == SAY_OK)
-		return KEEP;
-	if (no != SAY_NONE)
-		return swallow_chunk(s, no);
-	enum quota_state q = t->has_early ? QUOTA_OK : claim(s);
-
-	if (q == QUOTA_WAIT && !quota_is_likely(t->ticket))
-		return KEEP;
-	if (q == QUOTA_NO)
-		return swallow_chunk(s, t->ticket ? quota_refusal(t->ticket)->say : SAY_NO_MEMORY);
-	t->asked = true;
-	t->chunked = true;
-	s->chunk_refused = SAY_NONE;
-	if (!t->has_early) {
-		ask_go_ahead(s);
-		return WAIT;
-	}
-	if (!content_begin(s, true))
-		return swallow_chunk(s, SAY_NO_MEMORY);
-	session_enter(s, STATE_CHUNK);
-	return DONE;
-}
-
-enum verdict
-do_bdat(struct session *s, struct slice args)
-{
-	struct txn *t = &s->txn;
-	uint64_t size;
-	bool last;
-
-	if (!bdat_parse(args, &size, &last)) /* how many octets follow is anyone's guess */
-		return session_end(s, CLOSE_PIPELINING, SAY_SYNTAX);
-	s->chunk = size;
-	s->chunk_last = last;
-	if (s->state != STATE_MAIL)
-		return swallow_chunk(s, s->state == STATE_NEW ? SAY_NEED_EHLO : SAY_NEED_MAIL);
-	if (!t->asked)
-		return first_chunk(s);
-	s->chunk_refused = SAY_NONE;
-	session_enter(s, STATE_CHUNK);
-	return DONE;
-}
-
-static void
-go_ahead_data(struct session *s)
-{
-	if (!content_begin(s, false)) {
-		(void)refuse_message(s, SAY_NO_MEMORY);
-	} else {
-		session_enter(s, STATE_DATA);
-		session_reply(s, SAY_GO_AHEAD);
-	}
-	session_resume(s);
-}
-
-static void
-go_ahead_chunk(struct session *s)
-{
-	if (!content_begin(s, true))
-		s->chunk_refused = SAY_NO_MEMORY;
-	session_enter(s, STATE_CHUNK);
-	session_resume(s);
 }
 
 /* Nobody is left of the recipients, but some may be later. */
@@ -682,57 +602,49 @@ soften(struct session *s)
 	t->early.text = slice_str(row->text);
 }
 
-/* DATA or BDAT has its answer. */
 static void
 go_ahead(struct session *s)
 {
-	if (s->txn.chunked) {
-		go_ahead_chunk(s);
-	} else if (stream_in(&s->stream).n > 0) { /* content before the answer (L10, THREATS C8) */
-		session_end(s, CLOSE_PIPELINING, SAY_IMPROPER_PIPELINING);
-	} else if (!s->txn.has_early) {
-		go_ahead_data(s);
+	if (txn_has_early(&s->txn)) {
+		(void)forward_early(s);
+	} else if (!content_begin(s, false)) {
+		(void)refuse_message(s, SAY_NO_MEMORY);
 	} else {
-		forward_early(s);
-		session_resume(s);
+		session_enter(s, STATE_DATA);
+		session_reply(s, SAY_GO_AHEAD);
 	}
 }
 
-/* The upstream would take the content, and a limit does not let it go: the connection is lost,
- * since DATA cannot be taken back. */
+/* DATA has its answer, and every verdict before it is said. LIMITED: the upstream would take the
+ * content, and a limit does not let it go; its connection is lost, since DATA cannot be taken back. */
 static void
-refuse_late(struct session *s)
+answer_data(struct session *s, bool limited)
 {
-	struct txn *t = &s->txn;
-
-	if (t->chunked) {
-		s->chunk_refused = t->ticket ? quota_refusal(t->ticket)->say : SAY_NO_MEMORY;
-		session_enter(s, STATE_CHUNK);
-	} else if (stream_in(&s->stream).n > 0) {
+	if (stream_in(&s->stream).n > 0) /* content before the answer (L10, THREATS C8) */
 		session_end(s, CLOSE_PIPELINING, SAY_IMPROPER_PIPELINING);
-	} else if (t->ticket == NULL) {
-		(void)refuse_message(s, SAY_NO_MEMORY);
-	} else {
-		envelope_refuse_quota(s);
-	}
-	if (s->state != STATE_GONE)
-		session_resume(s);
+	else if (limited)
+		(void)refuse_limit(s);
+	else
+		go_ahead(s);
 }
 
 void
 envelope_on_quota(struct session *s)
 {
-	if (!s->txn.go)
+	struct txn *t = &s->txn;
+
+	if (t->state != TXN_ANSWERED || txn_has_unsaid(t))
 		return;
-	enum quota_state q = s->txn.has_early ? QUOTA_OK : claim(s);
+	enum quota_state q = txn_has_early(t) ? QUOTA_OK : envelope_claim(s);
 
 	if (q == QUOTA_WAIT)
 		return;
-	s->txn.go = false;
-	if (q == QUOTA_NO)
-		refuse_late(s);
+	if (t->chunked)
+		chunk_go(s, q == QUOTA_NO);
 	else
-		go_ahead(s);
+		answer_data(s, q == QUOTA_NO);
+	if (s->state != STATE_GONE)
+		session_resume(s);
 }
 
 void
@@ -740,13 +652,11 @@ envelope_on_go(struct session *s, const struct relay_verdict *v)
 {
 	if (s->state == STATE_GONE)
 		return;
-	if (v->code == 354) {
-		s->txn.go = true;
-		envelope_on_quota(s);
-		return;
+	if (v->code != 354) {
+		txn_detach(s);
+		txn_keep_early(s, v);
+		soften(s);
 	}
-	txn_detach(s);
-	txn_keep_early(s, v);
-	soften(s);
-	go_ahead(s);
+	s->txn.state = TXN_ANSWERED;
+	envelope_on_quota(s);
 }

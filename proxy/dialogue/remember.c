@@ -47,11 +47,11 @@ refused(struct session *s, struct recent_refusal *row, struct slice id)
 }
 
 void
-remember_refusal(struct session *s, enum reply_id r, struct slice id)
+remember_refusal(struct session *s, int code, const char *cause, struct slice id)
 {
-	struct recent_refusal row = { .code = reply_row(r)->code };
+	struct recent_refusal row = { .code = code };
 
-	RECENT_PUT(row.cause, slice_str(reply_row(r)->name));
+	RECENT_PUT(row.cause, slice_str(cause));
 	refused(s, &row, id);
 }
 

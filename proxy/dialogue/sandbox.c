@@ -26,7 +26,7 @@ on_go(struct task *t)
 	    (struct session *)(void *)((char *)t - offsetof(struct session, sandbox));
 	const struct relay_verdict go = { .class = VERDICT_GO, .code = 354 };
 
-	if (s->state != STATE_GONE && s->txn.open && s->txn.asked)
+	if (s->state != STATE_GONE && s->txn.state == TXN_ASKED)
 		envelope_on_go(s, &go);
 }
 
@@ -48,9 +48,5 @@ sandbox_finish(struct session *s)
 	text_fmt(&t, "%s (sandbox: discarded, nothing was sent)", s->txn.id.s);
 	session_reply_more(s, SAY_OK, text_slice(&t));
 	s->messages++;
-	txn_log(s, reply_row(SAY_OK)->code, NULL, NULL);
-	quota_commit(s->txn.ticket, s->txn.accepted);
-	s->txn.ticket = NULL;
-	txn_end(s);
-	session_enter(s, STATE_READY);
+	txn_end(s, reply_row(SAY_OK)->code, NULL, NULL);
 }

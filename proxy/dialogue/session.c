@@ -105,6 +105,7 @@ limit_of(const struct session *s, enum state state)
 		return c->timeouts.command_s;
 	case STATE_DATA:
 	case STATE_CHUNK:
+	case STATE_SWALLOW:
 		return c->timeouts.data_s;
 	case STATE_FINAL:
 	case STATE_GONE:
@@ -120,7 +121,7 @@ set_deadline(struct session *s)
 {
 	double limit = s->parked ? 0 : limit_of(s, s->state);
 
-	if (s->sender == NULL && !s->txn.open && s->state != STATE_GONE) {
+	if (s->sender == NULL && s->state != STATE_GONE) {
 		double left =
 		    s->opened + s->lane->conf->timeouts.login_s - loop_now(s->worker->loop);
 
@@ -226,13 +227,6 @@ leave(struct session *s)
 	s->sender = NULL;
 }
 
-/* True where the upstream's answer is still owed to the log, and to the counters (L7). */
-static bool
-awaits_last_word(const struct session *s)
-{
-	return s->txn.open && s->txn.finished > 0 && s->txn.relay != NULL;
-}
-
 enum verdict
 session_end(struct session *s, enum close_row row, enum reply_id say)
 {
@@ -242,13 +236,11 @@ session_end(struct session *s, enum close_row row, enum reply_id say)
 	if (say != SAY_NONE && !gone)
 		session_reply(s, say);
 	log_close_row(s, row, gone ? SAY_NONE : say);
-	if (s->txn.open && !awaits_last_word(s)) {
-		txn_log(s, 0, NULL, close_words[row]);
-		txn_end(s);
-	}
 	session_enter(s, STATE_GONE);
 	s->parked = true;
-	if (awaits_last_word(s)) {
+	if (txn_is_open(&s->txn) && !txn_awaits_last_word(&s->txn))
+		txn_end(s, 0, NULL, close_words[row]);
+	if (txn_is_open(&s->txn)) {
 		stream_close(&s->stream);
 		return CLOSED; /* on_done comes back here through session_after_last_word() */
 	}
@@ -280,8 +272,7 @@ session_give_up(struct session *s)
 		.unknown = true,
 	};
 
-	txn_log(s, unknown.code, &unknown, "the daemon stopped");
-	txn_end(s);
+	txn_end(s, unknown.code, &unknown, "the daemon stopped");
 	session_after_last_word(s);
 }
 
@@ -429,6 +420,14 @@ is_client_hello(struct slice in)
 	return in.n >= 2 && in.p[0] == 0x16 && in.p[1] == 0x03;
 }
 
+static bool
+take_content(struct session *s)
+{
+	if (s->state == STATE_SWALLOW)
+		return chunk_swallow(s);
+	return s->state == STATE_CHUNK ? chunk_feed(s) : content_feed(s);
+}
+
 /* Handles commands until there is none, or one must wait. */
 static void
 take_commands(struct session *s)
@@ -441,16 +440,15 @@ take_commands(struct session *s)
 			session_end(s, CLOSE_BAD_COMMANDS, SAY_TOO_MANY_ERRORS);
 			return;
 		}
-		if (s->state == STATE_DATA || s->state == STATE_CHUNK) {
-			more = content_feed(s);
+		if (!session_has_room(s))
+			return;
+		if (s->state == STATE_DATA || s->state == STATE_CHUNK ||
+		    s->state == STATE_SWALLOW) {
+			more = take_content(s);
 			continue;
 		}
 		if (s->worker->draining && !txn_has_unsaid(&s->txn)) {
 			session_end(s, CLOSE_DRAIN, SAY_SHUTTING_DOWN);
-			return;
-		}
-		if (stream_room(&s->stream) < 2 * REPLY_ROOM) {
-			stream_want_lowat(&s->stream, SESSION_OUT_MAX / 4);
 			return;
 		}
 		if (s->state == STATE_NEW && !s->secure && is_client_hello(stream_in(&s->stream))) {
@@ -552,8 +550,13 @@ on_closed(struct session *s)
 		session_end(s, CLOSE_TLS_FAILED, SAY_NONE);
 		return;
 	}
-	session_end(s, s->stream.error == STREAM_EOF ? CLOSE_CLIENT_GONE : CLOSE_CLIENT_RESET,
-	    SAY_NONE);
+	enum close_row row = CLOSE_CLIENT_RESET;
+
+	if (s->stream.error == STREAM_EOF)
+		row = CLOSE_CLIENT_GONE;
+	else if (s->stream.error == STREAM_NO_MEMORY)
+		row = CLOSE_NO_MEMORY;
+	session_end(s, row, SAY_NONE);
 }
 
 static void
@@ -654,7 +657,7 @@ session_on_quota(void *ctx, uint64_t owner, struct quota_ticket *ticket)
 	struct session *s = session_find(w->sessions, owner);
 
 	assert(s != NULL && (s->look == ticket || s->txn.ticket == ticket));
-	if (s->txn.ticket == ticket && s->txn.asked)
+	if (s->txn.ticket == ticket && s->txn.state != TXN_RCPT)
 		envelope_on_quota(s);
 	else if (s->parked)
 		session_resume(s);
@@ -714,6 +717,7 @@ make(struct lane *lane, int fd, const struct sockaddr *peer, socklen_t peer_len)
 	s->run.fn = run;
 	auth_init(s);
 	s->opened = loop_now(w->loop);
+	s->login_due = loop_patient(w->loop) + lane->conf->timeouts.login_s;
 	s->id = id_make(loop_wall_ms(w->loop));
 	memcpy(&s->peer, peer, peer_len < sizeof(s->peer) ? peer_len : sizeof(s->peer));
 	arena_init(&s->arena, lane->conf->limits.session_memory);

@@ -177,7 +177,7 @@ sessions_kill(struct sessions *all)
 		if (s->state != STATE_GONE)
 			session_end(s, CLOSE_DRAIN, SAY_NONE);
 		/* What an upstream has not answered by now, nobody will ever know. */
-		if (s->state == STATE_GONE && s->txn.open)
+		if (s->state == STATE_GONE && txn_is_open(&s->txn))
 			session_give_up(s);
 	}
 }

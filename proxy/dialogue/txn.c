@@ -1,26 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/dialogue/txn.h"
 
+#include <assert.h>
+
 #include "proxy/dialogue/dialogue.h"
-
-bool
-txn_has_unsaid(const struct txn *t)
-{
-	return t->last != t->said;
-}
-
-void
-txn_end(struct session *s)
-{
-	struct txn *t = &s->txn;
-
-	if (t->relay != NULL)
-		relay_drop(t->relay);
-	quota_drop(t->ticket);
-	*t = (struct txn){ 0 };
-	arena_release(&s->arena);
-	scoreboard_gauge(s->worker->board, s->worker->number, GAUGE_TRANSACTIONS, -1);
-}
 
 /* Copies, or gives the empty slice: the words of a verdict are worth less than the verdict. */
 static struct slice
@@ -49,18 +32,26 @@ txn_keep_early(struct session *s, const struct relay_verdict *v)
 	t->early = *v;
 	t->early.text = keep(&s->arena, v->text);
 	t->early.upstream = keep(&s->arena, v->upstream);
-	t->has_early = true;
 }
 
+static const char *const doings[] = {
+	[TXN_NONE] = "nothing",
+	[TXN_RCPT] = "reading recipients",
+	[TXN_ASKED] = "waiting for the go-ahead",
+	[TXN_ANSWERED] = "waiting for the limits",
+	[TXN_CONTENT] = "receiving content",
+	[TXN_FINAL] = "waiting for the upstream's last word",
+};
+
 static const char *
-outcome_word(const struct txn *t, int code, const struct relay_verdict *v)
+outcome_word(const struct session *s, int code, const struct relay_verdict *v)
 {
 	if (v != NULL && v->unknown)
 		return "unknown";
 	if (code == 0)
-		return "dropped";
+		return s->state == STATE_GONE ? "dropped" : "given-up";
 	if (code < 300)
-		return t->sandboxed ? "sandboxed" : "sent";
+		return s->txn.sandboxed ? "sandboxed" : "sent";
 	return code < 500 ? "deferred" : "refused";
 }
 
@@ -93,17 +84,14 @@ log_content(struct log_line *l, const struct content *c)
 		log_u64(l, "fields_dropped", c->header.dropped);
 }
 
-void
-txn_log(struct session *s, int code, const struct relay_verdict *v, const char *why)
+static void
+log_line(struct session *s, int code, const struct relay_verdict *v, const char *why)
 {
 	struct txn *t = &s->txn;
 	ev_tstamp now = loop_now(s->worker->loop);
 	struct log_line l;
 
-	count(s, code, v);
-	if (v != NULL && code > 0)
-		remember_verdict(s, v, t->first != NULL ? t->first->address : SLICE(""));
-	if (!log_begin(&l, LOG_INFO, "message", id_slice(&t->id), slice_str(session_doing(s))))
+	if (!log_begin(&l, LOG_INFO, "message", id_slice(&t->id), slice_str(doings[t->state])))
 		return;
 	log_str(&l, "session", id_slice(&s->id));
 	log_u64(&l, "account", s->sender->account.id);
@@ -117,7 +105,7 @@ txn_log(struct session *s, int code, const struct relay_verdict *v, const char *
 		log_content(&l, t->content);
 	log_str(&l, "route", t->relay != NULL ? relay_route(t->relay) : t->route);
 	log_str(&l, "upstream", t->relay != NULL ? relay_peer(t->relay) : t->peer);
-	log_str(&l, "outcome", slice_str(outcome_word(t, code, v)));
+	log_str(&l, "outcome", slice_str(outcome_word(s, code, v)));
 	log_u64(&l, "code", (uint64_t)code);
 	if (v != NULL) {
 		log_str(&l, "class", slice_str(verdict_word(v->class)));
@@ -129,4 +117,51 @@ txn_log(struct session *s, int code, const struct relay_verdict *v, const char *
 	if (t->finished > 0)
 		log_ms(&l, "final", (uint64_t)((now - t->finished) * 1000));
 	log_end(&l);
+}
+
+/* For people who ask later (H2). */
+static void
+remember(struct session *s, int code, const struct relay_verdict *v, const char *why)
+{
+	struct txn *t = &s->txn;
+
+	if (v != NULL)
+		remember_verdict(s, v, t->first != NULL ? t->first->address : SLICE(""));
+	else if (code >= 400)
+		remember_refusal(s, code, why, id_slice(&t->id));
+}
+
+/* Taken, or perhaps taken: what was accepted stays charged. */
+static void
+settle(struct txn *t, int code, const struct relay_verdict *v)
+{
+	if ((code >= 200 && code < 300) || (v != NULL && v->unknown))
+		quota_commit(t->ticket, t->accepted);
+	else
+		quota_drop(t->ticket);
+}
+
+void
+txn_end(struct session *s, int code, const struct relay_verdict *v, const char *why)
+{
+	struct txn *t = &s->txn;
+
+	assert(txn_is_open(t));
+	count(s, code, v);
+	remember(s, code, v, why);
+	log_line(s, code, v, why);
+	settle(t, code, v);
+	if (t->relay != NULL)
+		relay_drop(t->relay);
+	*t = (struct txn){ .state = TXN_NONE };
+	arena_release(&s->arena);
+	scoreboard_gauge(s->worker->board, s->worker->number, GAUGE_TRANSACTIONS, -1);
+	if (s->state != STATE_GONE)
+		session_enter(s, STATE_READY);
+}
+
+void
+txn_refuse(struct session *s, enum reply_id r)
+{
+	txn_end(s, reply_row(r)->code, NULL, reply_row(r)->name);
 }
