@@ -156,7 +156,8 @@ welcome(struct session *s, struct sender *sender)
 	s->sender = sender;
 	scoreboard_count(w->board, w->number, COUNTER_AUTH_OK, 1);
 	scoreboard_gauge(w->board, w->number, GAUGE_AUTHENTICATED, 1);
-	s->counted_account = true;
+	s->account = sender->account.id;
+	s->idle_commands = 0;
 	session_enter(s, STATE_READY);
 	if (scoreboard_enter_account(w->board, w->number, sender->account.id) >
 	    s->lane->conf->limits.connections_per_account) {

@@ -43,6 +43,12 @@ enum {
 	COMMAND_MAX = 512,
 	ENVELOPE_MAX = 2048, /* MAIL and RCPT with their parameters */
 	AUTH_MAX = 12288,
+	/* Commands that bring no message on, between messages and before login (P6). */
+	IDLE_COMMANDS_MAX = 100,
+	IDLE_COMMANDS_STRANGER_MAX = 20,
+	/* What one session may do in one turn of the loop (P6). */
+	TURN_COMMANDS = 16,
+	TURN_OCTETS = 65536,
 };
 
 /* What the look-up for the command in hand has said already. */
@@ -74,11 +80,15 @@ struct session {
 	bool esmtp;
 	bool secure;
 	bool parked;
-	bool skipping; /* the rest of a line that was too long */
-	bool counted_account;
-	bool listed;     /* among those not logged in */
-	bool in_address; /* counted in the scoreboard by address */
+	bool skipping;    /* the rest of a line that was too long */
+	uint64_t account; /* counted in the scoreboard by that one; 0: not yet */
+	bool listed;      /* among those not logged in */
+	bool in_address;  /* counted in the scoreboard by address */
 	unsigned bad_commands;
+	unsigned idle_commands; /* since the last message: those that brought none on */
+	ev_tstamp turn;         /* the loop's, that the next two are about */
+	unsigned turn_commands;
+	size_t turn_octets;
 	unsigned messages; /* accepted by an upstream */
 	unsigned commands;
 	size_t helo_n;

@@ -196,35 +196,51 @@ free_session(struct grave *g)
 	free(s);
 }
 
+/* Leaves the caps, once its descriptor is closed: one that is still being closed holds it. */
+static void
+leave_caps(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	scoreboard_gauge(w->board, w->number, GAUGE_SESSIONS, -1);
+	if (s->in_address)
+		scoreboard_leave_address(w->board, w->number, (const struct sockaddr *)&s->peer);
+	if (s->account != 0) {
+		scoreboard_leave_account(w->board, w->number, s->account);
+		scoreboard_gauge(w->board, w->number, GAUGE_AUTHENTICATED, -1);
+	}
+}
+
 static void
 bury(void *owner)
 {
 	struct session *s = owner;
 
+	leave_caps(s);
 	loop_cancel(s->worker->loop, &s->run);
 	loop_cancel(s->worker->loop, &s->sandbox);
 	loop_bury(s->worker->loop, &s->grave);
 }
 
-/* Leaves every list and count. */
+/* Nothing finds it any more, and it holds nothing but its descriptor. */
 static void
 leave(struct session *s)
 {
-	struct worker *w = s->worker;
-
-	table_remove(w->sessions, s);
-	scoreboard_gauge(w->board, w->number, GAUGE_SESSIONS, -1);
-	if (s->in_address)
-		scoreboard_leave_address(w->board, w->number, (const struct sockaddr *)&s->peer);
-	if (s->counted_account) {
-		scoreboard_leave_account(w->board, w->number, s->sender->account.id);
-		scoreboard_gauge(w->board, w->number, GAUGE_AUTHENTICATED, -1);
-	}
+	table_remove(s->worker->sessions, s);
 	auth_forget(s);
 	quota_drop(s->look);
 	s->look = NULL;
 	sender_unref(s->sender);
 	s->sender = NULL;
+}
+
+/* Those over a cap, and those that make way, must not hold a descriptor while the peer takes its
+ * time: what can be sent is sent, and that is all. */
+static bool
+closes_at_once(enum close_row row)
+{
+	return row == CLOSE_CAP || row == CLOSE_SHED || row == CLOSE_CLIENT_GONE ||
+	    row == CLOSE_CLIENT_RESET || row == CLOSE_TLS_FAILED;
 }
 
 enum verdict
@@ -245,7 +261,8 @@ session_end(struct session *s, enum close_row row, enum reply_id say)
 		return CLOSED; /* on_done comes back here through session_after_last_word() */
 	}
 	leave(s);
-	if (gone || row == CLOSE_TLS_FAILED) {
+	if (closes_at_once(row)) {
+		stream_flush(&s->stream);
 		stream_close(&s->stream);
 		bury(s);
 	} else {
@@ -325,6 +342,23 @@ skip_line(struct session *s)
 	}
 }
 
+/* NOOP, RSET, VRFY, HELP, EHLO and HELO cost us as much as the commands that carry mail. */
+static bool
+is_idle_command(enum verb verb)
+{
+	return verb == VERB_NOOP || verb == VERB_RSET || verb == VERB_VRFY || verb == VERB_HELP ||
+	    verb == VERB_EHLO || verb == VERB_HELO;
+}
+
+/* One more of them: is it one too many? */
+static bool
+is_idle_too_long(struct session *s)
+{
+	unsigned max = s->sender != NULL ? IDLE_COMMANDS_MAX : IDLE_COMMANDS_STRANGER_MAX;
+
+	return ++s->idle_commands > max;
+}
+
 static enum verdict
 dispatch(struct session *s, struct slice line)
 {
@@ -349,6 +383,8 @@ dispatch(struct session *s, struct slice line)
 		return txn_has_unsaid(&s->txn)
 		    ? KEEP
 		    : session_end(s, CLOSE_PIPELINING, SAY_IMPROPER_PIPELINING);
+	if (is_idle_command(cmd.verb) && is_idle_too_long(s))
+		return session_end(s, CLOSE_IDLE_COMMANDS, SAY_TOO_MANY_IDLE);
 	if (rule->act != NULL)
 		return rule->act(s, cmd.args);
 	session_reply(s, rule->refuse);
@@ -428,6 +464,26 @@ take_content(struct session *s)
 	return s->state == STATE_CHUNK ? chunk_feed(s) : content_feed(s);
 }
 
+/* False: it has done in this turn what one may; the rest is taken up in the next, behind what others
+ * have to do in this one. */
+static bool
+may_go_on(struct session *s)
+{
+	ev_tstamp now = loop_now(s->worker->loop);
+
+	if (s->turn != now) {
+		s->turn = now;
+		s->turn_commands = 0;
+		s->turn_octets = 0;
+	}
+	if (s->turn_commands < TURN_COMMANDS && s->turn_octets < TURN_OCTETS)
+		return true;
+	if (stream_in(&s->stream).n == 0)
+		return true; /* there is nothing to take up */
+	loop_next(s->worker->loop, &s->run);
+	return false;
+}
+
 /* Handles commands until there is none, or one must wait. */
 static void
 take_commands(struct session *s)
@@ -440,11 +496,14 @@ take_commands(struct session *s)
 			session_end(s, CLOSE_BAD_COMMANDS, SAY_TOO_MANY_ERRORS);
 			return;
 		}
-		if (!session_has_room(s))
+		if (!session_has_room(s) || !may_go_on(s))
 			return;
+		size_t waits = stream_in(&s->stream).n;
+
 		if (s->state == STATE_DATA || s->state == STATE_CHUNK ||
 		    s->state == STATE_SWALLOW) {
 			more = take_content(s);
+			s->turn_octets += waits - stream_in(&s->stream).n;
 			continue;
 		}
 		if (s->worker->draining && !txn_has_unsaid(&s->txn)) {
@@ -457,10 +516,13 @@ take_commands(struct session *s)
 		}
 		if (s->skipping) {
 			skip_line(s);
+			s->turn_octets += waits - stream_in(&s->stream).n;
 			more = !s->skipping;
 			continue;
 		}
 		more = take_line(s);
+		s->turn_commands++;
+		s->turn_octets += waits - stream_in(&s->stream).n;
 	}
 }
 

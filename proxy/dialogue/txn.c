@@ -156,6 +156,8 @@ txn_end(struct session *s, int code, const struct relay_verdict *v, const char *
 	*t = (struct txn){ .state = TXN_NONE };
 	arena_release(&s->arena);
 	scoreboard_gauge(s->worker->board, s->worker->number, GAUGE_TRANSACTIONS, -1);
+	if (code != 0)
+		s->idle_commands = 0; /* a message was brought to its end */
 	if (s->state != STATE_GONE)
 		session_enter(s, STATE_READY);
 }

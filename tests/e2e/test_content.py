@@ -550,9 +550,9 @@ def test_L10_chunks_without_recipients_are_swallowed(byway, upstreams):
         t.cmd("MAIL FROM:<me@data.example>", 250)
         t.raw(b"BDAT 6\r\nQUIT\r\n")
         assert t.read().code == 503
-        t.cmd(f"RCPT TO:<{TO}>", 250)
-        t.raw(b"BDAT 3\r\nA: ")
-        assert t.read().code == 250
+        t.cmd(f"RCPT TO:<{TO}>", 503)  # a refused BDAT has ended the transaction
+        t.raw(b"BDAT 3 LAST\r\nA: ")
+        assert t.read().code == 503
         assert t.cmd("DATA").code == 503
         t.cmd("RSET", 250)
     assert not upstreams["data"].take()

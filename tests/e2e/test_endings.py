@@ -33,6 +33,7 @@ class Place:
             f"[domain ends.example]\naccount = ends\n[mailbox {ME}]\npassword_hash = {hashed}\n")).start()
 
     def used(self):
+        assert stage.wait_until(lambda: self.rig.byway.cli("usage", "ends", check=False).returncode == 0, 10), "no worker comes up"
         rows = {r["limit"]: r for r in self.rig.byway.cli("usage", "ends", json_out=True)["limits"]}
         return rows["account_hour"]["used"]
 

@@ -122,7 +122,7 @@ def acts(ask, wanted, since):
         got = ask()
         if wanted in got:
             return before - since
-        time.sleep(0.02)
+        time.sleep(0.05)  # asking costs a RSET, and a session has a hundred of them (P6)
     raise AssertionError(f"still {got!r}, not {wanted!r}")
 
 

@@ -1056,9 +1056,10 @@ def never_reads(rig, c, octets, seconds):
 
 
 def test_r4_replies_are_never_read(short):
-    """Commands without end, no answer ever read: reading stops, memory is bounded, the deadline ends it."""
+    """Empty chunks without end, no answer ever read: reading stops, memory is bounded, the deadline ends it."""
     c = short.user(ME, rcvbuf=2048)
-    grown, sent = never_reads(short, c, b"HELP\r\n" * 2000, 10)
+    c.say(f"MAIL FROM:<{ME}>"), c.say(f"RCPT TO:<{TO}>")
+    grown, sent = never_reads(short, c, b"BDAT 0\r\n" * 2000, 10)
     row = short.log.wait("session", 10, id=c.id)
     assert row and row["close"] in ("timeout", "client reset"), row
     assert grown < 2048 * stage.SLOW, f"{grown} KiB for {sent} octets"
