@@ -3,8 +3,8 @@
 #define PROXY_DIALOGUE_DIALOGUE_H
 
 /*
- * dialogue - a session from the inside, for the files that make it up: session.c (life, input,
- * rules), commands.c, auth.c, envelope.c, chunk.c, content.c, answer.c
+ * dialogue - a session from the inside, for the files that make it up: session.c (life, input),
+ * dispatch.c (rules), commands.c, auth.c, envelope.c, chunk.c, content.c, answer.c
  *
  * The state is one enum; only session_enter() writes it, which also sets the state's deadline.
  * Whatever waits for an answer from elsewhere parks the session: a command that parked is
@@ -158,6 +158,8 @@ void remember_refusal(struct session *s, int code, const char *cause, struct sli
 void remember_login(struct session *s, struct slice name, const char *why);
 void remember_verdict(struct session *s, const struct relay_verdict *v, struct slice to);
 
+/* dispatch.c: one command line, by the table of states and verbs. */
+enum verdict session_dispatch(struct session *s, struct slice line);
 /* commands.c */
 verb_fn do_ehlo, do_helo, do_noop, do_rset, do_quit, do_vrfy, do_help, do_starttls, do_http;
 /* auth.c */
