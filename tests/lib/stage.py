@@ -71,6 +71,12 @@ def is_open(port, host="127.0.0.1"):
     return True
 
 
+def connected_to(port):
+    """Whether any connection of this machine to loopback's PORT is open on the side that made it, or has only been closed by the other."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[2].endswith(f":{port:04X}") and row[3] in ("01", "08") for row in rows)
+
+
 def wait_port(port, process=None, host="127.0.0.1"):
     def ready():
         if process is not None and process.poll() is not None:
