@@ -84,6 +84,7 @@ check(const struct buf *b)
 {
 	assert(b->head <= b->tail && b->tail <= b->size);
 	assert(b->tail - b->head <= b->max);
+	assert(b->owed <= b->tail - b->head);
 }
 
 static void
@@ -170,8 +171,16 @@ buf_skip(struct buf *b, size_t n)
 {
 	assert(n <= buf_used(b));
 	b->head += n;
+	b->owed = 0;
 	if (buf_used(b) == 0)
 		give_back(b);
+}
+
+void
+buf_owe(struct buf *b, size_t n)
+{
+	b->owed = n;
+	check(b);
 }
 
 bool
@@ -196,5 +205,6 @@ buf_clear(struct buf *b, bool wipe)
 {
 	if (wipe && b->mem)
 		explicit_bzero(b->mem, b->size);
+	b->owed = 0;
 	give_back(b);
 }

@@ -12,6 +12,10 @@
  * the loop's). A buf starts small, moves to a large block when it must, and gives the block back
  * when it is empty.
  *
+ * A TLS library that could not send what it was offered must be offered as many octets again, with
+ * the same content: that number is kept here and goes with the data, so that nobody can owe what is
+ * no longer there.
+ *
  * Owns:   its block.  Borrowed slices of it die with the next call that is not a const one.
  * Errors: full is an answer (false, or a short count), never an abort; out of memory is the same as
  * full.
@@ -26,6 +30,7 @@ struct buf {
 	size_t max;  /* 1 .. BUF_LARGE */
 	size_t head;
 	size_t tail;
+	size_t owed; /* of the data: what buf_offer() gives, whatever its MAX; 0: nothing is owed */
 };
 
 void buf_init(struct buf *b, size_t max);
@@ -46,6 +51,15 @@ buf_data(const struct buf *b)
 {
 	return slice_of(b->mem ? b->mem + b->head : "", buf_used(b));
 }
+/* What is to be sent next: what is owed, or else at most MAX octets. */
+static inline struct slice
+buf_offer(const struct buf *b, size_t max)
+{
+	return slice_head(buf_data(b), b->owed ? b->owed : max);
+}
+/* The first N octets were offered and not taken: they are owed until the next buf_skip() or
+ * buf_clear(). */
+void buf_owe(struct buf *b, size_t n);
 /* A place of at least MIN octets (moves the data if it must); *N_R says how many. NULL when MIN do
  * not fit. */
 char *buf_space(struct buf *b, size_t min, size_t *n_r) MUST_CHECK;

@@ -82,7 +82,6 @@ struct stream {
 	ev_tstamp armed;          /* when the timer goes off; 0: it is not running */
 	size_t lowat;             /* mark + 1; 0: not wanted */
 	size_t plain_left;        /* before STARTTLS: octets that still leave in plain */
-	size_t tls_write_n;       /* what a write that was held up must be given again */
 	uint64_t received;        /* octets of payload, whole life */
 	uint64_t sent;
 	enum stream_error error;

@@ -270,8 +270,14 @@ stream_handshake(struct stream *s)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* The peer takes no more. What it said before it went (its 421, or a verdict) is often still there.
- * It is read by a task: who writes may hold a slice of the input. */
+static bool
+output_is_lost(const struct stream *s)
+{
+	return s->phase == PHASE_OPEN && s->error != STREAM_OK;
+}
+
+/* The peer takes no more, and gets no more. What it said before it went (its 421, or a verdict) is
+ * often still there. It is read by a task: who writes may hold a slice of the input. */
 static void
 end_of_output(struct stream *s, enum stream_error error)
 {
@@ -280,7 +286,8 @@ end_of_output(struct stream *s, enum stream_error error)
 		return;
 	}
 	s->error = error;
-	s->blocked = true;
+	s->blocked = false;
+	s->tls_wants_read = false;
 	buf_clear(&s->out, false);
 	stream_due(s, DUE_LOST);
 }
@@ -317,22 +324,19 @@ write_tls(struct stream *s)
 {
 	s->tls_wants_read = false;
 	for (;;) {
-		struct slice rest = slice_head(buf_data(&s->out), TLS_WRITE_MAX);
+		struct slice rest = buf_offer(&s->out, TLS_WRITE_MAX);
 		size_t put = 0;
 
-		if (s->tls_write_n)
-			rest.n = s->tls_write_n;
 		if (rest.n == 0)
 			return;
 		enum tls_io r = tls_write(s->tls, rest.p, rest.n, &put);
 
 		if (r == TLS_OK) {
-			s->tls_write_n = 0;
 			s->sent += put;
 			buf_skip(&s->out, put);
 			continue;
 		}
-		s->tls_write_n = rest.n;
+		buf_owe(&s->out, rest.n);
 		if (r == TLS_WANT_WRITE)
 			s->blocked = true;
 		else if (r == TLS_WANT_READ)
@@ -364,7 +368,7 @@ void
 stream_flush(struct stream *s)
 {
 	stream_dirty_remove(s);
-	if (s->blocked)
+	if (s->blocked || output_is_lost(s))
 		return;
 	if (s->phase != PHASE_OPEN && s->phase != PHASE_SECURING && s->phase != PHASE_FINISHING)
 		return;
@@ -387,6 +391,13 @@ stream_flush(struct stream *s)
 	stream_update(s);
 }
 
+/* What is written now leaves for nowhere. */
+static bool
+is_deaf(const struct stream *s)
+{
+	return s->phase == PHASE_ENDED || s->phase == PHASE_CLOSED || output_is_lost(s);
+}
+
 /* Something was added to the output. */
 static void
 written(struct stream *s)
@@ -400,7 +411,7 @@ written(struct stream *s)
 bool
 stream_write(struct stream *s, struct slice what)
 {
-	if (s->phase == PHASE_ENDED || s->phase == PHASE_CLOSED)
+	if (is_deaf(s))
 		return true;
 	if (!buf_put(&s->out, what))
 		return false;
@@ -419,8 +430,10 @@ stream_space(struct stream *s, size_t min, size_t *n_r)
 void
 stream_wrote(struct stream *s, size_t n)
 {
-	if (s->phase == PHASE_ENDED || s->phase == PHASE_CLOSED)
+	if (is_deaf(s)) {
+		buf_add(&s->out, 0);
 		return;
+	}
 	buf_add(&s->out, n);
 	written(s);
 }

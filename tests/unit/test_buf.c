@@ -53,6 +53,33 @@ keeps_to_its_max(void **state)
 }
 
 static void
+owes_only_what_it_holds(void **state)
+{
+	(void)state;
+	struct buf b;
+	char more[BUF_SMALL];
+
+	memset(more, 'x', sizeof(more));
+	buf_init(&b, BUF_LARGE);
+	assert_true(buf_put(&b, SLICE("abcdef")));
+	assert_true(slice_eq(buf_offer(&b, 4), SLICE("abcd")));
+	buf_owe(&b, 4);
+	assert_true(slice_eq(buf_offer(&b, 1), SLICE("abcd")));
+	assert_true(buf_put(&b, slice_of(more, sizeof(more)))); /* it moves */
+	assert_true(slice_eq(buf_offer(&b, BUF_LARGE), SLICE("abcd")));
+	buf_skip(&b, 4);
+	assert_true(slice_eq(buf_offer(&b, 2), SLICE("ef")));
+	buf_owe(&b, 2);
+	buf_clear(&b, false);
+	assert_int_equal(buf_offer(&b, 9).n, 0);
+	assert_true(buf_put(&b, SLICE("g")));
+	buf_owe(&b, 1);
+	buf_skip(&b, 1);
+	assert_int_equal(buf_offer(&b, 9).n, 0);
+	buf_fini(&b);
+}
+
+static void
 grows_once_and_moves(void **state)
 {
 	(void)state;
@@ -150,6 +177,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holds_no_memory_when_empty),
 		cmocka_unit_test(keeps_to_its_max),
+		cmocka_unit_test(owes_only_what_it_holds),
 		cmocka_unit_test(grows_once_and_moves),
 		cmocka_unit_test(is_a_queue),
 		cmocka_unit_test(reuses_blocks),

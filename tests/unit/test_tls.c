@@ -3,6 +3,7 @@
 #include "tests/unit/duo.h"
 
 #include "wire/crypto.h"
+#include "wire/stream_private.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -232,6 +233,12 @@ static bool
 a_closed(void)
 {
 	return a->trace_n && a->trace[a->trace_n - 1] == 'X';
+}
+
+static bool
+a_is_full(void)
+{
+	return buf_room(&a->s.in) == 0;
 }
 
 static bool
@@ -635,6 +642,37 @@ test_read_ahead_is_shared(void **state)
 	stream_close(&d.s);
 	free(c.got);
 	free(d.got);
+	duo_fini();
+}
+
+/* A write that failed is owed to nobody: the output was dropped, and the turn that comes must not
+ * offer as many octets of nothing. */
+static void
+test_output_lost_while_a_task_waits(void **state)
+{
+	(void)state;
+	duo_init(64, BUF_LARGE);
+	duo_tcp();
+	secure(client("main"), server("main", true), "mx.example");
+	run_until(both_secured_or_closed);
+
+	/* The input is full and stays so: the end is found by writing. */
+	a->keep = true;
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(stream_write(&b->s, slice_of(why_mem, 64)));
+	run_until(a_is_full);
+	stream_reset(&b->s);
+
+	stream_due_next(&a->s, DUE_READ);
+	assert_true(stream_write(&a->s, SLICE("a line of some length")));
+	stream_flush(&a->s);
+	assert_int_equal(a->s.error, STREAM_RESET);
+	assert_int_equal(buf_used(&a->s.out), 0);
+	assert_true(stream_write(&a->s, SLICE("more")));
+	assert_int_equal(buf_used(&a->s.out), 0);
+	run_until(a_closed);
+	assert_int_equal(a->s.error, STREAM_RESET);
+	assert_int_equal(a->s.sent, 0);
 	duo_fini();
 }
 
@@ -1217,6 +1255,7 @@ main(void)
 		cmocka_unit_test(test_trust_store_follows_its_file),
 		cmocka_unit_test(test_much_data_both_ways),
 		cmocka_unit_test(test_read_ahead_is_shared),
+		cmocka_unit_test(test_output_lost_while_a_task_waits),
 		cmocka_unit_test(test_blocked_writer_still_hears),
 		cmocka_unit_test(test_octet_by_octet),
 		cmocka_unit_test(test_close_notify_is_an_end_and_a_cut_is_none),
