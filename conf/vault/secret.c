@@ -19,15 +19,28 @@
  *
  *      region  |cell|cell|cell|cell|...            taken[]  1 1 0 1 ...
  *              '----secret---'
+ *
+ * A child of fork() does not inherit the lock (mlock(2)): the worker that opens the key file would
+ * write the master key into a region that the master made for a password of its configuration, and
+ * that can be swapped out. So the child locks anew all that it finds.
  */
 enum { CELL = 128, CELLS = 512, RUN_MAX = 8, FILE_MAX = 64 * 1024 };
 
+struct own {
+	struct own *next;
+	struct own *prev;
+	size_t size; /* of the mapping, this header in it */
+	_Alignas(CELL) char mem[];
+};
+
 static struct {
 	pthread_mutex_t lock;
+	pthread_once_t fork_watched;
 	char *region;
+	struct own *own;
 	bool taken[CELLS];
 	size_t live;
-} pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .fork_watched = PTHREAD_ONCE_INIT };
 
 static char *
 map(size_t n)
@@ -49,6 +62,64 @@ pages(size_t n)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
 	return (n + page - 1) / page * page;
+}
+
+static void
+before_fork(void)
+{
+	pthread_mutex_lock(&pool.lock);
+}
+
+static void
+in_parent(void)
+{
+	pthread_mutex_unlock(&pool.lock);
+}
+
+static void
+in_child(void)
+{
+	if (pool.region)
+		(void)mlock(pool.region, (size_t)CELL * CELLS);
+	for (struct own *o = pool.own; o; o = o->next)
+		(void)mlock(o, o->size);
+	pthread_mutex_unlock(&pool.lock);
+}
+
+static void
+watch_fork(void)
+{
+	(void)pthread_atfork(before_fork, in_parent, in_child);
+}
+
+static char *
+own_take(size_t n)
+{
+	size_t size = pages(sizeof(struct own) + n);
+	struct own *o = (struct own *)(void *)map(size);
+
+	if (!o)
+		return NULL;
+	o->size = size;
+	o->next = pool.own;
+	if (o->next)
+		o->next->prev = o;
+	pool.own = o;
+	return o->mem;
+}
+
+static void
+own_give_back(char *p)
+{
+	struct own *o = (struct own *)(void *)(p - offsetof(struct own, mem));
+
+	if (o->prev)
+		o->prev->next = o->next;
+	else
+		pool.own = o->next;
+	if (o->next)
+		o->next->prev = o->prev;
+	munmap(o, o->size);
 }
 
 static size_t
@@ -77,6 +148,7 @@ take(size_t n)
 	size_t run = cells(n), at = CELLS;
 	char *p = NULL;
 
+	pthread_once(&pool.fork_watched, watch_fork);
 	pthread_mutex_lock(&pool.lock);
 	if (!pool.region)
 		pool.region = map((size_t)CELL * CELLS);
@@ -86,7 +158,7 @@ take(size_t n)
 		memset(&pool.taken[at], true, run);
 		p = pool.region + at * CELL;
 	} else {
-		p = map(pages(n));
+		p = own_take(n);
 	}
 	pool.live += p != NULL;
 	pthread_mutex_unlock(&pool.lock);
@@ -104,7 +176,7 @@ give_back(char *p, size_t n)
 	if (pool.region && at < (size_t)CELL * CELLS)
 		memset(&pool.taken[at / CELL], false, cells(n));
 	else
-		munmap(p, pages(n));
+		own_give_back(p);
 	pool.live--;
 	pthread_mutex_unlock(&pool.lock);
 }

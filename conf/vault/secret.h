@@ -7,9 +7,9 @@
  *
  * Nothing in log.h, text.h or errors takes one. secret_peek() is for the line that speaks AUTH and
  * for cryptography alone.
- * Owns:   its memory: cells of one region that is locked (where the limit allows it) and kept out
- *         of core dumps, or a mapping of its own for what is longer than a few cells. Calls may be
- *         made from any thread.
+ * Owns:   its memory: cells of one region that is locked (where the limit allows it, also in a
+ *         child after fork) and kept out of core dumps, or a mapping of its own for what is longer
+ *         than a few cells. Calls may be made from any thread.
  */
 #include "wire/slice.h"
 

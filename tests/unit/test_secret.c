@@ -8,7 +8,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/byway-secret.XXXXXX";
@@ -53,6 +56,55 @@ test_copies_and_compares(void **state)
 	assert_int_equal(s.n, 0);
 	/* Twice does no harm. */
 	secret_fini(&s);
+}
+
+/* ASan's does nothing. */
+int
+mlock(const void *p, size_t n)
+{
+	return (int)syscall(SYS_mlock, p, n);
+}
+
+/* VmLck of this process in kB. */
+static long
+locked_kb(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[256];
+	long kb = -1;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f))
+		(void)sscanf(line, "VmLck: %ld kB", &kb);
+	fclose(f);
+	return kb;
+}
+
+/* A worker's key lies in a region that its master made: locks are not inherited, and must be taken anew. */
+static void
+test_a_child_locks_what_it_inherits(void **state)
+{
+	struct secret small;
+	struct secret large;
+	long before;
+	int status;
+	pid_t child;
+
+	(void)state;
+	assert_true(secret_init(&small, SLICE("hunter2")));
+	assert_true(secret_make(&large, 20000));
+	before = locked_kb();
+	assert_true(before >=
+	    64 + 20); /* else the limit for locked memory is too low for this test */
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(locked_kb() == before ? 0 : 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	secret_fini(&large);
+	assert_true(locked_kb() < before);
+	secret_fini(&small);
 }
 
 static void
@@ -270,6 +322,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_copies_and_compares),
+		cmocka_unit_test(test_a_child_locks_what_it_inherits),
 		cmocka_unit_test(test_empty_is_valid),
 		cmocka_unit_test(test_wipes),
 		cmocka_unit_test(test_many_of_all_sizes),
