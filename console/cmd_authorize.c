@@ -248,7 +248,7 @@ cmd_authorize(struct cli *c)
 		status =
 		    cli_has(c, "token-stdin") ? by_stdin(c, &token) : by_consent(&s, &p, &token);
 	if (status == EX_OK) {
-		r = admin_profile_set_refresh_token(s.admin, c->args[0], &token);
+		r = admin_profile_authorize(s.admin, c->args[0], &token);
 		status = r == ADMIN_OK ? EX_OK : store_fail(&s, r);
 	}
 	if (status == EX_OK)

@@ -52,6 +52,9 @@ print_health(struct cli *c, const char *key, struct slice said)
 	out_pair(c, WIDE, "connections", ctl_text(c, ctl_find(said, "connections")));
 	out_pair(c, WIDE, "refused logins", ctl_text(c, ctl_find(said, "refusals")));
 	print_seconds(c, "breaker open", ctl_find(said, "closed_s"), "no");
+	if (ctl_true(ctl_find(said, "refresh_token_unstored")))
+		out_pair(c, WIDE, "refresh token",
+		    "a new one could not be stored yet: see the log");
 	print_seconds(c, "held", ctl_find(said, "held_s"), "no");
 }
 

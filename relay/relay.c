@@ -256,8 +256,11 @@ relay_token_kept(struct relay *r, uint64_t profile, bool good)
 	list_each_safe(l, after, &r->upstreams) {
 		struct upstream *u = LINKED(l, struct upstream, link);
 
-		if (u->profile == profile && u->oauth)
-			oauth_kept(u->oauth, good);
+		if (u->profile != profile || !u->oauth)
+			continue;
+		pool_ref(u);
+		oauth_kept(u->oauth, good);
+		pool_unref(u);
 	}
 }
 

@@ -139,7 +139,11 @@ enum admin_result admin_profile_add(struct admin *a, const struct admin_profile 
     const struct secret *password) MUST_CHECK;
 enum admin_result admin_profile_set(struct admin *a, const struct admin_profile *row,
     const struct secret *password) MUST_CHECK;
-/* NAME is ACCOUNT/PROFILE. Seals it (or takes it away: empty). */
+/* NAME is ACCOUNT/PROFILE. A new consent: seals the token (or takes it away: empty), and moves the
+ * credential's version, so that no access token of the old consent is used any more. */
+enum admin_result admin_profile_authorize(struct admin *a, const char *name,
+    const struct secret *token) MUST_CHECK;
+/* The provider has replaced it: sealed, in the same version. */
 enum admin_result admin_profile_set_refresh_token(struct admin *a, const char *name,
     const struct secret *token) MUST_CHECK;
 /* The stored password, open: for what the control tool itself says to the server that it is sealed

@@ -393,8 +393,21 @@ admin_profile_set(struct admin *a, const struct admin_profile *from, const struc
 	return write_end(a, r);
 }
 
-enum admin_result
-admin_profile_set_refresh_token(struct admin *a, const char *name, const struct secret *token)
+/* The stored password is bound to its version: it is sealed anew. */
+static enum admin_result
+new_version(struct admin *a, struct stored *s)
+{
+	struct secret plain = { 0 };
+	enum admin_result r = *s->p.password ? unseal(a, &s->p, &plain) : ADMIN_OK;
+
+	if (r == ADMIN_OK)
+		r = seal_anew(a, s, NULL, &plain);
+	secret_fini(&plain);
+	return r;
+}
+
+static enum admin_result
+set_refresh_token(struct admin *a, const char *name, const struct secret *token, bool moves)
 {
 	struct stored p;
 	enum admin_result r;
@@ -405,10 +418,24 @@ admin_profile_set_refresh_token(struct admin *a, const char *name, const struct 
 	if (r != ADMIN_OK)
 		return r;
 	r = find_stored(a, name, &p);
+	if (r == ADMIN_OK && moves)
+		r = new_version(a, &p);
 	if (r == ADMIN_OK)
 		r = seal_refresh_token(a, &p.p, token);
 	free_stored(&p);
 	return write_end(a, r);
+}
+
+enum admin_result
+admin_profile_authorize(struct admin *a, const char *name, const struct secret *token)
+{
+	return set_refresh_token(a, name, token, true);
+}
+
+enum admin_result
+admin_profile_set_refresh_token(struct admin *a, const char *name, const struct secret *token)
+{
+	return set_refresh_token(a, name, token, false);
 }
 
 enum admin_result

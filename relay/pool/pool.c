@@ -64,6 +64,12 @@ shaping_of(struct upstream *u)
 	return &u->shaping;
 }
 
+void
+pool_token_waits(struct upstream *u, bool waits)
+{
+	shape_token_waits(shaping_of(u), waits);
+}
+
 static unsigned
 connections(const struct upstream *u)
 {

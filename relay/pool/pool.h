@@ -119,6 +119,9 @@ void pool_feed(struct upstream *u);
 /* Those that idle may be dead as well. */
 void pool_purge(struct upstream *u);
 
+/* Whether its newest refresh token waits to be stored: for profile health. */
+void pool_token_waits(struct upstream *u, bool waits);
+
 /* What no message may exceed: of the preset. 0: no limit known. */
 uint64_t pool_recipients_max(const struct upstream *u);
 uint64_t pool_size_max(const struct upstream *u);

@@ -56,6 +56,7 @@ struct shape_slot {
 struct column {
 	_Atomic uint32_t connections[SLOTS];
 	_Atomic uint8_t wants[SLOTS];
+	_Atomic uint8_t token_waits[SLOTS];
 };
 
 struct shape {
@@ -110,6 +111,8 @@ shape_clear(struct shape *s, unsigned w)
 			WRITE(&s->column[w].connections[i], 0);
 		if (READ(&s->column[w].wants[i]))
 			WRITE(&s->column[w].wants[i], 0);
+		if (READ(&s->column[w].token_waits[i]))
+			WRITE(&s->column[w].token_waits[i], 0);
 		if (READ(&s->slot[i].writer) == writer)
 			WRITE(&s->slot[i].writer, 0);
 	}
@@ -257,6 +260,13 @@ shape_others_want(const struct shaping *h)
 		if (w != h->worker && READ(&h->all->column[w].wants[h->at]))
 			return true;
 	return false;
+}
+
+void
+shape_token_waits(const struct shaping *h, bool waits)
+{
+	if (h->all && READ(&h->all->column[h->worker].token_waits[h->at]) != waits)
+		WRITE(&h->all->column[h->worker].token_waits[h->at], waits);
 }
 
 void
@@ -496,6 +506,7 @@ shape_profile(struct shape *s, uint64_t profile, struct text *json)
 {
 	uint32_t at = find(s, shape_key(profile), false);
 	unsigned sum = 0;
+	bool waits = false;
 
 	if (at == SLOTS) {
 		text_put(json, SLICE("\"known\":false"));
@@ -503,6 +514,9 @@ shape_profile(struct shape *s, uint64_t profile, struct text *json)
 	}
 	for (unsigned w = 0; w < s->workers; w++)
 		sum += READ(&s->column[w].connections[at]);
-	text_fmt(json, "\"known\":true,\"connections\":%u", sum);
+	for (unsigned w = 0; w < s->workers; w++)
+		waits = waits || READ(&s->column[w].token_waits[at]);
+	text_fmt(json, "\"known\":true,\"connections\":%u,\"refresh_token_unstored\":%s", sum,
+	    waits ? "true" : "false");
 	put_slot(&s->slot[at], json);
 }

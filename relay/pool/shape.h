@@ -45,6 +45,9 @@ bool shape_is_full(const struct shaping *h, unsigned limit, double now) MUST_CHE
 void shape_want(const struct shaping *h, bool wants);
 bool shape_others_want(const struct shaping *h) MUST_CHECK;
 
+/* This worker has a refresh token that could not be stored yet. */
+void shape_token_waits(const struct shaping *h, bool waits);
+
 /* So many messages fit into one of its connections; 0: not learned. */
 void shape_learn_messages(const struct shaping *h, unsigned n);
 unsigned shape_messages(const struct shaping *h);

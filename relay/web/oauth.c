@@ -3,6 +3,7 @@
 
 #include "relay/credential.h"
 #include "relay/smtp/smtp.h"
+#include "relay/web/refresh.h"
 #include "wire/crypto.h"
 #include "wire/https_url.h"
 #include "wire/json_read.h"
@@ -24,7 +25,8 @@ enum {
 struct oauth {
 	struct upstream *u;
 	struct http *http;
-	char *client, *scope, *endpoint, *refresh; /* REFRESH is sealed */
+	char *client, *scope, *endpoint;
+	struct refresh refresh;
 	char *host, *path;
 	unsigned port;
 	struct secret token;
@@ -35,7 +37,6 @@ struct oauth {
 	bool storing; /* a new refresh token, before FRESH may be used */
 	struct secret fresh;
 	double life_s;
-	char *next;             /* the new refresh token, sealed */
 	enum oauth_got failure; /* of the last request, told to all who waited for it */
 	ev_tstamp failed_at;
 	char why[WHY_MAX];
@@ -72,7 +73,7 @@ oauth_open(struct upstream *u, const struct profile *p)
 	if (copy(&o->client, slice_str(p->oauth_client)) &&
 	    copy(&o->scope, slice_str(p->oauth_scope)) &&
 	    copy(&o->endpoint, slice_str(p->token_endpoint)) &&
-	    copy(&o->refresh, slice_str(p->refresh_token)) &&
+	    refresh_init(&o->refresh, u, p->refresh_token) &&
 	    copy(&o->host, known ? url.host : SLICE("")) && copy(&o->path, url.path))
 		return o;
 	oauth_close(o);
@@ -91,10 +92,9 @@ oauth_close(struct oauth *o)
 	free(o->client);
 	free(o->scope);
 	free(o->endpoint);
-	free(o->refresh);
+	refresh_fini(&o->refresh);
 	free(o->host);
 	free(o->path);
-	free(o->next);
 	free(o);
 }
 
@@ -109,9 +109,7 @@ oauth_is_same(const struct oauth *o, const struct profile *p)
 bool
 oauth_update(struct oauth *o, const struct profile *p)
 {
-	if (strcmp(o->refresh, p->refresh_token ? p->refresh_token : "") == 0)
-		return true;
-	return copy(&o->refresh, slice_str(p->refresh_token));
+	return refresh_update(&o->refresh, p->refresh_token);
 }
 
 const char *
@@ -151,41 +149,24 @@ take_fresh(struct oauth *o)
 	smtp_on_token(o->u);
 }
 
+/* The directory has answered. Where it could not keep the refresh token that is tried again; the
+ * access token may be used. */
 void
 oauth_kept(struct oauth *o, bool good)
 {
-	if (!o->storing)
+	refresh_kept(&o->refresh, good);
+	if (!o->storing || o->refresh.state == REFRESH_WRITING)
 		return;
 	o->storing = false;
-	if (!good) {
-		secret_fini(&o->fresh);
-		fail(o, OAUTH_FAILED, "the new refresh token cannot be stored");
-		return;
-	}
-	free(o->refresh);
-	o->refresh = o->next;
-	o->next = NULL;
 	take_fresh(o);
 }
 
+/* Where the old one was given in the clear, so is the new one: a probe's. Takes PLAIN. */
 static bool
-seal(struct oauth *o, const struct secret *refresh)
-{
-	char mem[VAULT_BLOB_MAX];
-	struct text blob = text_over(mem, sizeof(mem));
-	struct vault_place at = credential_refresh_place(o->u);
-
-	return o->u->r->vault && vault_seal(o->u->r->vault, &at, refresh, &blob) &&
-	    !blob.overflow && copy(&o->next, text_slice(&blob));
-}
-
-/* Where the old one was given in the clear, so is the new one. Takes PLAIN. */
-static void
 keep_clear(struct oauth *o, struct secret *plain)
 {
 	struct upstream *u = o->u;
-	bool good = plain->n && copy(&o->next, SLICE("")) && u->r->keep_clear &&
-	    u->r->keep_clear(u->r->ctx, plain);
+	bool good = plain->n && u->r->keep_clear && u->r->keep_clear(u->r->ctx, plain);
 
 	if (good) {
 		secret_fini(&u->refresh);
@@ -193,43 +174,38 @@ keep_clear(struct oauth *o, struct secret *plain)
 	} else {
 		secret_fini(plain);
 	}
-	o->storing = true;
-	oauth_kept(o, good);
+	return good;
 }
 
 /* A refresh token that is new: kept before anything else is done with what came beside it. */
 static void
 keep(struct oauth *o, struct slice refresh)
 {
-	struct relay *r = o->u->r;
 	struct secret plain = { 0 };
-	bool kept = secret_init(&plain, refresh);
-	bool sealed;
+	bool good = secret_init(&plain, refresh);
 
-	if (o->u->refresh.n) {
-		keep_clear(o, &plain);
+	if (good && o->u->refresh.n) {
+		good = keep_clear(o, &plain);
+	} else if (good) {
+		good = refresh_replace(&o->refresh, &plain);
+		secret_fini(&plain);
+	}
+	if (!good) {
+		secret_fini(&o->fresh);
+		fail(o, OAUTH_FAILED, "the new refresh token cannot be stored");
 		return;
 	}
-	sealed = kept && seal(o, &plain);
-	secret_fini(&plain);
-	o->storing = true;
-	if (!sealed || !r->keep_token) {
-		oauth_kept(o, sealed);
-		return;
-	}
-	struct relay_token t = {
-		.profile = o->u->profile, .was = slice_str(o->refresh), .is = slice_str(o->next)
-	};
-
-	if (!r->keep_token(r->ctx, &t))
-		oauth_kept(o, false);
+	o->storing = o->refresh.state == REFRESH_WRITING;
+	if (!o->storing)
+		take_fresh(o);
 }
 
 static bool
 is_the_same(struct oauth *o, struct slice refresh)
 {
 	struct secret was = { 0 };
-	bool same = credential_refresh_token(o->u, o->refresh, &was) && secret_equal(&was, refresh);
+	bool same =
+	    credential_refresh_token(o->u, o->refresh.blob, &was) && secret_equal(&was, refresh);
 
 	secret_fini(&was);
 	return same;
@@ -254,7 +230,7 @@ take_token(struct oauth *o, struct slice body)
 	    ? (double)life
 	    : LIFE_S;
 	text_reset(&token);
-	if ((*o->refresh || o->u->refresh.n) && json_find(body, "refresh_token", &v) &&
+	if ((*o->refresh.blob || o->u->refresh.n) && json_find(body, "refresh_token", &v) &&
 	    json_to_text(&v, &token) && token.n && !token.overflow &&
 	    !is_the_same(o, text_slice(&token)))
 		keep(o, text_slice(&token));
@@ -270,7 +246,7 @@ tells_secret(struct oauth *o, struct slice words)
 	struct secret secret = { 0 };
 	struct secret refresh = { 0 };
 	bool tells = !credential_password(o->u, &secret) ||
-	    !credential_refresh_token(o->u, o->refresh, &refresh) ||
+	    !credential_refresh_token(o->u, o->refresh.blob, &refresh) ||
 	    (secret.n && memmem(words.p, words.n, secret_peek(&secret).p, secret.n)) ||
 	    (refresh.n && memmem(words.p, words.n, secret_peek(&refresh).p, refresh.n));
 
@@ -350,7 +326,7 @@ put_secrets(struct oauth *o, struct text *form)
 	struct secret secret = { 0 };
 	struct secret refresh = { 0 };
 	bool good = credential_password(o->u, &secret) &&
-	    credential_refresh_token(o->u, o->refresh, &refresh);
+	    credential_refresh_token(o->u, o->refresh.blob, &refresh);
 
 	if (good) {
 		put_field(form, "grant_type",

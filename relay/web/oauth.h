@@ -7,8 +7,8 @@
  * own credentials, before the old one ends
  *
  * One request at a time, whoever waits. The token is in this worker's memory alone. A refresh token
- * that the provider replaces is sealed and stored (relay_on_token) before the access token that
- * came with it is used; then the next request takes the new one.
+ * that the provider replaces is sealed and stored (refresh.h) before the access token that came
+ * with it is used, or else kept in memory until it can be; the next request takes the new one.
  *
  *      a 4xx: invalid_grant, invalid_client and their like      OAUTH_REFUSED: class auth, which
  *      the breaker counts

@@ -77,7 +77,7 @@ def tokens(stack, pair, servers):
     return stack.enter_context(Tokens(pair, servers.values()))
 
 
-PROFILES = ("google", "bearer", "daemon", "revoked", "later", "rotating", "short", "twice", "browser")
+PROFILES = ("google", "bearer", "daemon", "revoked", "later", "rotating", "short", "twice", "browser", "anew", "stuck")
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +211,44 @@ def test_a_replaced_refresh_token_is_stored_before_it_is_used(byway, tokens):
     byway.cli("key", "rotate")
     assert blob() != before
     assert send(byway, "rotating")[0] == 250
+
+
+def test_a_new_consent_ends_the_old_access_token(byway, tokens):
+    assert send(byway, "anew")[0] == 250
+    assert [f["refresh_token"] for f in tokens.forms()] == [REFRESH]
+    tokens.refresh = "of-another-consent"
+    byway.cli("profile", "authorize", "one/anew", "--token-stdin", stdin=tokens.refresh + "\n")
+    assert stage.wait_until(lambda: send(byway, "anew")[0] == 250 and tokens.requests)
+    assert [f["refresh_token"] for f in tokens.forms()] == ["of-another-consent"]
+
+
+def test_a_refresh_token_that_cannot_be_stored_yet_is_not_lost(byway, tokens):
+    def blob():
+        with sqlite3.connect(byway.folder / "state/directory.db") as db:
+            return db.execute("SELECT refresh_token FROM profile WHERE name = 'stuck'").fetchone()[0]
+
+    tokens.rotates, tokens.life = True, 1
+    before = blob()
+    # Another writer holds the directory for longer than ours waits for it.
+    with sqlite3.connect(byway.folder / "state/directory.db", isolation_level=None) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        assert send(byway, "stuck")[0] == 250
+        time.sleep(1.1)
+        assert send(byway, "stuck")[0] == 250  # with one more, got by the one that is not stored
+        assert blob() == before
+        health = byway.cli("profile", "health", "one/stuck", json_out=True)
+        assert health["refresh_token_unstored"] is True
+        assert "could not be stored yet" in byway.cli("profile", "health", "one/stuck")
+        lock.execute("ROLLBACK")
+    assert len(tokens.forms()) >= 2
+    assert stage.wait_until(lambda: blob() != before, 20)
+    assert stage.wait_until(
+        lambda: not byway.cli("profile", "health", "one/stuck", json_out=True)["refresh_token_unstored"])
+    log = byway.log.read_text()
+    assert "kept in memory and tried again" in log and "is stored now" in log
+    # And what is stored is the newest: a start from nothing goes on with it.
+    byway.cli("profile", "set", "one/stuck", "--password-stdin", stdin=SECRET)
+    assert stage.wait_until(lambda: send(byway, "stuck")[0] == 250)
 
 
 def test_a_token_is_renewed_ahead_of_its_end(byway, tokens):
