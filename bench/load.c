@@ -44,6 +44,7 @@ enum at { AT_GREETING, AT_EHLO, AT_STARTTLS, AT_AUTH, AT_ENVELOPE, AT_CONTENT, A
 struct runner {
 	struct grave grave;
 	struct stream s;
+	struct reply_scan scan;
 	struct load *load;
 	enum at at;
 	bool secure;
@@ -208,7 +209,7 @@ hear(struct runner *r)
 	struct reply reply;
 	size_t used;
 
-	while (reply_parse(stream_in(&r->s), &reply, &used) == REPLY_WHOLE) {
+	while (reply_parse(&r->scan, stream_in(&r->s), &reply, &used) == REPLY_WHOLE) {
 		if (!is_good(r, &reply)) {
 			char why[200];
 

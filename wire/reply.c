@@ -72,11 +72,11 @@ enhanced_write(struct text *t, struct enhanced e)
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* What there is of LINE, perhaps not all of it, can be the start of a reply line whose code, if
- * known, is CODE. */
+ * known, is CODE. The first FROM octets were good before. */
 static bool
-line_is_plausible(struct slice line, struct slice code)
+line_is_plausible(struct slice line, size_t from, struct slice code)
 {
-	for (size_t i = 0; i < line.n; i++) {
+	for (size_t i = from; i < line.n; i++) {
 		char c = line.p[i];
 		bool ok = c == '\t' || ((uint8_t)c >= 0x20 && c != 0x7f);
 
@@ -130,33 +130,45 @@ set_reply(struct reply *r, struct slice raw, unsigned lines)
 	}
 }
 
-enum reply_got
-reply_parse(struct slice data, struct reply *reply_r, size_t *used_r)
+/* The next line behind what SCAN has; *LAST_R: it is the reply's last. */
+static enum reply_got
+scan_line(struct reply_scan *scan, struct slice data, bool *last_r)
 {
-	struct slice code = SLICE("");
-	struct slice rest = data;
-	unsigned lines = 0;
+	struct slice rest = slice_skip(data, scan->line);
+	size_t from = scan->seen - scan->line;
+	size_t end = from + slice_find(slice_skip(rest, from), '\n');
+	struct slice line = without_end(slice_head(rest, end + 1));
 
-	for (;;) {
-		size_t end = slice_find(rest, '\n');
-		struct slice line = without_end(slice_head(rest, end + 1));
-		bool whole = end < rest.n;
+	if (end >= REPLY_LINE_MAX || scan->line + end >= REPLY_OCTETS_MAX ||
+	    !line_is_plausible(line, from, slice_head(data, scan->line ? CODE_LEN : 0)))
+		return REPLY_FAULT;
+	/* A CR at the end may be half of the line's end, or a bare one: it is looked at again. */
+	scan->seen = scan->line + line.n;
+	if (end == rest.n)
+		return REPLY_MORE;
+	if (line.n < CODE_LEN || ++scan->lines > REPLY_LINES_MAX)
+		return REPLY_FAULT;
+	scan->line += end + 1;
+	scan->seen = scan->line;
+	*last_r = line.n == CODE_LEN || line.p[CODE_LEN] == ' ';
+	return REPLY_WHOLE;
+}
 
-		if (end >= REPLY_LINE_MAX || !line_is_plausible(line, code))
-			return REPLY_FAULT;
-		if (data.n - rest.n + end >= REPLY_OCTETS_MAX)
-			return REPLY_FAULT;
-		if (!whole)
-			return REPLY_MORE;
-		if (line.n < CODE_LEN || ++lines > REPLY_LINES_MAX)
-			return REPLY_FAULT;
-		code = slice_head(line, CODE_LEN);
-		rest = slice_skip(rest, end + 1);
-		if (line.n == CODE_LEN || line.p[CODE_LEN] == ' ')
-			break;
+enum reply_got
+reply_parse(struct reply_scan *scan, struct slice data, struct reply *reply_r, size_t *used_r)
+{
+	bool last = false;
+
+	assert(scan->seen <= data.n);
+	while (!last) {
+		enum reply_got got = scan_line(scan, data, &last);
+
+		if (got != REPLY_WHOLE)
+			return got;
 	}
-	*used_r = data.n - rest.n;
-	set_reply(reply_r, slice_head(data, *used_r), lines);
+	*used_r = scan->line;
+	set_reply(reply_r, slice_head(data, *used_r), scan->lines);
+	*scan = (struct reply_scan){ 0 };
 	return REPLY_WHOLE;
 }
 

@@ -11,7 +11,7 @@
  * else is a fault: the upstream failed (BEHAVIOUR 7). Writing: a text that does not fit a 512-octet
  * line becomes a multi-line reply, every line with the enhanced code.
  *
- * Owns:   reply_parser keeps no memory of its own; a struct reply borrows from the bytes given.
+ * Owns:   no memory; a struct reply borrows from the bytes given.
  */
 #include "wire/slice.h"
 #include "wire/text.h"
@@ -39,8 +39,18 @@ struct reply {
 	struct slice text; /* of the first line, without code and enhanced code, without CRLF */
 };
 
-/* Looks at DATA from its start each time; cheap, since replies are short. */
-enum reply_got reply_parse(struct slice data, struct reply *reply_r, size_t *used_r) MUST_CHECK;
+/* How far one reply was read, between calls; all zero before its first octet. */
+struct reply_scan {
+	size_t line;    /* where the line that is not whole starts */
+	size_t seen;    /* octets that were looked at and are good */
+	unsigned lines; /* before it */
+};
+
+/* DATA is all that is there of a reply, more than the last time. What SCAN has seen is not looked at
+ * again: an upstream that sends octet by octet costs no more than one that does not. A whole reply
+ * leaves SCAN ready for the next. */
+enum reply_got reply_parse(struct reply_scan *scan, struct slice data, struct reply *reply_r,
+    size_t *used_r) MUST_CHECK;
 /* The text of each line in turn, code cut (enhanced codes kept): *REST starts as reply.raw. False
  * at the end. */
 bool reply_next_line(struct slice *rest, struct slice *text_r);

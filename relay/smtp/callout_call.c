@@ -40,6 +40,7 @@ struct callout_call {
 	struct callouts *all;
 	struct callout_entry *entry; /* NULL: it has its answer, we only leave */
 	struct stream s;
+	struct reply_scan scan;
 	ev_timer again;
 	struct address at[ATTEMPTS];
 	unsigned n, tried;
@@ -266,6 +267,7 @@ attempt(struct callout_call *c, const char *why)
 			why = "the address or the port is not allowed";
 			continue;
 		}
+		c->scan = (struct reply_scan){ 0 };
 		if (!stream_connect(&c->s, &a->u.sa, address_len(a), NULL, 0)) {
 			why = stream_why(&c->s);
 			continue;
@@ -324,7 +326,7 @@ hear(struct callout_call *c)
 	struct reply r;
 	size_t used = 0;
 
-	switch (reply_parse(in, &r, &used)) {
+	switch (reply_parse(&c->scan, in, &r, &used)) {
 	case REPLY_MORE:
 		if (in.n >= IN_MAX)
 			unclear(c, NULL, "an endless reply");

@@ -328,7 +328,7 @@ hear(struct smtp *c)
 
 	c->pumping = true;
 	while (!c->gone && stream_in(&c->s).n) {
-		enum reply_got got = reply_parse(stream_in(&c->s), &r, &used);
+		enum reply_got got = reply_parse(&c->scan, stream_in(&c->s), &r, &used);
 
 		if (got == REPLY_FAULT || (got == REPLY_MORE && buf_room(&c->s.in) == 0)) {
 			fault(c);

@@ -57,6 +57,7 @@ struct smtp {
 	struct list *at; /* of the upstream's lists; NULL: gone */
 	struct upstream *up;
 	struct stream s;
+	struct reply_scan scan; /* of the reply that is coming */
 	struct task task;
 	struct resolve_ask ask;
 	struct addresses all;

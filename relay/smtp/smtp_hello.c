@@ -59,6 +59,7 @@ try_next(struct smtp *c, const char *why)
 			continue;
 		watch_tell(c, WATCH_ALLOWED, NULL, SLICE(""));
 		stream_close(&c->s);
+		c->scan = (struct reply_scan){ 0 };
 		if (!stream_connect(&c->s, &a->u.sa, address_len(a), NULL, 0)) {
 			why = stream_why(&c->s);
 			continue;

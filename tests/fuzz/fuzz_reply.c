@@ -46,7 +46,7 @@ check_written(struct slice words, int code, struct enhanced e)
 	}
 	if (lines > REPLY_LINES_MAX || t.n >= REPLY_OCTETS_MAX)
 		return;
-	must(reply_parse(text_slice(&t), &r, &used) == REPLY_WHOLE);
+	must(reply_parse(&(struct reply_scan){ 0 }, text_slice(&t), &r, &used) == REPLY_WHOLE);
 	must(used == t.n && r.lines == lines && r.code == code);
 }
 
@@ -61,7 +61,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	size_t used = 0;
 
 	check_written(in, 550, (struct enhanced){ 5, 7, 1 });
-	if (reply_parse(in, &r, &used) != REPLY_WHOLE)
+	if (reply_parse(&(struct reply_scan){ 0 }, in, &r, &used) != REPLY_WHOLE)
 		return 0;
 	must(used <= n && r.raw.n == used && r.code >= 200 && r.code < 600);
 	must(r.lines >= 1 && r.lines <= REPLY_LINES_MAX);

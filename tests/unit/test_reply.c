@@ -84,7 +84,7 @@ reads(void **state)
 		size_t used = 0;
 		char mem[32];
 		struct text t = text_over(mem, sizeof(mem));
-		enum reply_got got = reply_parse(cases[i].in, &r, &used);
+		enum reply_got got = reply_parse(&(struct reply_scan){ 0 }, cases[i].in, &r, &used);
 
 		if (got != cases[i].got)
 			fail_msg("case %zu: %.*s", i, SLICE_FMT(cases[i].in));
@@ -116,8 +116,42 @@ waits_for_the_end(void **state)
 			char *copy = malloc(n + 1);
 
 			memcpy(copy, cases[i].in.p, n);
-			assert_int_equal(reply_parse(slice_of(copy, n), &r, &used), REPLY_MORE);
+			assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_of(copy, n),
+			                     &r, &used),
+			    REPLY_MORE);
 			free(copy);
+		}
+	}
+}
+
+/* Each case octet by octet, and what was seen is spoilt behind the parser's back: it must not look
+ * at it again, and comes to the same end. */
+static void
+looks_at_each_octet_once(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct reply_scan scan = { 0 };
+		struct reply r;
+		enum reply_got got = REPLY_MORE;
+		char mem[64];
+		size_t used = 0;
+
+		assert_true(cases[i].in.n < sizeof(mem));
+		for (size_t n = 1; n <= cases[i].in.n && got == REPLY_MORE; n++) {
+			mem[n - 1] = cases[i].in.p[n - 1];
+			got = reply_parse(&scan, slice_of(mem, n), &r, &used);
+			/* The code is needed for each line; CR is looked at with what follows. */
+			if (got == REPLY_MORE && n > 4 && mem[n - 1] != '\r' && scan.seen == n &&
+			    n > scan.line + 4)
+				mem[n - 1] = '\0';
+		}
+		if (got != cases[i].got)
+			fail_msg("case %zu: %.*s", i, SLICE_FMT(cases[i].in));
+		if (got == REPLY_WHOLE) {
+			assert_int_equal(r.code, cases[i].code);
+			assert_int_equal(r.lines, cases[i].lines);
+			assert_int_equal(scan.seen, 0);
 		}
 	}
 }
@@ -134,21 +168,32 @@ is_bounded(void **state)
 	memset(mem, 'x', sizeof(mem));
 	memcpy(mem, "250 ", 4);
 	memcpy(mem + REPLY_LINE_MAX - 2, "\r\n", 2);
-	assert_int_equal(reply_parse(slice_of(mem, REPLY_LINE_MAX), &r, &used), REPLY_WHOLE);
+	assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_of(mem, REPLY_LINE_MAX), &r,
+	                     &used),
+	    REPLY_WHOLE);
 	memcpy(mem + REPLY_LINE_MAX - 2, "x\r\n", 3);
-	assert_int_equal(reply_parse(slice_of(mem, REPLY_LINE_MAX + 1), &r, &used), REPLY_FAULT);
-	assert_int_equal(reply_parse(slice_of(mem, REPLY_LINE_MAX - 1), &r, &used), REPLY_MORE);
-	assert_int_equal(reply_parse(slice_of(mem, REPLY_LINE_MAX), &r, &used), REPLY_FAULT);
+	assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_of(mem, REPLY_LINE_MAX + 1),
+	                     &r, &used),
+	    REPLY_FAULT);
+	assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_of(mem, REPLY_LINE_MAX - 1),
+	                     &r, &used),
+	    REPLY_MORE);
+	assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_of(mem, REPLY_LINE_MAX), &r,
+	                     &used),
+	    REPLY_FAULT);
 
 	/* 100 lines, and one more */
 	for (int i = 0; i < REPLY_LINES_MAX; i++, n += 7)
 		memcpy(mem + n, "250-x\r\n", 7);
-	assert_int_equal(reply_parse(slice_of(mem, n), &r, &used), REPLY_MORE);
+	assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_of(mem, n), &r, &used),
+	    REPLY_MORE);
 	memcpy(mem + n - 7, "250 x\r\n", 7);
-	assert_int_equal(reply_parse(slice_of(mem, n), &r, &used), REPLY_WHOLE);
+	assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_of(mem, n), &r, &used),
+	    REPLY_WHOLE);
 	assert_int_equal(r.lines, REPLY_LINES_MAX);
 	memcpy(mem + n - 7, "250-x\r\n250 x\r\n", 14);
-	assert_int_equal(reply_parse(slice_of(mem, n + 7), &r, &used), REPLY_FAULT);
+	assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_of(mem, n + 7), &r, &used),
+	    REPLY_FAULT);
 
 	/* 64 KiB in long lines */
 	for (n = 0; n < REPLY_OCTETS_MAX; n += 2000) {
@@ -156,8 +201,10 @@ is_bounded(void **state)
 		memcpy(mem + n, "250-", 4);
 		memcpy(mem + n + 1998, "\r\n", 2);
 	}
-	assert_int_equal(reply_parse(slice_of(mem, n - 2000), &r, &used), REPLY_MORE);
-	assert_int_equal(reply_parse(slice_of(mem, n), &r, &used), REPLY_FAULT);
+	assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_of(mem, n - 2000), &r, &used),
+	    REPLY_MORE);
+	assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_of(mem, n), &r, &used),
+	    REPLY_FAULT);
 }
 
 static void
@@ -171,8 +218,9 @@ goes_through_lines(void **state)
 	struct text t = text_over(mem, sizeof(mem));
 
 	assert_int_equal(
-	    reply_parse(SLICE("550-5.7.1 Not \xc3\xa4 allowed \r\n550-\r\n550-see\thttps://x\r\n"
-	                      "550 5.7.1 q1-20\r\n"),
+	    reply_parse(&(struct reply_scan){ 0 },
+	        SLICE("550-5.7.1 Not \xc3\xa4 allowed \r\n550-\r\n550-see\thttps://x\r\n"
+	              "550 5.7.1 q1-20\r\n"),
 	        &r, &used),
 	    REPLY_WHOLE);
 	rest = r.raw;
@@ -262,7 +310,8 @@ breaks_long_texts(void **state)
 		}
 		reply_write(&t, 550, e, slice_of(words, n));
 		assert_false(t.overflow);
-		assert_int_equal(reply_parse(text_slice(&t), &r, &used), REPLY_WHOLE);
+		assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, text_slice(&t), &r, &used),
+		    REPLY_WHOLE);
 		assert_int_equal(used, t.n);
 
 		for (struct slice rest = text_slice(&t); rest.n > 0;) {
@@ -303,6 +352,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads),
 		cmocka_unit_test(waits_for_the_end),
+		cmocka_unit_test(looks_at_each_octet_once),
 		cmocka_unit_test(is_bounded),
 		cmocka_unit_test(goes_through_lines),
 		cmocka_unit_test(writes),

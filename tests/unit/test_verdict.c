@@ -13,7 +13,8 @@ reply_of(const char *wire)
 	struct reply r;
 	size_t used;
 
-	assert_int_equal(reply_parse(slice_str(wire), &r, &used), REPLY_WHOLE);
+	assert_int_equal(reply_parse(&(struct reply_scan){ 0 }, slice_str(wire), &r, &used),
+	    REPLY_WHOLE);
 	return r;
 }
 
