@@ -41,6 +41,7 @@ struct loop {
 	ev_check began;
 	ev_prepare ends;
 	ev_idle hurry; /* active: the next poll does not wait */
+	uint64_t turn;
 	uint64_t began_ns;
 	uint64_t worst_ns;
 	uint64_t behind_ns; /* of all turns that were too long */
@@ -175,6 +176,7 @@ on_began(struct ev_loop *ev, ev_check *w, int revents)
 	(void)ev;
 	(void)revents;
 	l->began_ns = clock_ns();
+	l->turn++;
 	queue_move(&l->ready, &l->later);
 }
 
@@ -211,6 +213,7 @@ loop_open(void)
 	queue_init(&l->running);
 	queue_init(&l->later);
 	l->began_ns = clock_ns();
+	l->turn = 1;
 
 	ev_check_init(&l->began, on_began);
 	l->began.data = l;
@@ -308,6 +311,12 @@ loop_at_turn_end(struct loop *l, void (*fn)(void *ctx), void *ctx)
 	}
 	assert(l->hooks_n < HOOKS_MAX);
 	l->hooks[l->hooks_n++] = (struct hook){ .fn = fn, .ctx = ctx };
+}
+
+uint64_t
+loop_turn(const struct loop *l)
+{
+	return l->turn;
 }
 
 ev_tstamp

@@ -52,6 +52,8 @@ void loop_bury(struct loop *l, struct grave *g);
 /* FN(CTX) at the end of every turn, after the tasks (the streams' flush, the log's). At most 8; the
  * same pair twice counts once. */
 void loop_at_turn_end(struct loop *l, void (*fn)(void *ctx), void *ctx);
+/* The number of this turn, from 1: for what is counted by turns. */
+uint64_t loop_turn(const struct loop *l);
 /* Cached time of this turn: monotonic seconds, and wall-clock milliseconds since 1970. */
 ev_tstamp loop_now(const struct loop *l);
 uint64_t loop_wall_ms(const struct loop *l);

@@ -40,8 +40,8 @@ stream_update(struct stream *s)
 		wr = s->blocked;
 		break;
 	case PHASE_HANDSHAKING:
-		wr = s->blocked;
-		rd = !wr;
+		wr = s->blocked && s->turn == TURN_NONE;
+		rd = !s->blocked && s->turn == TURN_NONE;
 		break;
 	case PHASE_OPEN:
 		rd = buf_room(&s->in) > 0 || s->tls_wants_read;
@@ -118,7 +118,7 @@ stream_end(struct stream *s, enum stream_error error)
 	s->due &= DUE_DATA;
 	s->tls_more = false;
 	s->lowat = 0;
-	stream_dirty_remove(s);
+	stream_leave_lists(s);
 	buf_clear(&s->out, false);
 	stream_update(s);
 	stream_due(s, finishing ? DUE_GONE : DUE_CLOSED);
@@ -136,7 +136,7 @@ close_fd(struct stream *s)
 	s->due = 0;
 	s->deadline = 0;
 	s->armed = 0;
-	stream_dirty_remove(s);
+	stream_leave_lists(s);
 	if (s->tls)
 		tls_close(s->tls);
 	s->tls = NULL;
@@ -484,7 +484,7 @@ stream_finish(struct stream *s, void (*on_gone)(void *owner))
 	buf_clear(&s->in, true);
 	if (!open) {
 		s->phase = PHASE_ENDED;
-		stream_dirty_remove(s);
+		stream_leave_lists(s);
 		buf_clear(&s->out, true);
 		stream_update(s);
 		stream_due(s, DUE_GONE);

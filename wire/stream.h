@@ -78,15 +78,18 @@ struct stream {
 	void (*on_gone)(void *owner); /* while finishing */
 	struct stream *next_dirty;
 	struct stream **at_dirty; /* what points to us in the list */
-	struct task again;        /* what is due without poll saying so */
-	ev_tstamp armed;          /* when the timer goes off; 0: it is not running */
-	size_t lowat;             /* mark + 1; 0: not wanted */
-	size_t plain_left;        /* before STARTTLS: octets that still leave in plain */
-	uint64_t received;        /* octets of payload, whole life */
+	struct stream *next_turn; /* the line of handshakes, as above */
+	struct stream **at_turn;
+	struct task again; /* what is due without poll saying so */
+	ev_tstamp armed;   /* when the timer goes off; 0: it is not running */
+	size_t lowat;      /* mark + 1; 0: not wanted */
+	size_t plain_left; /* before STARTTLS: octets that still leave in plain */
+	uint64_t received; /* octets of payload, whole life */
 	uint64_t sent;
 	enum stream_error error;
 	uint8_t phase; /* stream.c: connecting, handshaking, open, finishing, ended */
 	uint8_t due;   /* stream.c: what AGAIN has to do */
+	uint8_t turn;  /* whether a handshake waits for its turn */
 	bool paused;
 	bool bulk;    /* the last read filled its room: read big */
 	bool blocked; /* the kernel takes no more output */

@@ -10,8 +10,9 @@ enum {
 	TLS_WRITE_MAX = 16384, /* one record */
 	TLS_TURN_MAX = 65536,  /* read from one stream in a turn */
 	BULK_ROOM = 16384,
-	/* A handshake takes a millisecond of CPU and more; no turn shall take 20. The sockets of
-	 * those that must wait stay readable. */
+	/* A handshake takes a millisecond of CPU and more; no turn shall take 20. Those that must wait
+	 * stand in a line, and poll is not asked about them: else each would be called in vain in
+	 * each turn. */
 	HANDSHAKES_A_TURN = 4,
 	DROPS_A_TURN = 4,
 };
@@ -19,8 +20,12 @@ enum {
 static const double drain_s = 1;
 
 static struct stream *dirty_first;
-static unsigned handshakes; /* in this turn */
-static char scrap[16384];   /* where dropped input goes */
+static struct stream *line_first;
+static struct stream **line_end = &line_first;
+static uint64_t handshakes_turn; /* the turn in which HANDSHAKES were begun */
+static unsigned handshakes;
+static unsigned coming;   /* of the next turn's they are taken already */
+static char scrap[16384]; /* where dropped input goes */
 
 /* ---- the list of those that have something to send ------------------------------------------- */
 
@@ -36,8 +41,8 @@ stream_dirty_put(struct stream *s)
 	s->at_dirty = &dirty_first;
 }
 
-void
-stream_dirty_remove(struct stream *s)
+static void
+dirty_remove(struct stream *s)
 {
 	if (!s->at_dirty)
 		return;
@@ -48,13 +53,90 @@ stream_dirty_remove(struct stream *s)
 	s->next_dirty = NULL;
 }
 
+/* ---- the line of handshakes ------------------------------------------------------------------ */
+
+static void
+line_put(struct stream *s)
+{
+	s->turn = TURN_WAITS;
+	s->next_turn = NULL;
+	s->at_turn = line_end;
+	*line_end = s;
+	line_end = &s->next_turn;
+}
+
+static void
+line_remove(struct stream *s)
+{
+	if (s->turn == TURN_WAITS) {
+		*s->at_turn = s->next_turn;
+		if (s->next_turn)
+			s->next_turn->at_turn = s->at_turn;
+		else
+			line_end = s->at_turn;
+	}
+	s->turn = TURN_NONE;
+}
+
+void
+stream_leave_lists(struct stream *s)
+{
+	dirty_remove(s);
+	line_remove(s);
+}
+
+static void
+begin_turn(const struct loop *l)
+{
+	if (handshakes_turn == loop_turn(l))
+		return;
+	handshakes_turn = loop_turn(l);
+	handshakes = coming;
+	coming = 0;
+}
+
+/* At the end of a turn: whose the next one is. */
+static void
+call_next(void)
+{
+	if (line_first)
+		begin_turn(line_first->loop);
+	while (line_first && coming < HANDSHAKES_A_TURN) {
+		struct stream *s = line_first;
+
+		line_remove(s);
+		s->turn = TURN_COMING;
+		coming++;
+		stream_due_next(s, DUE_HANDSHAKE);
+	}
+}
+
+/* False: S stands in the line now. */
+static bool
+has_turn(struct stream *s)
+{
+	begin_turn(s->loop);
+	if (s->turn == TURN_COMING) {
+		s->turn = TURN_NONE;
+		return true;
+	}
+	if (s->turn == TURN_NONE && !line_first && handshakes < HANDSHAKES_A_TURN) {
+		handshakes++;
+		return true;
+	}
+	if (s->turn == TURN_NONE)
+		line_put(s);
+	stream_update(s);
+	return false;
+}
+
 void
 stream_turn_end(void *ctx)
 {
 	(void)ctx;
 	while (dirty_first)
 		stream_flush(dirty_first);
-	handshakes = 0;
+	call_next();
 }
 
 /* A connection that was open may also end with a time-out or an unreachable network: to its owner
@@ -241,11 +323,8 @@ stream_drop_input(struct stream *s)
 void
 stream_handshake(struct stream *s)
 {
-	if (handshakes >= HANDSHAKES_A_TURN) {
-		stream_due_next(s, DUE_HANDSHAKE);
+	if (!has_turn(s))
 		return;
-	}
-	handshakes++;
 
 	enum tls_io r = tls_handshake(s->tls);
 
@@ -367,7 +446,7 @@ begin_drain(struct stream *s)
 void
 stream_flush(struct stream *s)
 {
-	stream_dirty_remove(s);
+	dirty_remove(s);
 	if (s->blocked || output_is_lost(s))
 		return;
 	if (s->phase != PHASE_OPEN && s->phase != PHASE_SECURING && s->phase != PHASE_FINISHING)

@@ -44,6 +44,13 @@ enum {
 	DUE_GONE = 128,
 };
 
+/* Whether a handshake waits for its turn: then poll need not tell of the socket. */
+enum {
+	TURN_NONE,
+	TURN_WAITS,  /* in the line */
+	TURN_COMING, /* the next turn is its own */
+};
+
 /* The only place that starts and stops the watchers. */
 void stream_update(struct stream *s);
 /* Tells WHAT later in this turn, or in the next. */
@@ -62,7 +69,8 @@ void stream_lost(struct stream *s);
 void stream_drop_input(struct stream *s);
 /* The list of those that have something to send. */
 void stream_dirty_put(struct stream *s);
-void stream_dirty_remove(struct stream *s);
+/* That list, and the line of handshakes. */
+void stream_leave_lists(struct stream *s);
 void stream_turn_end(void *ctx);
 
 #endif

@@ -768,6 +768,117 @@ test_octet_by_octet(void **state)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
+/* ---- many at once ---------------------------------------------------------------------------- */
+
+enum { MANY = 64 };
+
+static struct stream many[MANY][2];
+static size_t many_n;
+static unsigned many_secured;
+static uint64_t called;
+
+static void
+on_many(void *owner, enum stream_event event)
+{
+	(void)owner;
+	assert_int_equal(event, STREAM_SECURED);
+	many_secured++;
+}
+
+static bool
+all_secured(void)
+{
+	return many_secured == 2 * many_n;
+}
+
+static void
+count_and_invoke(struct ev_loop *ev)
+{
+	called += ev_pending_count(ev);
+	ev_invoke_pending(ev);
+}
+
+/* How often libev calls somebody until N handshakes that began together are done. */
+static uint64_t
+calls_of_handshakes(size_t n)
+{
+	struct tls_ctx *cl = client("main");
+	struct tls_ctx *sv = server("main", true);
+
+	duo_init(64, 64);
+	many_n = n;
+	many_secured = 0;
+	called = 0;
+	ev_set_invoke_pending_cb(loop_ev(duo.loop), count_and_invoke);
+	for (size_t i = 0; i < n; i++) {
+		int fd[2];
+
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+		for (size_t k = 0; k < 2; k++) {
+			stream_init(&many[i][k], duo.loop, 64, 64, on_many, NULL);
+			stream_adopt(&many[i][k], fd[k]);
+			assert_true(stream_secure(&many[i][k], k ? sv : cl,
+			    slice_str(k ? "" : "mx.example")));
+		}
+	}
+	run_until(all_secured);
+	for (size_t i = 0; i < n; i++) {
+		stream_close(&many[i][0]);
+		stream_close(&many[i][1]);
+	}
+	tls_ctx_unref(cl);
+	tls_ctx_unref(sv);
+	duo_fini();
+	return called;
+}
+
+/* Each waits for its turn without being asked in each turn: four times as many cost about four
+ * times as much. */
+static void
+test_handshakes_wait_in_line(void **state)
+{
+	uint64_t few = calls_of_handshakes(MANY / 4);
+	uint64_t many_calls = calls_of_handshakes(MANY);
+
+	(void)state;
+	print_message("%llu calls for %d, %llu for %d\n", (unsigned long long)few, MANY / 4,
+	    (unsigned long long)many_calls, MANY);
+	assert_true(many_calls < few * 6);
+}
+
+/* One that goes while it stands in the line leaves no gap. */
+static void
+test_handshakes_that_go_leave_the_line(void **state)
+{
+	struct tls_ctx *sv = server("main", true);
+	static int fds[MANY][2];
+
+	(void)state;
+	duo_init(64, 64);
+	for (size_t i = 0; i < MANY; i++) {
+		int *fd = fds[i];
+
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+		stream_init(&many[i][0], duo.loop, 64, 64, on_many, NULL);
+		stream_adopt(&many[i][0], fd[0]);
+		assert_true(stream_secure(&many[i][0], sv, slice_str("")));
+	}
+	run_for(0);
+	assert_int_equal(many[MANY - 1][0].turn, TURN_WAITS);
+	for (size_t i = 0; i < MANY; i++) {
+		stream_close(&many[(i * 37) % MANY][0]);
+		close(fds[i][1]);
+	}
+	tls_ctx_unref(sv);
+	duo_fini();
+
+	shake("mx.example", client("main"), server("main", true));
+	assert_string_equal(a->trace, "S");
+	duo_fini();
+}
+
 static void
 test_close_notify_is_an_end_and_a_cut_is_none(void **state)
 {
@@ -1258,6 +1369,8 @@ main(void)
 		cmocka_unit_test(test_output_lost_while_a_task_waits),
 		cmocka_unit_test(test_blocked_writer_still_hears),
 		cmocka_unit_test(test_octet_by_octet),
+		cmocka_unit_test(test_handshakes_wait_in_line),
+		cmocka_unit_test(test_handshakes_that_go_leave_the_line),
 		cmocka_unit_test(test_close_notify_is_an_end_and_a_cut_is_none),
 		cmocka_unit_test(test_plain_octets_in_tls_end_it),
 		cmocka_unit_test(test_what_is_not_tls),
