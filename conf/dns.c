@@ -57,7 +57,7 @@ struct dns {
 	void *ctx;
 	struct dns_servers servers;
 	struct work *work; /* NULL until somebody asks */
-	volatile bool stop;
+	atomic_bool stop;
 	uint64_t seed;
 	size_t n;
 	struct entry *oldest, *youngest;
@@ -113,13 +113,13 @@ now_s(void)
 /* One that can be reached is enough; that none can must be known of all that we looked at. */
 static enum dns_mail
 look_at_hosts(const struct dns_servers *servers, const struct dns_answer *mx,
-    const volatile bool *stop, struct dns_answer *a, unsigned *ttl)
+    const atomic_bool *stop, struct dns_answer *a, unsigned *ttl)
 {
 	double enough = now_s() + 4.0 * servers->timeout_s;
 	bool unsure = mx->n > HOSTS_MAX;
 
 	for (size_t i = 0; i < mx->n && i < HOSTS_MAX; i++) {
-		if ((stop && *stop) || now_s() > enough)
+		if ((stop && atomic_load(stop)) || now_s() > enough)
 			return DNS_MAIL_UNKNOWN;
 		if (mx->at[i].value.n == 0)
 			continue;
@@ -138,7 +138,7 @@ look_at_hosts(const struct dns_servers *servers, const struct dns_answer *mx,
 }
 
 static enum dns_mail
-ask_mail(const struct dns_servers *servers, struct slice domain, const volatile bool *stop,
+ask_mail(const struct dns_servers *servers, struct slice domain, const atomic_bool *stop,
     struct dns_answer *mx, struct dns_answer *a, unsigned *ttl)
 {
 	switch (look(servers, domain, DNS_MX, mx, ttl)) {
@@ -154,7 +154,7 @@ ask_mail(const struct dns_servers *servers, struct slice domain, const volatile 
 		break;
 	}
 	/* RFC 5321, 5.1: without MX the domain is its own host. */
-	if (stop && *stop)
+	if (stop && atomic_load(stop))
 		return DNS_MAIL_UNKNOWN;
 	switch (look_for_address(servers, domain, a, ttl)) {
 	case DNS_FOUND:
@@ -169,7 +169,7 @@ ask_mail(const struct dns_servers *servers, struct slice domain, const volatile 
 }
 
 enum dns_mail
-dns_ask_mail(const struct dns_servers *servers, struct slice domain, const volatile bool *stop,
+dns_ask_mail(const struct dns_servers *servers, struct slice domain, const atomic_bool *stop,
     unsigned *ttl_r)
 {
 	struct dns_answer *both = malloc(2 * sizeof(*both));

@@ -19,6 +19,8 @@
  * Never:  follows the search list of resolv.conf; believes more of an answer than fits the question
  *         (owner names are followed along CNAMEs).
  */
+#include <stdatomic.h>
+
 #include "conf/conf.h"
 #include "wire/loop.h"
 #include "wire/slice.h"
@@ -76,7 +78,7 @@ enum dns_mail {
 /* The same question, blocking. *TTL_R: how long the answer holds. STOP (may be NULL): give up
  * between two look-ups once it is true. */
 enum dns_mail dns_ask_mail(const struct dns_servers *servers, struct slice domain,
-    const volatile bool *stop, unsigned *ttl_r);
+    const atomic_bool *stop, unsigned *ttl_r);
 
 struct dns;
 

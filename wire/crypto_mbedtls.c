@@ -2,8 +2,9 @@
 /*
  * crypto - the few primitives that we need, from mbedTLS
  *
- * PSA where it costs nothing; HMAC through mbedtls_md, which takes an empty key and needs no key
- * slot.
+ * None of it through PSA but random numbers: credentials are opened and hashed on threads while TLS
+ * runs on the loop, and mbedTLS 3.6 answers for PSA on several threads only as far as keys are
+ * managed. What is used here works on contexts of the caller's own.
  */
 #include "wire/crypto.h"
 #include "wire/guard.h"
@@ -11,11 +12,14 @@
 #include <mbedtls/asn1write.h>
 #include <mbedtls/constant_time.h>
 #include <mbedtls/ecp.h>
+#include <mbedtls/gcm.h>
+#include <mbedtls/hkdf.h>
 #include <mbedtls/md.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/psa_util.h>
+#include <mbedtls/sha256.h>
 #include <mbedtls/x509_crt.h>
 #include <psa/crypto.h>
 
@@ -46,14 +50,11 @@ crypto_random(void *out, size_t n)
 bool
 crypto_sha256(struct slice in, unsigned char out[SHA256_LEN])
 {
-	size_t n;
-
-	return psa_hash_compute(PSA_ALG_SHA_256, octets(in), in.n, out, SHA256_LEN, &n) ==
-	    PSA_SUCCESS;
+	return mbedtls_sha256(octets(in), in.n, out, 0) == 0;
 }
 
 struct crypto_hash {
-	psa_hash_operation_t op;
+	mbedtls_sha256_context ctx;
 	bool bad;
 };
 
@@ -64,7 +65,8 @@ crypto_hash_open(void)
 
 	if (!h)
 		return NULL;
-	h->bad = psa_hash_setup(&h->op, PSA_ALG_SHA_256) != PSA_SUCCESS;
+	mbedtls_sha256_init(&h->ctx);
+	h->bad = mbedtls_sha256_starts(&h->ctx, 0) != 0;
 	return h;
 }
 
@@ -72,20 +74,19 @@ bool
 crypto_hash_add(struct crypto_hash *h, struct slice more)
 {
 	if (!h->bad && more.n)
-		h->bad = psa_hash_update(&h->op, octets(more), more.n) != PSA_SUCCESS;
+		h->bad = mbedtls_sha256_update(&h->ctx, octets(more), more.n) != 0;
 	return !h->bad;
 }
 
 bool
 crypto_hash_close(struct crypto_hash *h, unsigned char out[SHA256_LEN])
 {
-	size_t n;
 	bool good;
 
 	if (!h)
 		return false;
-	good = out && !h->bad && psa_hash_finish(&h->op, out, SHA256_LEN, &n) == PSA_SUCCESS;
-	psa_hash_abort(&h->op);
+	good = out && !h->bad && mbedtls_sha256_finish(&h->ctx, out) == 0;
+	mbedtls_sha256_free(&h->ctx);
 	free(h);
 	return good;
 }
@@ -114,54 +115,30 @@ bool
 crypto_hkdf_sha256(struct slice key, struct slice salt, struct slice info, unsigned char *out,
     size_t n)
 {
-	psa_key_derivation_operation_t op = PSA_KEY_DERIVATION_OPERATION_INIT;
-	bool ok = psa_key_derivation_setup(&op, PSA_ALG_HKDF(PSA_ALG_SHA_256)) == PSA_SUCCESS &&
-	    psa_key_derivation_input_bytes(&op, PSA_KEY_DERIVATION_INPUT_SALT, octets(salt),
-	        salt.n) == PSA_SUCCESS &&
-	    psa_key_derivation_input_bytes(&op, PSA_KEY_DERIVATION_INPUT_SECRET, octets(key),
-	        key.n) == PSA_SUCCESS &&
-	    psa_key_derivation_input_bytes(&op, PSA_KEY_DERIVATION_INPUT_INFO, octets(info),
-	        info.n) == PSA_SUCCESS &&
-	    psa_key_derivation_output_bytes(&op, out, n) == PSA_SUCCESS;
+	const mbedtls_md_info_t *md = mbedtls_md_info_from_type(MBEDTLS_MD_SHA256);
+	bool ok = md &&
+	    mbedtls_hkdf(md, octets(salt), salt.n, octets(key), key.n, octets(info), info.n, out,
+	        n) == 0;
 
-	psa_key_derivation_abort(&op);
 	if (!ok)
 		crypto_wipe(out, n);
 	return ok;
-}
-
-/* A volatile key for one call. */
-static bool
-aead_key(const unsigned char key[AEAD_KEY], psa_key_usage_t usage, psa_key_id_t *id_r)
-{
-	psa_key_attributes_t a = PSA_KEY_ATTRIBUTES_INIT;
-
-	psa_set_key_type(&a, PSA_KEY_TYPE_AES);
-	psa_set_key_bits(&a, AEAD_KEY * 8);
-	psa_set_key_algorithm(&a, PSA_ALG_GCM);
-	psa_set_key_usage_flags(&a, usage);
-	return psa_import_key(&a, key, AEAD_KEY, id_r) == PSA_SUCCESS;
 }
 
 bool
 crypto_aead_seal(const unsigned char key[AEAD_KEY], const unsigned char nonce[AEAD_NONCE],
     struct slice aad, struct slice in, unsigned char *out)
 {
-	psa_key_id_t id;
-	size_t room = in.n + AEAD_TAG;
-	size_t n = 0;
+	mbedtls_gcm_context gcm;
 
-	if (!aead_key(key, PSA_KEY_USAGE_ENCRYPT, &id)) {
-		crypto_wipe(out, room);
-		return false;
-	}
-	bool ok = psa_aead_encrypt(id, PSA_ALG_GCM, nonce, AEAD_NONCE, octets(aad), aad.n,
-	              octets(in), in.n, out, room, &n) == PSA_SUCCESS &&
-	    n == room;
+	mbedtls_gcm_init(&gcm);
+	bool ok = mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, AEAD_KEY * 8) == 0 &&
+	    mbedtls_gcm_crypt_and_tag(&gcm, MBEDTLS_GCM_ENCRYPT, in.n, nonce, AEAD_NONCE,
+	        octets(aad), aad.n, octets(in), out, AEAD_TAG, out + in.n) == 0;
 
-	psa_destroy_key(id);
+	mbedtls_gcm_free(&gcm);
 	if (!ok)
-		crypto_wipe(out, room);
+		crypto_wipe(out, in.n + AEAD_TAG);
 	return ok;
 }
 
@@ -169,24 +146,20 @@ bool
 crypto_aead_open(const unsigned char key[AEAD_KEY], const unsigned char nonce[AEAD_NONCE],
     struct slice aad, struct slice in, unsigned char *out)
 {
-	psa_key_id_t id;
-	size_t n = 0;
+	mbedtls_gcm_context gcm;
 
 	if (in.n < AEAD_TAG)
 		return false;
-	size_t room = in.n - AEAD_TAG;
+	size_t n = in.n - AEAD_TAG;
 
-	if (!aead_key(key, PSA_KEY_USAGE_DECRYPT, &id)) {
-		crypto_wipe(out, room);
-		return false;
-	}
-	bool ok = psa_aead_decrypt(id, PSA_ALG_GCM, nonce, AEAD_NONCE, octets(aad), aad.n,
-	              octets(in), in.n, out, room, &n) == PSA_SUCCESS &&
-	    n == room;
+	mbedtls_gcm_init(&gcm);
+	bool ok = mbedtls_gcm_setkey(&gcm, MBEDTLS_CIPHER_ID_AES, key, AEAD_KEY * 8) == 0 &&
+	    mbedtls_gcm_auth_decrypt(&gcm, n, nonce, AEAD_NONCE, octets(aad), aad.n, octets(in) + n,
+	        AEAD_TAG, octets(in), out) == 0;
 
-	psa_destroy_key(id);
+	mbedtls_gcm_free(&gcm);
 	if (!ok)
-		crypto_wipe(out, room);
+		crypto_wipe(out, n);
 	return ok;
 }
 

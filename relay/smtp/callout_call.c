@@ -54,7 +54,7 @@ struct look_up {
 	struct job job;
 	struct callout_call *call; /* stays as long as this flies */
 	struct dns_servers servers;
-	const volatile bool *stop;
+	const atomic_bool *stop;
 	struct slice domain; /* the entry's, which cannot go meanwhile */
 	enum dns_got got;    /* FOUND, EMPTY, FAILED */
 	unsigned n;
@@ -132,7 +132,7 @@ run(struct job *j)
 	for (unsigned i = 0; l->mx.got == DNS_FOUND && i < HOSTS_MAX && l->n < ATTEMPTS; i++) {
 		struct slice host = next_host(&l->mx);
 
-		if (host.n == 0 || *l->stop)
+		if (host.n == 0 || atomic_load(l->stop))
 			break;
 		take_host(l, host);
 	}

@@ -6,6 +6,8 @@
  * callout_private - what callout.c (the memory, who waits) and callout_call.c (one call: names,
  * dialogue) share
  */
+#include <stdatomic.h>
+
 #include "relay/smtp/callout.h"
 #include "relay/pool/guard.h"
 #include "relay/list.h"
@@ -35,7 +37,7 @@ struct callouts {
 	callout_fn *fn;
 	void *ctx;
 	struct work *work; /* NULL until somebody asks */
-	volatile bool stop;
+	atomic_bool stop;
 	uint64_t seed;
 	struct list known; /* entries, the oldest first */
 	struct list calls;
