@@ -519,6 +519,12 @@ stream_reset(struct stream *s)
 	close_fd(s);
 }
 
+bool
+stream_wants_again(const struct stream *s)
+{
+	return s->error == STREAM_TLS && s->tls && tls_wants_again(s->tls);
+}
+
 const char *
 stream_why(const struct stream *s)
 {

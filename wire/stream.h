@@ -156,6 +156,8 @@ void stream_finish(struct stream *s, void (*on_gone)(void *owner));
 /* Closes now, drops output; RESET makes the peer see RST. */
 void stream_close(struct stream *s);
 void stream_reset(struct stream *s);
+/* After CLOSED in a handshake as a client: see tls_wants_again(). */
+bool stream_wants_again(const struct stream *s) MUST_CHECK;
 /* Words for the log about error: "connection refused", "certificate: name mismatch". */
 const char *stream_why(const struct stream *s);
 

@@ -68,6 +68,9 @@ struct tls_ctx *tls_server_ctx(const struct tls_server_options *o, struct text *
 struct tls_ctx *tls_client_ctx(const struct tls_client_options *o, struct text *why) MUST_CHECK;
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx);
+/* As a client: the same trust, TLS 1.2 alone, no RSA-PSS. It lives as long as CTX, and a reference to
+ * it is one to CTX. NULL: there is none. */
+struct tls_ctx *tls_ctx_second(struct tls_ctx *ctx);
 /* A new ticket key from now on; tickets of the one before are still read. */
 void tls_ctx_rotate_ticket_key(struct tls_ctx *ctx, const unsigned char key[32]);
 /* Days until the first of the ctx's own certificates ends; negative when it has. */
@@ -78,6 +81,9 @@ long tls_ctx_days_left(const struct tls_ctx *ctx);
 struct tls *tls_open(struct tls_ctx *ctx, int fd, struct slice host) MUST_CHECK;
 enum tls_io tls_handshake(struct tls *t) MUST_CHECK;
 enum tls_io tls_read(struct tls *t, char *mem, size_t n, size_t *n_r) MUST_CHECK;
+/* As a client, after a handshake that failed: the server could not do with this hello, but may with
+ * that of tls_ctx_second(), on a new connection. */
+bool tls_wants_again(const struct tls *t) MUST_CHECK;
 /* Octets are here that poll does not tell of: read again before waiting. */
 bool tls_pending(const struct tls *t);
 /* Octets of the peer's that were read before tls_open(), right after which this is called: a

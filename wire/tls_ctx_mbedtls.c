@@ -47,6 +47,10 @@ struct tls_ctx {
 	unsigned refs;
 	bool server;
 	mbedtls_ssl_config conf;
+	/* A client's other hello: a context that lives as long as this one, and in which only CONF,
+	 * PARENT and the pin are set. */
+	struct tls_ctx *second;
+	struct tls_ctx *parent;
 
 	struct pair *pairs;
 	size_t pairs_n;
@@ -105,6 +109,8 @@ store_put(struct store *s)
 static void
 ctx_free(struct tls_ctx *ctx)
 {
+	if (ctx->second)
+		ctx_free(ctx->second);
 	for (size_t i = 0; i < ctx->pairs_n; i++) {
 		mbedtls_x509_crt_free(&ctx->pairs[i].chain);
 		mbedtls_pk_free(&ctx->pairs[i].key);
@@ -118,18 +124,30 @@ ctx_free(struct tls_ctx *ctx)
 	free(ctx);
 }
 
+static struct tls_ctx *
+owner_of(struct tls_ctx *ctx)
+{
+	return ctx->parent ? ctx->parent : ctx;
+}
+
 struct tls_ctx *
 tls_ctx_ref(struct tls_ctx *ctx)
 {
-	ctx->refs++;
+	owner_of(ctx)->refs++;
 	return ctx;
 }
 
 void
 tls_ctx_unref(struct tls_ctx *ctx)
 {
-	if (ctx && --ctx->refs == 0)
-		ctx_free(ctx);
+	if (ctx && --owner_of(ctx)->refs == 0)
+		ctx_free(owner_of(ctx));
+}
+
+struct tls_ctx *
+tls_ctx_second(struct tls_ctx *ctx)
+{
+	return ctx->second;
 }
 
 /* What both sides have in common. */
@@ -540,10 +558,11 @@ load_private_ca(struct tls_ctx *ctx, struct slice pem, struct text *why)
 	return code == 0;
 }
 
-/* What we take as a client, PKCS#1 before PSS: TLS 1.3 may not use the first, and mbedTLS cannot
- * verify the second in TLS 1.2, although it offers it for the sake of 1.3. In its own order a TLS
- * 1.2 server with an RSA certificate chooses PSS, and the handshake fails. */
-static const uint16_t client_signatures[] = {
+/* What we take as a client, PKCS#1 before PSS. TLS 1.3 may not use the first. mbedTLS does not take
+ * the second in TLS 1.2, although it offers it for the sake of 1.3, and one hello serves both: a TLS
+ * 1.2 server with an RSA certificate that keeps to its own order chooses PSS, and the handshake
+ * fails. Such a server wants the second hello: TLS 1.2, no PSS. */
+static const uint16_t signatures[] = {
 	MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
 	MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
 	MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512,
@@ -556,6 +575,64 @@ static const uint16_t client_signatures[] = {
 	MBEDTLS_TLS1_3_SIG_NONE,
 };
 
+static const uint16_t signatures_without_pss[] = {
+	MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
+	MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+	MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512,
+	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
+	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+	MBEDTLS_TLS1_3_SIG_NONE,
+};
+
+static bool
+conf_client(struct tls_ctx *ctx, mbedtls_x509_crt *trust, bool pss, struct text *why)
+{
+	mbedtls_ssl_config *c = &ctx->conf;
+
+	if (!conf_base(ctx, why))
+		return false;
+	mbedtls_ssl_conf_ca_chain(c, trust, NULL);
+	mbedtls_ssl_conf_sig_algs(c, pss ? signatures : signatures_without_pss);
+	mbedtls_ssl_conf_authmode(c, MBEDTLS_SSL_VERIFY_REQUIRED);
+	mbedtls_ssl_conf_max_tls_version(c,
+	    pss ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
+	return true;
+}
+
+/* The CAs to believe; NULL with the reason in WHY. */
+static mbedtls_x509_crt *
+load_trust(struct tls_ctx *ctx, const struct tls_client_options *o, struct text *why)
+{
+	if (o->pinned) {
+		ctx->pinned = true;
+		memcpy(ctx->pin, o->pin, sizeof(ctx->pin));
+		return &ctx->own_store;
+	}
+	if (o->ca_pem.n)
+		return load_private_ca(ctx, o->ca_pem, why) ? &ctx->own_store : NULL;
+	if (o->ca_file) {
+		ctx->store = store_get(o->ca_file, why);
+		return ctx->store ? &ctx->store->crt : NULL;
+	}
+	text_put(why, SLICE("neither a CA file nor a private CA nor a pin is set"));
+	return NULL;
+}
+
+static bool
+add_second(struct tls_ctx *ctx, mbedtls_x509_crt *trust, struct text *why)
+{
+	ctx->second = ctx_new(false);
+	if (!ctx->second) {
+		text_put(why, SLICE("out of memory"));
+		return false;
+	}
+	ctx->second->parent = ctx;
+	ctx->second->pinned = ctx->pinned;
+	memcpy(ctx->second->pin, ctx->pin, sizeof(ctx->pin));
+	return conf_client(ctx->second, trust, false, why);
+}
+
 struct tls_ctx *
 tls_client_ctx(const struct tls_client_options *o, struct text *why)
 {
@@ -566,31 +643,9 @@ tls_client_ctx(const struct tls_client_options *o, struct text *why)
 		text_put(why, SLICE("out of memory"));
 		return NULL;
 	}
-	if (!conf_base(ctx, why))
-		goto fail;
-
-	trust = &ctx->own_store;
-	if (o->pinned) {
-		ctx->pinned = true;
-		memcpy(ctx->pin, o->pin, sizeof(ctx->pin));
-	} else if (o->ca_pem.n) {
-		if (!load_private_ca(ctx, o->ca_pem, why))
-			goto fail;
-	} else if (o->ca_file) {
-		ctx->store = store_get(o->ca_file, why);
-		if (!ctx->store)
-			goto fail;
-		trust = &ctx->store->crt;
-	} else {
-		text_put(why, SLICE("neither a CA file nor a private CA nor a pin is set"));
-		goto fail;
-	}
-	mbedtls_ssl_conf_ca_chain(&ctx->conf, trust, NULL);
-	mbedtls_ssl_conf_sig_algs(&ctx->conf, client_signatures);
-	mbedtls_ssl_conf_authmode(&ctx->conf, MBEDTLS_SSL_VERIFY_REQUIRED);
-	mbedtls_ssl_conf_max_tls_version(&ctx->conf, MBEDTLS_SSL_VERSION_TLS1_3);
-	return ctx;
-fail:
+	trust = load_trust(ctx, o, why);
+	if (trust && conf_client(ctx, trust, true, why) && add_second(ctx, trust, why))
+		return ctx;
 	ctx_free(ctx);
 	return NULL;
 }

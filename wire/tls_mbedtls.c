@@ -25,6 +25,7 @@ struct tls {
 	enum tls_io over; /* the last word; TLS_OK while there is none */
 	size_t accepted;  /* by mbedTLS, of a write that we have not acknowledged yet */
 	char *sni;
+	bool wants_again;
 	unsigned char address[16]; /* of a host that is an IP address */
 	size_t address_n;
 	char why[WHY_MAX];
@@ -60,6 +61,15 @@ say_failure(struct tls *t, int code)
 		text_put(&w, slice_str(words));
 	else
 		text_fmt(&w, "TLS failure -0x%04x", (unsigned)-code);
+}
+
+/* The server's signature is of a kind that we offer for TLS 1.3 only. */
+static bool
+is_pss_in_12(const struct tls *t, int code)
+{
+	return code == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER && tls_ctx_second(t->ctx) &&
+	    !mbedtls_ssl_is_handshake_over((mbedtls_ssl_context *)(uintptr_t)&t->ssl) &&
+	    mbedtls_ssl_get_version_number(&t->ssl) == MBEDTLS_SSL_VERSION_TLS1_2;
 }
 
 /* What mbedTLS said, in our terms; the last word on a connection stays. */
@@ -99,6 +109,7 @@ result(struct tls *t, int code)
 		break;
 	}
 	t->over = r;
+	t->wants_again = is_pss_in_12(t, code);
 	return r;
 }
 
@@ -417,6 +428,12 @@ tls_peer_describe(const struct tls *t, struct text *out, bool *verified_r)
 	text_put(out, SLICE("; "));
 	put_name(out, &crt->issuer);
 	text_fmt(out, "; %04d-%02d-%02d", crt->valid_to.year, crt->valid_to.mon, crt->valid_to.day);
+}
+
+bool
+tls_wants_again(const struct tls *t)
+{
+	return t->wants_again;
 }
 
 const char *

@@ -62,6 +62,8 @@ struct upstream {
 	uint64_t conf_revision; /* the one TRUST was made with */
 	struct tls_ctx *trust;  /* of its own; NULL: the relay's */
 
+	bool second_hello; /* it signs with PSS in TLS 1.2: see tls_ctx_second() */
+
 	const struct api_kind *api; /* NULL: it speaks SMTP */
 	struct http *http;          /* of an API; made when it is first needed */
 	struct oauth *oauth;        /* NULL: it logs in with the password */

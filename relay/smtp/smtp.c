@@ -352,6 +352,8 @@ on_closed(struct smtp *c)
 
 	if (c->answering == STEP_CONNECT)
 		smtp_not_connected(c, why);
+	else if (c->answering == STEP_TLS && stream_wants_again(&c->s))
+		smtp_connect_again(c);
 	else if (c->answering == STEP_TLS)
 		smtp_fail(c, VERDICT_TLS, NULL, why);
 	else

@@ -82,6 +82,18 @@ smtp_not_connected(struct smtp *c, const char *why)
 	try_next(c, why);
 }
 
+/* The same address once more, from the start, with the other TLS hello; and so from now on. */
+void
+smtp_connect_again(struct smtp *c)
+{
+	smtp_log(c, LOG_INFO, "again, with a hello of TLS 1.2", NULL, stream_why(&c->s));
+	c->up->second_hello = true;
+	c->tried--;
+	c->offer = (struct offer){ 0 };
+	c->sending = STEP_WAIT;
+	try_next(c, NULL);
+}
+
 static void
 resolved(struct smtp *c, enum resolve_got got)
 {
@@ -186,6 +198,8 @@ send_tls(struct smtp *c)
 
 	if (!trust)
 		return smtp_fail(c, VERDICT_TLS, NULL, mem);
+	if (c->up->second_hello)
+		trust = tls_ctx_second(trust);
 	if (!stream_secure(&c->s, trust, slice_str(c->up->host)))
 		return smtp_fail(c, VERDICT_TLS, NULL, "octets behind the answer to STARTTLS");
 	smtp_expect(c, STEP_TLS);

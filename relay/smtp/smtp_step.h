@@ -31,6 +31,7 @@ void smtp_connected(struct smtp *c);
 void smtp_secured(struct smtp *c);
 /* The address tried last did not do. */
 void smtp_not_connected(struct smtp *c, const char *why);
+void smtp_connect_again(struct smtp *c);
 
 /* An answer to STEP is out. */
 void smtp_expect(struct smtp *c, enum step step);

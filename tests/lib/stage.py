@@ -100,14 +100,15 @@ def stop(process, seconds=10, how=signal.SIGTERM):
     return process.wait()
 
 
-def certificate(folder, name="localhost", names=("localhost",), addresses=("127.0.0.1",), days=30):
+def certificate(folder, name="localhost", names=("localhost",), addresses=("127.0.0.1",), days=30, key="ecdsa"):
     """A key and a self-signed certificate: (chain file, key file)."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    kind = ["rsa:2048"] if key == "rsa" else ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     chain, key = folder / f"{name}.crt", folder / f"{name}.key"
     alt = ",".join([f"DNS:{n}" for n in names] + [f"IP:{a}" for a in addresses])
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+        ["openssl", "req", "-x509", "-newkey", *kind, "-nodes",
          "-keyout", key, "-out", chain, "-days", str(days), "-subj", f"/CN={name}", "-addext", f"subjectAltName={alt}"],
         check=True, capture_output=True)
     key.chmod(0o600)
@@ -218,6 +219,7 @@ class Upstream:
                 return None
             c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             c.load_cert_chain(*self.pair)
+            self.prepare(c)
             return c
 
         def factory():
@@ -241,6 +243,9 @@ class Upstream:
         if not started.wait(10):
             raise RuntimeError("the upstream did not start")
         return self
+
+    def prepare(self, context):
+        """For those who want other settings in the TLS context."""
 
     def hang_up(self):
         """Closes every open connection, as an upstream that is tired of idle ones does."""

@@ -1340,6 +1340,47 @@ s_server(const char *cert, const char *args, struct tls_ctx *cl, const char *hos
 	waitpid(pid, NULL, 0);
 }
 
+/* Servers of both kinds of key, of both versions, in the client's order and in their own: all can be
+ * spoken to. The one that mbedTLS cannot follow at once costs a second connection, and no third. */
+static void
+test_openssl_in_its_own_order(void **state)
+{
+	static const struct {
+		const char *cert, *args, *version;
+		unsigned connections;
+	} cases[] = {
+		{ "main", "-tls1_2", "TLSv1.2", 1 },
+		{ "main", "-tls1_2 -serverpref", "TLSv1.2", 1 },
+		{ "main", "-tls1_3", "TLSv1.3", 1 },
+		{ "main", "-serverpref", "TLSv1.3", 1 },
+		{ "rsa", "-tls1_2", "TLSv1.2", 1 },
+		{ "rsa", "-tls1_2 -serverpref", "TLSv1.2", 2 },
+		{ "rsa", "-tls1_3", "TLSv1.3", 1 },
+		{ "rsa", "-serverpref", "TLSv1.3", 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tls_ctx *cl = client(cases[i].cert);
+		unsigned connections = 1;
+
+		s_server(cases[i].cert, cases[i].args, tls_ctx_ref(cl), "mx.example");
+		if (a_closed() && stream_wants_again(&a->s)) {
+			connections++;
+			duo_fini();
+			s_server(cases[i].cert, cases[i].args, tls_ctx_ref(tls_ctx_second(cl)),
+			    "mx.example");
+			assert_false(a_closed() && stream_wants_again(&a->s));
+		}
+		if (a_closed() || connections != cases[i].connections)
+			fail_msg("%s %s: %u connections, %s", cases[i].cert, cases[i].args,
+			    connections, stream_why(&a->s));
+		assert_string_equal(tls_version(a->s.tls), cases[i].version);
+		tls_ctx_unref(cl);
+		duo_fini();
+	}
+}
+
 static void
 test_openssl_as_server(void **state)
 {
@@ -1390,6 +1431,7 @@ main(void)
 		cmocka_unit_test(test_openssl_as_client),
 		cmocka_unit_test(test_tickets),
 		cmocka_unit_test(test_client_certificates),
+		cmocka_unit_test(test_openssl_in_its_own_order),
 		cmocka_unit_test(test_openssl_as_server),
 	};
 
