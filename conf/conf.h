@@ -46,7 +46,8 @@ struct conf_listener {
 	struct conf_address *addresses; /* address = 127.0.0.1:2525, [::1]:2525 */
 	size_t addresses_n;
 	enum listener_tls tls; /* tls = none | starttls | implicit */
-	bool auth;             /* auth = yes: offered */
+	bool tls_old_devices;
+	bool auth; /* auth = yes: offered */
 	bool plaintext_auth;
 	bool proxy_protocol;
 	struct net *

@@ -240,6 +240,8 @@ deep_listener(struct load *l, const struct instance *in)
 		say(l, in, "plaintext_auth", "has no effect with auth = no");
 	else if (listener->plaintext_auth && listener->tls == LISTENER_IMPLICIT)
 		say(l, in, "plaintext_auth", "has no effect with tls = implicit");
+	if (listener->tls_old_devices && listener->tls == LISTENER_PLAIN)
+		say(l, in, "tls_old_devices", "has no effect with tls = none");
 	if (listener->certificates_n && listener->tls == LISTENER_PLAIN)
 		say(l, in, "certificates", "has no effect with tls = none");
 	if (listener->client_ca_file && listener->client_certificates == TLS_CLIENT_CERT_NONE)

@@ -46,7 +46,8 @@ struct tls_server_options {
 	const struct tls_pair
 	    *pairs; /* the first is the default: no SNI, or a name that nobody has */
 	size_t pairs_n;
-	bool tls13; /* offer 1.3 beside 1.2 */
+	bool tls13;       /* offer 1.3 beside 1.2 */
+	bool old_devices; /* take CBC and the key exchange by RSA too */
 	enum tls_client_cert client_cert;
 	const char *client_ca_file;
 	/* Tickets: 32 octets each; current and previous key. Distinct for each listener. NULL: no

@@ -481,6 +481,7 @@ tls_server_ctx(const struct tls_server_options *o, struct text *why)
 		ctx_free(ctx);
 		return NULL;
 	}
+	mbedtls_ssl_conf_ciphersuites(&ctx->conf, tls_suites(true, o->old_devices));
 	mbedtls_ssl_conf_max_tls_version(&ctx->conf,
 	    o->tls13 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
 	return ctx;
@@ -558,33 +559,6 @@ load_private_ca(struct tls_ctx *ctx, struct slice pem, struct text *why)
 	return code == 0;
 }
 
-/* What we take as a client, PKCS#1 before PSS. TLS 1.3 may not use the first. mbedTLS does not take
- * the second in TLS 1.2, although it offers it for the sake of 1.3, and one hello serves both: a TLS
- * 1.2 server with an RSA certificate that keeps to its own order chooses PSS, and the handshake
- * fails. Such a server wants the second hello: TLS 1.2, no PSS. */
-static const uint16_t signatures[] = {
-	MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
-	MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
-	MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512,
-	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
-	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
-	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
-	MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,
-	MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
-	MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,
-	MBEDTLS_TLS1_3_SIG_NONE,
-};
-
-static const uint16_t signatures_without_pss[] = {
-	MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
-	MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
-	MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512,
-	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
-	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,
-	MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
-	MBEDTLS_TLS1_3_SIG_NONE,
-};
-
 static bool
 conf_client(struct tls_ctx *ctx, mbedtls_x509_crt *trust, bool pss, struct text *why)
 {
@@ -593,7 +567,8 @@ conf_client(struct tls_ctx *ctx, mbedtls_x509_crt *trust, bool pss, struct text 
 	if (!conf_base(ctx, why))
 		return false;
 	mbedtls_ssl_conf_ca_chain(c, trust, NULL);
-	mbedtls_ssl_conf_sig_algs(c, pss ? signatures : signatures_without_pss);
+	mbedtls_ssl_conf_sig_algs(c, tls_client_signatures(pss));
+	mbedtls_ssl_conf_ciphersuites(c, tls_suites(false, false));
 	mbedtls_ssl_conf_authmode(c, MBEDTLS_SSL_VERIFY_REQUIRED);
 	mbedtls_ssl_conf_max_tls_version(c,
 	    pss ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);

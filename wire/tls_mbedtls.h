@@ -6,6 +6,7 @@
  * tls_mbedtls - what the files that speak to mbedTLS tell each other; nobody else includes it
  *
  *      tls_ctx_mbedtls.c    contexts: certificates, tickets, trust
+ *      tls_lists_mbedtls.c  which ciphers and signatures
  *      tls_mbedtls.c        connections
  *      tls_words_mbedtls.c  its codes in words
  */
@@ -19,6 +20,10 @@ const struct mbedtls_ssl_config *tls_ctx_conf(const struct tls_ctx *ctx);
 bool tls_ctx_is_server(const struct tls_ctx *ctx);
 /* 32 octets; NULL where no certificate is pinned. */
 const unsigned char *tls_ctx_pin(const struct tls_ctx *ctx);
+
+/* tls_lists_mbedtls.c: static, ended as mbedTLS wants them. */
+const int *tls_suites(bool server, bool old_devices);
+const uint16_t *tls_client_signatures(bool pss);
 
 /* tls_mbedtls.c, called by a context during a handshake. */
 struct tls_ctx *tls_ctx_of(struct mbedtls_ssl_context *ssl);

@@ -123,6 +123,7 @@ make_tls(struct lanes *all, struct lane *l, const unsigned char seed[32], struct
 		.pairs = from->pairs,
 		.pairs_n = from->pairs_n,
 		.tls13 = l->conf->tls.tls13,
+		.old_devices = from->tls_old_devices,
 		.client_cert = from->client_certificates,
 		.client_ca_file = from->client_ca_file,
 		.ticket_key = tickets ? key : NULL,

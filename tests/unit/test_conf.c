@@ -818,6 +818,8 @@ test_deep(void **state)
 		    "has no effect" },
 		{ DEEP_CERT DEEP_LISTENER "trusted_proxies = 10.0.0.0/8\n" DEEP_REST,
 		    ":6: [listener l] trusted_proxies: has no" },
+		{ DEEP_CERT DEEP_LISTENER "tls_old_devices = yes\ntls = none\n" DEEP_REST,
+		    ":6: [listener l] tls_old_devices: " },
 		{ DEEP_CERT DEEP_LISTENER "plaintext_auth = yes\ntls = implicit\n" DEEP_REST,
 		    ":6: [listener l] plaintext_auth: " },
 		{ DEEP_CERT DEEP_LISTENER "client_ca_file = no.crt\n" DEEP_REST,
