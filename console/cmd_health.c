@@ -43,9 +43,11 @@ print_health(struct cli *c, const char *key, struct slice said)
 	}
 	bool failing = ctl_u64(ctl_find(said, "failing_since")) > 0;
 
-	out_pair(c, WIDE, "state", failing ? "failing" : "good");
+	out_pair(c, WIDE, "state", ctl_text(c, ctl_find(said, "state")));
 	if (failing)
 		out_pair(c, WIDE, "failing since", time_of(c, ctl_find(said, "failing_since")));
+	if (ctl_find(said, "todo").n)
+		out_pair(c, WIDE, "to do", ctl_text(c, ctl_find(said, "todo")));
 	out_pair(c, WIDE, "last message", time_of(c, ctl_find(said, "good")));
 	out_pair(c, WIDE, "last word", ctl_text(c, ctl_find(said, "line")));
 	out_pair(c, WIDE, "said", time_of(c, ctl_find(said, "said")));
@@ -63,8 +65,8 @@ ask(struct cli *c, const char *path, const char *key, uint64_t id)
 {
 	const char *why = NULL;
 	struct slice said;
-	enum ctl_result r = ctl_ask(c, path, cli_print(c, "profile %llu", (unsigned long long)id),
-	    QUICK_S, &said, &why);
+	enum ctl_result r = ctl_ask(c, path,
+	    cli_print(c, "profile %llu %s", (unsigned long long)id, key), QUICK_S, &said, &why);
 
 	if (r == CTL_ABSENT)
 		return cli_fail(c, EX_UNAVAILABLE, "the daemon does not run (%s)", path);

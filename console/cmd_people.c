@@ -116,10 +116,12 @@ print_explanation(struct cli *c, struct slice answer)
 		    member(c, answer, "plan"),
 		    is_null(ctl_find(answer, "route")) ? "none" : member(c, answer, "route"));
 	printf("\n");
-	if (is_null(smtp))
-		printf("Nothing stands against its mail here.\n");
-	else
+	if (!is_null(smtp))
 		printf("It hears now: %s\n", reply_words(c, smtp));
+	else if (first)
+		printf("Its mail does not go now: the route is in the way.\n");
+	else
+		printf("Nothing stands against its mail here.\n");
 	while (ctl_next(&checks, &check)) {
 		bool note = strcmp(member(c, check, "status"), "note") == 0;
 
@@ -135,6 +137,12 @@ print_explanation(struct cli *c, struct slice answer)
 		printf("\nAll ten checks: byway explain %s --all\n", member(c, answer, "name"));
 }
 
+static bool
+would_go(struct slice answer)
+{
+	return is_null(ctl_find(answer, "failing")) && is_null(ctl_find(answer, "smtp"));
+}
+
 int
 cmd_explain(struct cli *c)
 {
@@ -147,7 +155,7 @@ cmd_explain(struct cli *c)
 		daemon_print(answer);
 	else
 		print_explanation(c, answer);
-	return EX_OK;
+	return would_go(answer) ? EX_OK : EX_UNAVAILABLE;
 }
 
 /* ---- usage ----------------------------------------------------------------------------------- */

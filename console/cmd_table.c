@@ -321,7 +321,7 @@ const struct cli_command cli_commands[] = {
 	PLAIN("explain", "MAILBOX", 1, 1, cmd_explain, of_explain,
 	    "Tells why a mailbox cannot send: ten checks against the running daemon, in order; the first that fails is almost always the cause.",
 	    "The checks are those of the SMTP path itself, of the directory as it is now, with the counters and upstreams as they are now. An IP address in place of "
-	    "the mailbox is the identity that sends without login from there.",
+	    "the mailbox is the identity that sends without login from there. The exit status is 0 where its mail would go, 69 where something stands against it.",
 	    "byway explain alice@acme.example\nbyway explain alice@acme.example --to bob@elsewhere.example --all"),
 	PLAIN("usage", "MAILBOX|ACCOUNT", 1, 1, cmd_usage, of_daemon,
 	    "Shows what was used of the plan's limits and when there is room again, what was refused of late by cause, and how each upstream is, with its last words.",

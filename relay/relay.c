@@ -159,6 +159,11 @@ relay_offers(const struct relay *r, const struct profile *p)
 	return o;
 }
 
+struct relay_verdict relay_says(enum verdict_class class)
+{
+	return verdict_at_rcpt(transaction_verdict(class));
+}
+
 static struct relay_health
 native_health(const struct native *n)
 {
@@ -180,12 +185,27 @@ relay_health(const struct relay *r, const struct profile *p)
 
 	if (!p)
 		return native_health(r->native);
+	struct shaping known;
+	double now = loop_now(r->loop);
+
+	/* What the workers know together holds for one that has not used it. */
+	if (!shape_look(&known, r->shape, shape_key(p->id), p->version))
+		return (struct relay_health){ .used = u != NULL };
+
+	struct relay_health h = {
+		.used = u != NULL,
+		.refusals = shape_refusals(&known),
+		.held_s = shape_held(&known, now),
+		.closed_s = shape_closed(&known, now),
+	};
+
 	if (!u)
-		return (struct relay_health){ 0 };
+		return h;
 	return (struct relay_health){
 		.used = true,
-		.refusals = shape_refusals(&u->shaping),
-		.closed_s = shape_closed(&u->shaping, loop_now(r->loop)),
+		.refusals = h.refusals,
+		.held_s = h.held_s,
+		.closed_s = h.closed_s,
 		.idle = (unsigned)u->idle.n,
 		.leased = (unsigned)u->leased.n,
 		.waiting = (unsigned)u->waiting.n,

@@ -51,6 +51,11 @@ enum verdict_class {
 
 /* "rate": the class's word in logs, metrics and docs. */
 const char *verdict_word(enum verdict_class class);
+/* VERDICT_CLASS_COUNT where there is none of that word. */
+enum verdict_class verdict_of_word(struct slice word) MUST_CHECK;
+/* What a person can do about CLASS: one or two sentences; none for OK. PROFILE: "account/name", or
+ * empty. */
+void verdict_advise(enum verdict_class class, struct slice profile, struct text *out);
 
 /* What the client is to hear, already mapped by the class table of BEHAVIOUR 7. Borrowed for the
  * length of the callback. */
@@ -64,6 +69,9 @@ struct relay_verdict {
 	    upstream;
 	bool unknown; /* the final dot went out and no answer came: outcome=unknown */
 };
+
+/* What the client hears of CLASS at RCPT, in words of ours. Static. */
+struct relay_verdict relay_says(enum verdict_class class);
 
 struct relay_events {
 	void (*on_rcpt)(void *ctx, uint64_t owner, unsigned index, const struct relay_verdict *v);
@@ -109,8 +117,8 @@ struct shape *shape_open(unsigned workers) MUST_CHECK;
 void shape_close(struct shape *s);
 /* By the master when worker W is dead and before its successor starts. */
 void shape_clear(struct shape *s, unsigned w);
-/* A profile's health: JSON object members without braces. */
-void shape_profile(struct shape *s, uint64_t profile, struct text *json);
+/* A profile's health: JSON object members without braces. NAME: "account/name", for the advice. */
+void shape_profile(struct shape *s, uint64_t profile, struct slice name, struct text *json);
 void relay_share(struct relay *r, struct shape *s, unsigned worker);
 
 /* How a route is, as this worker sees it. */
@@ -121,6 +129,7 @@ struct relay_health {
 	    /* so long nobody asks the provider, since it refused the credential too often; 0:
 	     * open */
 	    closed_s;
+	double held_s; /* for so long it asked to be left alone; 0: not */
 	unsigned idle, leased, waiting;
 	unsigned alive, servers; /* of the native pool */
 };

@@ -159,6 +159,23 @@ write_line(const struct recent_line *l, struct text *out)
 	text_put(out, SLICE("\"}"));
 }
 
+/* In the words of explain. */
+static void
+write_todo(const struct question *q, const struct profile *p, const char *class, struct text *out)
+{
+	enum verdict_class v = verdict_of_word(slice_str(class));
+	char key_mem[256];
+	char mem[512];
+	struct text key = text_over(key_mem, sizeof(key_mem));
+	struct text todo = text_over(mem, sizeof(mem));
+
+	if (v == VERDICT_CLASS_COUNT)
+		return;
+	text_fmt(&key, "%s/%s", q->sender->account.name, p->name);
+	verdict_advise(v, text_slice(&key), &todo);
+	text_json_member(out, "todo", mem);
+}
+
 static void
 write_profile(const struct question *q, const struct profile *p, struct text *out)
 {
@@ -166,6 +183,7 @@ write_profile(const struct question *q, const struct profile *p, struct text *ou
 	bool used = recent_line(scoreboard_recent(q->desk->w->board), p->account, p->id, &line);
 	struct relay_health h = relay_health(q->desk->w->relay, p);
 	const char *state = h.closed_s > 0 ? "refused"
+	    : h.held_s > 0                 ? "held"
 	    : !used                        ? "unused"
 	    : line.failed_s > line.sent_s  ? "failing"
 	                                   : "ok";
@@ -175,7 +193,10 @@ write_profile(const struct question *q, const struct profile *p, struct text *ou
 	text_json_member(out, "provider", p->provider);
 	text_json_member(out, "host", p->host);
 	text_json_member(out, "state", state);
-	text_fmt(out, "\"port\":%u,\"retry_s\":%.0f,", p->port, h.closed_s);
+	text_fmt(out, "\"port\":%u,\"retry_s\":%.0f,", p->port,
+	    h.closed_s > 0 ? h.closed_s : h.held_s);
+	if (strcmp(state, "ok") != 0 && strcmp(state, "unused") != 0)
+		write_todo(q, p, h.closed_s > 0 ? "auth" : h.held_s > 0 ? "rate" : line.class, out);
 	write_line(&line, out);
 }
 
@@ -294,6 +315,8 @@ write_explanation(const struct question *q, struct slice limits, struct text *ou
 		.sender = q->sender,
 		.to = slice_str(q->to),
 		.now_s = (int64_t)(loop_wall_ms(w->loop) / 1000),
+		.owner_at_auth = q->sender && !q->sender->is_address &&
+		    w->conf->senders.unverified_owner == UNVERIFIED_AT_AUTH,
 		.relay = w->relay,
 		.recent = scoreboard_recent(w->board),
 	};

@@ -13,7 +13,11 @@ static const char *const status_words[] = { [OK] = "ok", [FAIL] = "fail", [NOTE]
 struct finding {
 	enum status status;
 	enum reply_id say; /* SAY_NONE: no row of the catalogue */
-	const char *todo;
+	/* With FAIL and SAY_NONE: the upstream's trouble, which the client hears at RCPT. */
+	enum verdict_class class;
+	const char *todo; /* NULL: none, or CLASS's */
+	struct text advice;
+	char advice_mem[512];
 	struct text words;
 	char mem[768];
 };
@@ -56,7 +60,7 @@ check_owner(const struct explain_facts *f, struct finding *x)
 	int64_t until = policy_owner_until(a);
 
 	if (policy_owner(f->sender, f->now_s) != SAY_NONE) {
-		say(x, FAIL, SAY_UNVERIFIED_OWNER,
+		say(x, FAIL, f->owner_at_auth ? SAY_AUTH_FAILED : SAY_UNVERIFIED_OWNER,
 		    "The owner clicks the link in the verification email, or has it sent again; whoever knows the owner runs byway verify ACCOUNT.");
 		text_put(&x->words,
 		    SLICE("The owner's address is not confirmed, and the 7 days were over at "));
@@ -119,13 +123,17 @@ check_domain(const struct explain_facts *f, struct finding *x)
 
 /* ---- 3: the plan ---- */
 
-enum reply_id
-explain_route(const struct sender *s, const struct profile **profile_r)
+/* Where mail from the sender's own address goes; SAY_NONE, or why nowhere. */
+static enum reply_id
+find_route(const struct explain_facts *f, const struct profile **profile_r)
 {
+	const struct sender *s = f->sender;
 	struct path from = { .domain = sender_domain(s) };
 	struct way route;
 	enum reply_id no = policy_route(s, &from, &route);
 
+	if (no == SAY_NONE)
+		no = policy_native(&route, relay_health(f->relay, NULL).servers > 0);
 	*profile_r = route.profile;
 	return no;
 }
@@ -136,7 +144,7 @@ check_plan(const struct explain_facts *f, struct finding *x)
 	const struct account *a = &f->sender->account;
 	const struct profile *p;
 
-	if (explain_route(f->sender, &p) == SAY_PLAN_CANNOT_SEND) {
+	if (find_route(f, &p) == SAY_PLAN_CANNOT_SEND) {
 		say(x, FAIL, SAY_PLAN_CANNOT_SEND,
 		    "Upgrade the plan (it counts at once), or set up an SMTP provider of the account's own: byway profile add, byway route set.");
 		text_fmt(&x->words,
@@ -347,6 +355,24 @@ say_line(struct finding *x, const struct recent_line *line)
 	text_escaped(&x->words, slice_str(line->said), sizeof(line->said));
 }
 
+/* The trouble is the upstream's: what the client hears and what to do stand in class.def. */
+static void
+say_class(struct finding *x, enum verdict_class class, const char *todo)
+{
+	say(x, FAIL, SAY_NONE, todo);
+	x->class = class;
+}
+
+static void
+advise(const struct explain_facts *f, const struct profile *p, struct finding *x)
+{
+	char mem[512];
+	struct text key = text_over(mem, sizeof(mem));
+
+	text_fmt(&key, "%s/%s", f->sender->account.name, p->name);
+	verdict_advise(x->class, text_slice(&key), &x->advice);
+}
+
 static void
 check_native(const struct explain_facts *f, struct finding *x)
 {
@@ -357,7 +383,8 @@ check_native(const struct explain_facts *f, struct finding *x)
 	    h.servers);
 	if (h.alive > 0)
 		return;
-	say(x, FAIL, SAY_NONE, "The operator's servers are down: byway status, and the log.");
+	say_class(x, VERDICT_CONNECT,
+	    "The operator's servers are down: byway status, and the log.");
 	if (recent_line(f->recent, 0, 0, &line) && line.failed_s >= line.sent_s) {
 		text_put(&x->words, SLICE("; "));
 		say_line(x, &line);
@@ -368,13 +395,19 @@ static void
 check_upstream(const struct explain_facts *f, struct finding *x)
 {
 	const struct profile *p;
-	enum reply_id no = explain_route(f->sender, &p);
+	enum reply_id no = find_route(f, &p);
 	struct recent_line line;
 
 	if (no == SAY_PROFILE_MISSING) {
 		say(x, FAIL, no,
 		    "byway route set ACCOUNT|DOMAIN PROFILE, with a profile that is there.");
 		text_put(&x->words, SLICE("The route names a profile that is not there"));
+		return;
+	}
+	if (no == SAY_NO_ROUTE) {
+		say(x, FAIL, no,
+		    "The operator sets up an [mta], or the account an SMTP provider of its own: byway profile add, byway route set.");
+		text_put(&x->words, SLICE("No outgoing server is set up for the account"));
 		return;
 	}
 	if (no != SAY_NONE) {
@@ -390,15 +423,20 @@ check_upstream(const struct explain_facts *f, struct finding *x)
 
 	text_fmt(&x->words, "Mail goes through the profile %s (%s:%u)", p->name, p->host, p->port);
 	if (h.closed_s > 0) {
-		say(x, FAIL, SAY_NONE,
-		    "Give the profile the provider's credentials anew: byway profile passwd ACCOUNT/PROFILE; it counts at once.");
+		say_class(x, VERDICT_AUTH, NULL);
 		text_fmt(&x->words,
 		    ", which has refused the stored credentials %u times; it is asked again in %.0f s",
 		    h.refusals, h.closed_s);
+	} else if (h.held_s > 0) {
+		say_class(x, VERDICT_RATE, NULL);
+		text_fmt(&x->words, ", which asked to be left alone for another %.0f s", h.held_s);
 	} else if (known && line.failed_s > line.sent_s) {
-		say(x, FAIL, SAY_NONE,
-		    "Verify the provider's credentials, that it allows SMTP, and that the domain is verified on its side: byway profile test ACCOUNT/PROFILE.");
+		enum verdict_class class = verdict_of_word(slice_str(line.class));
+
+		say_class(x, class < VERDICT_CLASS_COUNT ? class : VERDICT_INTERNAL, NULL);
 	}
+	if (x->status == FAIL)
+		advise(f, p, x);
 	if (!known) {
 		text_put(&x->words, SLICE("; nothing was sent through it of late"));
 		return;
@@ -471,6 +509,20 @@ write_reply(struct text *out, const char *key, enum reply_id r)
 	text_put(out, SLICE("\"}"));
 }
 
+/* As at RCPT, which is where the upstream's trouble is told. */
+static void
+write_class(struct text *out, const char *key, const struct finding *x)
+{
+	struct relay_verdict v = relay_says(x->class);
+
+	text_fmt(out, ",\"%s\":{\"id\":\"%s\",\"code\":%d,\"enhanced\":\"", key,
+	    verdict_word(x->class), v.code);
+	enhanced_write(out, v.enhanced);
+	text_put(out, SLICE("\",\"text\":\""));
+	text_json(out, v.text);
+	text_put(out, SLICE("\"}"));
+}
+
 static void
 write_check(size_t i, const struct finding *x, struct text *out)
 {
@@ -479,14 +531,17 @@ write_check(size_t i, const struct finding *x, struct text *out)
 	    i ? "," : "", i + 1, checks[i].name, checks[i].title, status_words[x->status]);
 	text_json(out, text_slice(&x->words));
 	text_put(out, SLICE("\",\"todo\":"));
-	if (x->todo != NULL) {
+	if (x->todo != NULL || x->advice.n > 0) {
 		text_char(out, '"');
-		text_json(out, slice_str(x->todo));
+		text_json(out, x->todo ? slice_str(x->todo) : text_slice(&x->advice));
 		text_char(out, '"');
 	} else {
 		text_put(out, SLICE("null"));
 	}
-	write_reply(out, "reply", x->say);
+	if (x->status == FAIL && x->say == SAY_NONE)
+		write_class(out, "reply", x);
+	else
+		write_reply(out, "reply", x->say);
 	text_char(out, '}');
 }
 
@@ -508,10 +563,11 @@ smtp_says(const struct explain_facts *f)
 	if (f->sender == NULL)
 		return SAY_AUTH_FAILED;
 	no = policy_sender(f->sender, f->now_s);
-	if (no == SAY_MAILBOX_PAUSED)
+	/* The listener's option: told at AUTH, and there as any other refusal. */
+	if (no == SAY_MAILBOX_PAUSED || (no == SAY_UNVERIFIED_OWNER && f->owner_at_auth))
 		return SAY_AUTH_FAILED;
 	if (no == SAY_NONE)
-		no = explain_route(f->sender, &p);
+		no = find_route(f, &p);
 	for (size_t i = 0; i < f->limits_n && no == SAY_NONE; i++)
 		if (f->limits[i].cap > 0 && f->limits[i].used >= f->limits[i].cap)
 			no = f->limits[i].say;
@@ -531,7 +587,7 @@ write_head(const struct explain_facts *f, struct text *out)
 		return;
 	write_string(out, "account", slice_str(f->sender->account.name));
 	write_string(out, "plan", slice_str(f->sender->account.plan.name));
-	if (explain_route(f->sender, &p) == SAY_NONE)
+	if (find_route(f, &p) == SAY_NONE)
 		write_string(out, "route", p != NULL ? slice_str(p->name) : SLICE("native"));
 	else
 		text_put(out, SLICE(",\"route\":null"));
@@ -548,6 +604,7 @@ explain_write(const struct explain_facts *f, struct text *out)
 
 		*x = (struct finding){ .say = SAY_NONE };
 		x->words = text_over(x->mem, sizeof(x->mem));
+		x->advice = text_over(x->advice_mem, sizeof(x->advice_mem));
 		if (f->sender != NULL) {
 			checks[i].check(f, x);
 		} else if (i == CHECK_LOGIN) {

@@ -34,7 +34,8 @@ struct explain_facts {
 	int64_t now_s;
 	struct explain_limit limits[EXPLAIN_LIMITS_MAX];
 	size_t limits_n;
-	bool limits_known; /* the counters were asked */
+	bool limits_known;  /* the counters were asked */
+	bool owner_at_auth; /* [senders] unverified_owner = auth */
 	const struct relay *relay;
 	const struct recent *recent;
 };
@@ -47,7 +48,5 @@ struct explain_facts {
 void explain_write(const struct explain_facts *f, struct text *out);
 /* "2026-11-21 19:00 UTC" */
 void explain_time(struct text *t, int64_t s);
-/* Where mail of S from its own address goes; SAY_NONE, or why nowhere. */
-enum reply_id explain_route(const struct sender *s, const struct profile **profile_r);
 
 #endif

@@ -193,20 +193,21 @@ refuse(struct control_ask *ask, struct slice word)
 	control_answer(ask, text_slice(&out));
 }
 
-/* How a profile's upstream is: `profile ID`. */
+/* How a profile's upstream is: `profile ID ACCOUNT/NAME`. */
 static void
 profile(struct master *m, struct control_ask *ask, struct slice id)
 {
-	char mem[1024];
+	char mem[2048];
 	struct text out = text_over(mem, sizeof(mem));
+	struct slice name = slice_trim(id);
 	uint64_t n;
 
-	if (!slice_to_u64(slice_trim(id), &n)) {
+	if (!slice_to_u64(slice_cut(&name, ' '), &n)) {
 		refuse(ask, id);
 		return;
 	}
 	text_put(&out, SLICE("{\"ok\":true,"));
-	shape_profile(m->shape, n, &out);
+	shape_profile(m->shape, n, name, &out);
 	text_char(&out, '}');
 	control_answer(ask, text_slice(&out));
 }

@@ -178,6 +178,17 @@ shape_join(struct shaping *h, struct shape *all, unsigned worker, uint64_t key, 
 	}
 }
 
+bool
+shape_look(struct shaping *h, struct shape *all, uint64_t key, uint64_t version)
+{
+	uint32_t at = find(all, key, false);
+
+	if (at == SLOTS || READ(&all->slot[at].version) != version)
+		return false;
+	*h = (struct shaping){ .all = all, .slot = &all->slot[at], .at = at, .version = version };
+	return true;
+}
+
 /* ---- connections ----------------------------------------------------------------------------- */
 
 unsigned
@@ -474,15 +485,21 @@ left_s(int64_t until, int64_t now)
 	return until > now ? (until - now + MS - 1) / MS : 0;
 }
 
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * MS + ts.tv_nsec / 1000000;
+}
+
 static void
 put_slot(const struct shape_slot *s, struct text *json)
 {
-	struct timespec ts;
-	int64_t now;
+	int64_t now = now_ms();
 	int64_t closed = 0;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = (int64_t)ts.tv_sec * MS + ts.tv_nsec / 1000000;
 	if (READ(&s->refusals) >= REFUSALS_MAX)
 		closed = left_s(READ(&s->closed_until), now);
 	text_fmt(json, ",\"refusals\":%u,\"closed_s\":%lld,\"held_s\":%lld", READ(&s->refusals),
@@ -501,8 +518,36 @@ put_slot(const struct shape_slot *s, struct text *json)
 	put_time(json, "failing_since", s->failing_since);
 }
 
+/* "refused", "held" or "failing", and what to do: in the words of explain. */
+static void
+put_state(const struct shape_slot *s, struct slice name, struct text *json)
+{
+	int64_t now = now_ms();
+	char mem[512];
+	struct text todo = text_over(mem, sizeof(mem));
+	const char *state = "good";
+	enum verdict_class class = (enum verdict_class)s->class;
+
+	if (READ(&s->refusals) >= REFUSALS_MAX && READ(&s->closed_until) > now) {
+		state = "refused";
+		class = VERDICT_AUTH;
+	} else if (READ(&s->hold_until) > now) {
+		state = "held";
+		class = VERDICT_RATE;
+	} else if (s->failing_since) {
+		state = "failing";
+	}
+	text_fmt(json, ",\"state\":\"%s\"", state);
+	if (strcmp(state, "good") == 0 || class >= VERDICT_CLASS_COUNT)
+		return;
+	verdict_advise(class, name, &todo);
+	text_put(json, SLICE(",\"todo\":\""));
+	text_json(json, text_slice(&todo));
+	text_char(json, '"');
+}
+
 void
-shape_profile(struct shape *s, uint64_t profile, struct text *json)
+shape_profile(struct shape *s, uint64_t profile, struct slice name, struct text *json)
 {
 	uint32_t at = find(s, shape_key(profile), false);
 	unsigned sum = 0;
@@ -519,4 +564,5 @@ shape_profile(struct shape *s, uint64_t profile, struct text *json)
 	text_fmt(json, "\"known\":true,\"connections\":%u,\"refresh_token_unstored\":%s", sum,
 	    waits ? "true" : "false");
 	put_slot(&s->slot[at], json);
+	put_state(&s->slot[at], name, json);
 }

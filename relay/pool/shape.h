@@ -33,6 +33,9 @@ enum { SHAPE_LINE_MAX = 240 };
 void shape_join(struct shaping *h, struct shape *all, unsigned worker, uint64_t key,
     uint64_t version);
 
+/* The same to look only; false: nobody has used it in this version. */
+bool shape_look(struct shaping *h, struct shape *all, uint64_t key, uint64_t version) MUST_CHECK;
+
 /* A connection more, over all workers; false: LIMIT (0: none) or what was learned forbids it. */
 bool shape_enter(const struct shaping *h, unsigned limit, double now) MUST_CHECK;
 void shape_leave(const struct shaping *h);

@@ -8,11 +8,12 @@ struct row {
 	int code;
 	const char *enhanced;
 	const char *words;
+	const char *todo;
 };
 
 static const struct row rows[VERDICT_CLASS_COUNT] = {
-#define VERDICT_CLASS(name, w, c, e, t) \
-	[VERDICT_##name] = { .word = w, .code = c, .enhanced = e, .words = t },
+#define VERDICT_CLASS(name, w, c, e, t, d) \
+	[VERDICT_##name] = { .word = w, .code = c, .enhanced = e, .words = t, .todo = d },
 #include "relay/verdict/class.def"
 #undef VERDICT_CLASS
 };
@@ -240,6 +241,32 @@ verdict_is_about_mechanism(const struct reply *r)
 const char *verdict_word(enum verdict_class class)
 {
 	return rows[class].word;
+}
+
+enum verdict_class
+verdict_of_word(struct slice word)
+{
+	int class = 0;
+
+	while (class < VERDICT_CLASS_COUNT && !slice_eq(word, slice_str(rows[class].word)))
+		class ++;
+	return (enum verdict_class) class;
+}
+
+void
+verdict_advise(enum verdict_class class, struct slice profile, struct text *out)
+{
+	struct slice all = slice_str(rows[class].todo);
+	size_t at = slice_find(all, '$');
+
+	if (at == all.n) {
+		text_put(out, all);
+		return;
+	}
+	/* One that has no name yet: the command stands without it, and without the blank before. */
+	text_put(out, slice_head(all, profile.n ? at : at - 1));
+	text_put(out, profile);
+	text_put(out, slice_skip(all, at + 2));
 }
 
 bool verdict_is_route_trouble(enum verdict_class class)

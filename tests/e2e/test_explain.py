@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """byway explain, usage, limits, trace, and the states they tell of (H1, H2, S1 to S4, A4, A6)."""
 import json
+import socket
+import threading
 import time
 
 import pytest
@@ -98,7 +100,9 @@ def session(byway, name, **how):
 
 
 def explain(byway, name, *args, failing=0, status=None):
-    got = byway.cli("explain", name, *args, json_out=True)
+    done = byway.cli("explain", name, *args, "--json", check=False)
+    got = json.loads(done.stdout)
+    assert done.returncode == (0 if got["failing"] is None and got["smtp"] is None else 69)
     if failing != 0:
         assert got["failing"] == failing, got
     if status:
@@ -255,7 +259,7 @@ def test_8_login(byway):
 def test_8_no_such_mailbox(byway):
     got = explain(byway, "nobody@acme.example", failing=8)
     assert heard(got["smtp"]) == "535 5.7.8 Authentication failed"
-    assert "There is no mailbox of that name" in byway.cli("explain", "nobody@acme.example")
+    assert "There is no mailbox of that name" in byway.cli("explain", "nobody@acme.example", check=False).stdout
     assert byway.cli("usage", "nobody@acme.example", check=False).returncode == 67
 
 
@@ -268,8 +272,14 @@ def test_9_own_upstream(byway, own):
             t.cmd("RSET", 250)
     got = explain(byway, "carol@own.example", failing=9)
     assert got["route"] == "mg" and "535" in got["checks"][8]["finding"]
+    assert got["smtp"] is None and heard(got["checks"][8]["reply"]) == said
+    todo = "Check the user name and set the password again: byway profile passwd acme/mg."
+    assert got["checks"][8]["todo"] == todo
+    shown = byway.cli("explain", "carol@own.example", check=False)
+    assert shown.returncode == 69 and "Nothing stands against" not in shown.stdout and todo in shown.stdout
+    assert todo in byway.cli("profile", "health", "acme/mg")
     mg = {p["name"]: p for p in byway.cli("usage", "acme", json_out=True)["profiles"]}["mg"]
-    assert mg["state"] in ("refused", "failing") and mg["class"] == "auth" and mg["failed"] >= 3
+    assert mg["todo"] == todo and mg["state"] in ("refused", "failing") and mg["class"] == "auth" and mg["failed"] >= 3
     assert "wrong" not in json.dumps(mg)
     byway.secret("mg.pw", "right")
     byway.cli("profile", "passwd", "acme/mg", "--password-file", byway.folder / "mg.pw")
@@ -281,6 +291,67 @@ def test_9_own_upstream(byway, own):
 
     assert stage.wait_until(sends, 2)
     explain(byway, "carol@own.example", failing=None, status=(9, "ok"))
+
+
+# What a profile's server does to its mail: the class, what RCPT hears, a word of the advice.
+TROUBLES = {
+    "suspended": (["220 x", "250 x", "550 5.7.0 Account disabled"], "account", "Log in at the provider"),
+    "sender": (["220 x", "250 x", "550 5.7.1 The domain is not verified"], "sender", "Verify the sender's domain"),
+    "held": (["220 x", "250 x", "451 4.7.0 Too many messages, rate limit exceeded"], "rate", "asked too often"),
+    "greeting": (["554 5.7.1 no mail from there"], "greeting", "blocked there"),
+    "silent": (["what is this"], "protocol", "no SMTP server"),
+    "refused": (None, "connect", "a firewall is in the way"),
+    "nowhere": ("no-such-host.invalid", "dns_", "name"),
+    "banned": ("203.0.113.9", "denied", "not allowed"),
+}
+
+
+def answering(stack, lines):
+    """A server that answers each command with the next of LINES."""
+    def serve(listening):
+        while True:
+            try:
+                s, _ = listening.accept()
+            except OSError:
+                return
+            with s:
+                for i, line in enumerate(lines):
+                    if i:
+                        s.recv(4096)
+                    s.sendall(line.encode() + b"\r\n")
+                s.settimeout(1)
+                try:
+                    while s.recv(4096):
+                        s.sendall(b"250 x\r\n")
+                except OSError:
+                    pass
+
+    listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    threading.Thread(target=serve, args=(listening,), daemon=True).start()
+    return listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_H0_the_truth_of_every_trouble_upstream(byway, stack, trouble):
+    how, cause, advice = TROUBLES[trouble]
+    host = how if isinstance(how, str) else "127.0.0.1"
+    port = answering(stack, how) if isinstance(how, list) else stage.free_port()
+    name = f"{trouble}.example"
+    byway.cli("profile", "add", f"acme/{trouble}", "--host", host, "--port", port, "--tls", "none", "--username", "", check=False)
+    byway.cli("domain", "add", name, "--account", "acme", "--route", trouble)
+    byway.cli("mailbox", "add", f"box@{name}", "--password-file", byway.folder / "pw")
+    with session(byway, f"box@{name}") as t:
+        t.cmd(f"MAIL FROM:<box@{name}>", 250)
+        said = t.cmd("RCPT TO:<x@elsewhere.example>")
+        assert said.code >= 400
+    got = explain(byway, f"box@{name}", failing=9)
+    check = got["checks"][8]
+    assert check["reply"]["id"].startswith(cause) and check["reply"]["code"] == said.code, (said, check)
+    assert advice in check["todo"] and "ACCOUNT" not in check["todo"]
+    shown = byway.cli("explain", f"box@{name}", check=False).stdout
+    assert "Nothing stands against" not in shown and check["todo"] in shown
+    profile = {p["name"]: p for p in byway.cli("usage", "acme", json_out=True)["profiles"]}[trouble]
+    assert profile["todo"] == check["todo"] and profile["state"] in ("failing", "held")
 
 
 def test_10_recipient(byway):

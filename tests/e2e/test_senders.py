@@ -563,6 +563,10 @@ def test_owner_refused_at_auth_where_the_operator_says_so(byway):
                 assert str(talk.auth("me@late.example", "secret")) == NO_LOGIN
                 assert byway.wait_event("auth", result="refused", why="owner's address not confirmed")
                 assert talk.auth("me@google.example", "secret").code == 235
+            # What explain says is what is heard (H0).
+            told = byway.cli("explain", "me@late.example", "--json", check=False)
+            smtp = json.loads(told.stdout)["smtp"]
+            assert told.returncode == 69 and f"{smtp['code']} {smtp['enhanced']} {smtp['text']}" == NO_LOGIN
             with Talk(byway, "tls") as talk:
                 assert talk.auth("me@early.example", "secret").code == 235
             acts(mail_of(before, "late"), OWNER, time.monotonic())  # who was in already hears it at MAIL

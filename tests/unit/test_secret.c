@@ -80,7 +80,8 @@ locked_kb(void)
 	return kb;
 }
 
-/* A worker's key lies in a region that its master made: locks are not inherited, and must be taken anew. */
+/* A worker's key lies in a region that its master made: locks are not inherited, and must be taken
+ * anew. */
 static void
 test_a_child_locks_what_it_inherits(void **state)
 {

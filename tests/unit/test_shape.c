@@ -148,16 +148,16 @@ test_note(void **state)
 	struct text json = text_over(mem, sizeof(mem));
 
 	(void)state;
-	shape_profile(all, 8, &json);
+	shape_profile(all, 8, SLICE("acme/mg"), &json);
 	assert_string_equal(mem, "\"known\":false");
 	shape_note(&one, &bad);
 	json = text_over(mem, sizeof(mem));
-	shape_profile(all, 7, &json);
+	shape_profile(all, 7, SLICE("acme/mg"), &json);
 	assert_non_null(strstr(mem, "\"class\":\"auth\",\"line\":\"535 5.7.8 no \\\"way\\\"\""));
 	assert_non_null(strstr(mem, "\"good\":null,\"failing_since\":77"));
 	shape_note(&two, &good);
 	json = text_over(mem, sizeof(mem));
-	shape_profile(all, 7, &json);
+	shape_profile(all, 7, SLICE("acme/mg"), &json);
 	assert_non_null(strstr(mem, "\"good\":99,\"failing_since\":null"));
 }
 

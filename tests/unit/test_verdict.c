@@ -350,6 +350,34 @@ test_places(void **state)
 	assert_true(verdict_make(VERDICT_UNKNOWN, NULL, SLICE(""), &words).unknown);
 }
 
+/* Every class that is a trouble says what to do about it, with the profile's name where it has one. */
+static void
+test_advice(void **state)
+{
+	unsigned named = 0;
+
+	(void)state;
+	for (int class = 0; class < VERDICT_CLASS_COUNT; class ++) {
+		char with_mem[512], bare_mem[512];
+		struct text with = text_over(with_mem, sizeof(with_mem));
+		struct text bare = text_over(bare_mem, sizeof(bare_mem));
+		enum verdict_class c = (enum verdict_class) class;
+
+		verdict_advise(c, SLICE("acme/mg"), &with);
+		verdict_advise(c, SLICE(""), &bare);
+		assert_false(with.overflow);
+		assert_true(c == VERDICT_OK || c == VERDICT_GO ? with.n == 0 : with.n > 20);
+		assert_null(strpbrk(with_mem, "$"));
+		assert_null(strpbrk(bare_mem, "$"));
+		assert_null(strstr(bare_mem, " ."));
+		assert_null(strstr(bare_mem, "  "));
+		named += strstr(with_mem, " acme/mg.") != NULL;
+		assert_int_equal(verdict_of_word(slice_str(verdict_word(c))), class);
+	}
+	assert_in_range(named, 3, VERDICT_CLASS_COUNT);
+	assert_int_equal(verdict_of_word(SLICE("")), VERDICT_CLASS_COUNT);
+}
+
 /* Every class: code and enhanced code agree, and there are words. */
 static void
 test_classes(void **state)
@@ -379,6 +407,7 @@ main(void)
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_classes),
+		cmocka_unit_test(test_advice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

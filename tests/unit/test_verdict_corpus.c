@@ -51,7 +51,7 @@ reply_of(const char *said, char *wire)
 	}
 	text_put(&t, SLICE("\r\n"));
 	assert_false(t.overflow);
-	if (reply_parse(text_slice(&t), &r, &used) != REPLY_WHOLE)
+	if (reply_parse(&(struct reply_scan){ 0 }, text_slice(&t), &r, &used) != REPLY_WHOLE)
 		fail_msg("%s: no reply", wire);
 	return r;
 }
