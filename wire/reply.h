@@ -46,8 +46,8 @@ struct reply_scan {
 	unsigned lines; /* before it */
 };
 
-/* DATA is all that is there of a reply, more than the last time. What SCAN has seen is not looked at
- * again: an upstream that sends octet by octet costs no more than one that does not. A whole reply
+/* DATA is all that is there of a reply, more than the last time. What SCAN has seen is not looked
+ * at again: an upstream that sends octet by octet costs no more than another. A whole reply
  * leaves SCAN ready for the next. */
 enum reply_got reply_parse(struct reply_scan *scan, struct slice data, struct reply *reply_r,
     size_t *used_r) MUST_CHECK;

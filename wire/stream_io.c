@@ -10,9 +10,9 @@ enum {
 	TLS_WRITE_MAX = 16384, /* one record */
 	TLS_TURN_MAX = 65536,  /* read from one stream in a turn */
 	BULK_ROOM = 16384,
-	/* A handshake takes a millisecond of CPU and more; no turn shall take 20. Those that must wait
-	 * stand in a line, and poll is not asked about them: else each would be called in vain in
-	 * each turn. */
+	/* A handshake takes a millisecond of CPU and more; no turn shall take 20. Those that must
+	 * wait stand in a line, and poll is not asked about them: else each would be called in
+	 * vain in each turn. */
 	HANDSHAKES_A_TURN = 4,
 	DROPS_A_TURN = 4,
 };

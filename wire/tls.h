@@ -69,8 +69,8 @@ struct tls_ctx *tls_server_ctx(const struct tls_server_options *o, struct text *
 struct tls_ctx *tls_client_ctx(const struct tls_client_options *o, struct text *why) MUST_CHECK;
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx);
-/* As a client: the same trust, TLS 1.2 alone, no RSA-PSS. It lives as long as CTX, and a reference to
- * it is one to CTX. NULL: there is none. */
+/* As a client: the same trust, TLS 1.2 alone, no RSA-PSS. It lives as long as CTX, and a reference
+ * to it is one to CTX. NULL: there is none. */
 struct tls_ctx *tls_ctx_second(struct tls_ctx *ctx);
 /* A new ticket key from now on; tickets of the one before are still read. */
 void tls_ctx_rotate_ticket_key(struct tls_ctx *ctx, const unsigned char key[32]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_lists - what we offer and take, as RFC 9325 wants it: for TLS 1.2 an ephemeral key exchange and
- * AEAD; no CBC, no 8-octet tags, no ciphers that nobody else has
+ * tls_lists - what we offer and take, as RFC 9325 wants it: for TLS 1.2 an ephemeral key exchange
+ * and AEAD; no CBC, no 8-octet tags, no ciphers that nobody else has
  *
  * A list is in our order of preference: ChaCha20-Poly1305 is the fastest that mbedTLS has without
  * AES instructions, and no slower with them.
@@ -51,8 +51,8 @@ tls_suites(bool server, bool old_devices)
 }
 
 /* What we take as a client, PKCS#1 before PSS. TLS 1.3 may not use the first. mbedTLS does not take
- * the second in TLS 1.2, although it offers it for the sake of 1.3, and one hello serves both: a TLS
- * 1.2 server with an RSA certificate that keeps to its own order chooses PSS, and the handshake
+ * the second in TLS 1.2, although it offers it for the sake of 1.3, and one hello serves both: a
+ * TLS 1.2 server with an RSA certificate that keeps to its own order chooses PSS, and the handshake
  * fails. Such a server wants the second hello: TLS 1.2, no PSS. */
 static const uint16_t client_signatures[] = {
 	MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,

@@ -1340,8 +1340,8 @@ s_server(const char *cert, const char *args, struct tls_ctx *cl, const char *hos
 	waitpid(pid, NULL, 0);
 }
 
-/* Servers of both kinds of key, of both versions, in the client's order and in their own: all can be
- * spoken to. The one that mbedTLS cannot follow at once costs a second connection, and no third. */
+/* Servers of both kinds of key, of both versions, in the client's order and in their own: all can
+ * be spoken to. The one that mbedTLS cannot follow costs a second connection, no third. */
 static void
 test_openssl_in_its_own_order(void **state)
 {

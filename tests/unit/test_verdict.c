@@ -350,7 +350,8 @@ test_places(void **state)
 	assert_true(verdict_make(VERDICT_UNKNOWN, NULL, SLICE(""), &words).unknown);
 }
 
-/* Every class that is a trouble says what to do about it, with the profile's name where it has one. */
+/* Every class that is a trouble says what to do about it, with the profile's name where there is
+ * one in it. */
 static void
 test_advice(void **state)
 {
