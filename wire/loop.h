@@ -57,8 +57,8 @@ uint64_t loop_turn(const struct loop *l);
 /* Cached time of this turn: monotonic seconds, and wall-clock milliseconds since 1970. */
 ev_tstamp loop_now(const struct loop *l);
 uint64_t loop_wall_ms(const struct loop *l);
-/* loop_now() less the time that turns took which were too long: what deadlines of others are counted
- * in, so that nobody is late because the loop itself was behind. */
+/* loop_now() less the time that turns took which were too long: what deadlines of others are
+ * counted in, so that nobody is late because the loop itself was behind. */
 ev_tstamp loop_patient(const struct loop *l);
 /* Longest callback turn seen since the last call, in microseconds: for status and metrics (no turn
  * above 20 ms is the promise). */

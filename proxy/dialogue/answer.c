@@ -5,13 +5,15 @@
  * Replies leave in the order of the commands, each whole, none dropped:
  *
  * 1. There is always room. No command is begun, no content taken and no verdict on a recipient said
- *    unless session_has_room(): two replies fit, the one that is due and one more. A client that does
- *    not read its replies is therefore not listened to, nor are its octets read.
- * 2. Only verdicts on recipients come later than their command: they wait in the transaction's list,
+ *    unless session_has_room(): two replies fit, the one that is due and one more. A client that
+ *    does not read its replies is therefore not listened to, nor are its octets read.
+ * 2. Only verdicts on recipients come later than their command: they wait in the transaction's
+ * list,
  *    and are said from its front. While one of them is unsaid (txn_has_unsaid), every other reply
  *    waits: a command that would be answered is kept in the input (KEEP), and the answer to DATA or
  *    BDAT stays in the transaction (TXN_ANSWERED). Only RCPT and DATA go upstream meanwhile.
- * 3. When there is room again (LOWAT), or the last verdict has come, envelope_say() says what waits,
+ * 3. When there is room again (LOWAT), or the last verdict has come, envelope_say() says what
+ * waits,
  *    then the answer to DATA or BDAT follows, or the command that was kept is taken again.
  * 4. A reply that ends the session (421, or 554 to who breaks the protocol) may take the place of
  *    those that are still out: behind it nothing follows.

@@ -4,8 +4,8 @@
  *
  * The octets of a chunk are on their way whatever we say to the command: a refused chunk is
  * swallowed first (STATE_SWALLOW), then its refusal is said. A refusal ends the transaction at once
- * (RFC 3030 2, BEHAVIOUR L10), so that a later chunk cannot complete half a message; every BDAT, RCPT
- * or DATA behind it finds no transaction.
+ * (RFC 3030 2, BEHAVIOUR L10), so that a later chunk cannot complete half a message; every BDAT,
+ * RCPT or DATA behind it finds no transaction.
  */
 #include "proxy/dialogue/dialogue.h"
 

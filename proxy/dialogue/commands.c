@@ -8,7 +8,8 @@
 static enum verdict
 greet(struct session *s, struct slice args, const char *verb)
 {
-	/* We differ from RFC 5321, 4.1.1.1: a machine that has no name yet may send all the same. */
+	/* We differ from RFC 5321, 4.1.1.1: a machine that has no name yet may send all the
+	 * same. */
 	if (args.n == 0)
 		args = SLICE("unknown");
 	if (txn_is_open(&s->txn))

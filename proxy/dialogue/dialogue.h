@@ -174,7 +174,8 @@ verb_fn do_mail, do_rcpt, do_data;
 /* Says the RCPT verdicts that waited for room in the output. */
 void envelope_say(struct session *s);
 void envelope_on_rcpt(struct session *s, const struct relay_verdict *v);
-/* Answers DATA or BDAT, where the upstream has answered, the limits too, and no verdict is unsaid. */
+/* Answers DATA or BDAT, where the upstream has answered, the limits too, and no verdict is
+ * unsaid. */
 void envelope_on_quota(struct session *s);
 /* What stands against content now. SAY_NONE: nothing, or only the verdicts that are still out can
  * tell. SAY_OK: wait for them. */
@@ -205,10 +206,11 @@ bool chunk_feed(struct session *s) MUST_CHECK;
 bool chunk_swallow(struct session *s) MUST_CHECK;
 /* content.c */
 bool content_begin(struct session *s, bool chunked) MUST_CHECK;
-/* Takes what DATA is followed by from the input. False: it waits, for input or for the relay, or the
- * session has ended. */
+/* Takes what DATA is followed by from the input. False: it waits, for input or for the relay, or
+ * the session has ended. */
 bool content_feed(struct session *s) MUST_CHECK;
-/* Takes at most MAX octets of content, and no more than there is room for. False: none, as above. */
+/* Takes at most MAX octets of content, and no more than there is room for. False: none, as
+ * above. */
 bool content_take(struct session *s, uint64_t max, size_t *used_r) MUST_CHECK;
 /* N octets have come from the client. False: it is too slow, and the session has ended. */
 bool content_keeps_pace(struct session *s, size_t n) MUST_CHECK;

@@ -616,7 +616,8 @@ go_ahead(struct session *s)
 }
 
 /* DATA has its answer, and every verdict before it is said. LIMITED: the upstream would take the
- * content, and a limit does not let it go; its connection is lost, since DATA cannot be taken back. */
+ * content, and a limit does not let it go; its connection is lost, since DATA cannot be taken
+ * back. */
 static void
 answer_data(struct session *s, bool limited)
 {

@@ -6,8 +6,8 @@
  * pace - how fast content has come over the last minute (BEHAVIOUR P6)
  *
  * A ring of slots of PACE_SLOT_S seconds. What came long ago does not pay for a client that drips
- * now; a slow start is forgiven (PACE_GRACE_S). Time in which the upstream made the client wait does
- * not count.
+ * now; a slow start is forgiven (PACE_GRACE_S). Time in which the upstream made the client wait
+ * does not count.
  *
  * Pure: NOW is seconds of any clock that does not go back.
  */

@@ -360,8 +360,8 @@ take_content(struct session *s)
 	return s->state == STATE_CHUNK ? chunk_feed(s) : content_feed(s);
 }
 
-/* False: it has done in this turn what one may; the rest is taken up in the next, behind what others
- * have to do in this one. */
+/* False: it has done in this turn what one may; the rest is taken up in the next, behind what
+ * others have to do in this one. */
 static bool
 may_go_on(struct session *s)
 {

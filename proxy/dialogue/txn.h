@@ -76,8 +76,8 @@ struct txn {
 	unsigned accepted;
 	unsigned refused;
 	unsigned denied; /* of the refused, those for good (5xx) */
-	/* Facts, set once: of a recipient over the plan's cap, so that nobody gets the message (Q6);
-	 * of MAIL; of the sender; of the first content command. */
+	/* Facts, set once: of a recipient over the plan's cap, so that nobody gets the message
+	 * (Q6); of MAIL; of the sender; of the first content command. */
 	bool too_many, smtputf8, sandboxed, chunked;
 	struct quota_ticket *ticket; /* what is reserved for it, or asked for; NULL: nothing yet */
 	uint64_t size_max;
