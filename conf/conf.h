@@ -176,6 +176,8 @@ struct conf {
 		const char *ca_file;        /* /etc/ssl/certs/ca-certificates.crt */
 		struct net *allow_networks; /* private networks that customers' hosts may be in */
 		size_t allow_networks_n;
+		struct net *deny_networks; /* that they may not be in */
+		size_t deny_networks_n;
 		unsigned *allow_ports;
 		size_t allow_ports_n;
 		unsigned max_connections; /* a profile, a worker */

@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-#include "conf/dns.h"
+#include "conf/dns_conf.h"
+#include "wire/mx.h"
 
 /*
  * byway domain verify: looks for the records that a sending domain should have, says what is
@@ -28,7 +29,11 @@ struct finding {
 
 struct search {
 	struct cli *cli;
-	struct dns_servers servers;
+	struct loop *loop;
+	struct dns *dns;
+	struct dns_ask ask;
+	struct mx mx;
+	enum mx_got servers; /* what MX said */
 	struct dns_answer answer;
 	const char *spf_include; /* or NULL */
 };
@@ -37,11 +42,23 @@ struct search {
 static const char *
 shown(struct search *s, struct slice value)
 {
-	char mem[DNS_MESSAGE_MAX];
+	char mem[DNS_OCTETS_MAX];
 	struct text t = text_over(mem, sizeof(mem));
 
 	text_escaped(&t, value, 2048);
 	return cli_dup(s->cli, text_slice(&t));
+}
+
+/* The answer is gone with the callback: its octets and where they lie are kept. */
+static void
+on_answer(struct dns_ask *ask, const struct dns_answer *a)
+{
+	struct search *s = (struct search *)(void *)((char *)ask - offsetof(struct search, ask));
+
+	s->answer = *a;
+	for (size_t i = 0; i < a->n; i++)
+		s->answer.at[i].value.p = s->answer.mem + (a->at[i].value.p - a->mem);
+	loop_stop(s->loop);
 }
 
 /* The answer's records; false where there is none, with the reason in F. */
@@ -55,7 +72,10 @@ look(struct search *s, struct finding *f, enum dns_type type)
 	};
 
 	f->value = "";
-	dns_look_up(&s->servers, slice_str(f->name), type, &s->answer);
+	s->answer.got = DNS_FAILED;
+	s->ask.fn = on_answer;
+	if (dns_look_up(s->dns, 0, slice_str(f->name), type, DNS_PATIENCE_S, &s->ask))
+		loop_run(s->loop);
 	if (s->answer.got == DNS_FOUND)
 		return true;
 	f->unknown = s->answer.got == DNS_FAILED;
@@ -204,11 +224,31 @@ look_for_dmarc(struct search *s, const char *domain)
 	return f;
 }
 
+static void
+on_servers(struct mx *mx, enum mx_got got)
+{
+	struct search *s = (struct search *)(void *)((char *)mx - offsetof(struct search, mx));
+
+	s->servers = got;
+	loop_stop(s->loop);
+}
+
+static enum mx_got
+look_for_servers(struct search *s, const char *domain)
+{
+	s->servers = MX_UNKNOWN;
+	s->mx.dns = s->dns;
+	s->mx.wanted = 1;
+	s->mx.fn = on_servers;
+	if (mx_look_up(&s->mx, s->loop, slice_str(domain)))
+		loop_run(s->loop);
+	return s->servers;
+}
+
 static struct finding
 look_for_mx(struct search *s, const char *domain)
 {
 	struct finding f = { .record = "mx", .name = domain, .type = "MX" };
-	unsigned ttl;
 
 	f.should = "10 and the name of the server that takes the domain's mail";
 	if (!look(s, &f, DNS_MX))
@@ -216,17 +256,17 @@ look_for_mx(struct search *s, const char *domain)
 	f.found = true;
 	f.value = cli_print(s->cli, "%u %s", s->answer.at[0].priority,
 	    s->answer.at[0].value.n > 0 ? shown(s, s->answer.at[0].value) : ".");
-	switch (dns_ask_mail(&s->servers, slice_str(domain), NULL, &ttl)) {
-	case DNS_MAIL_OK:
+	switch (look_for_servers(s, domain)) {
+	case MX_FOUND:
 		f.ok = true;
 		break;
-	case DNS_MAIL_NULL:
+	case MX_NULL:
 		f.why = "it says that the domain takes no mail";
 		break;
-	case DNS_MAIL_NONE:
+	case MX_NONE:
 		f.why = "none of its hosts has an address";
 		break;
-	case DNS_MAIL_UNKNOWN:
+	case MX_UNKNOWN:
 		f.unknown = true;
 		f.why = "the name servers of its hosts do not answer";
 		break;
@@ -321,6 +361,25 @@ set_flag(struct store *s, const char *domain, bool verified)
 	return r == ADMIN_OK ? admin_commit(s->admin) : r;
 }
 
+static bool
+begin(struct search *s, const struct conf *conf)
+{
+	struct dns_servers servers = dns_conf_servers(conf);
+
+	s->loop = loop_open();
+	if (s->loop)
+		s->dns = dns_open(s->loop, &servers);
+	return s->dns != NULL;
+}
+
+static void
+finish(struct search *s)
+{
+	dns_close(s->dns);
+	if (s->loop)
+		loop_close(s->loop);
+}
+
 static int
 verify(struct store *s, const struct admin_domain *row)
 {
@@ -329,14 +388,19 @@ verify(struct store *s, const struct admin_domain *row)
 	bool good = true, unknown = false;
 
 	look_with->cli = c;
-	look_with->servers = dns_servers_of(s->conf);
 	look_with->spf_include = s->conf->dns.spf_include;
+	if (!begin(look_with, s->conf)) {
+		finish(look_with);
+		return cli_fail(c, EX_OSERR, "out of memory");
+	}
 	const struct finding all[FINDINGS] = {
 		look_for_spf(look_with, row->name),
 		look_for_dkim(look_with, row->name, row->dkim_selector),
 		look_for_dmarc(look_with, row->name),
 		look_for_mx(look_with, row->name),
 	};
+
+	finish(look_with);
 
 	for (size_t i = 0; i < FINDINGS; i++) {
 		good = good && (all[i].ok || !all[i].required);

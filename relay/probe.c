@@ -663,7 +663,7 @@ probe_run(const struct probe_order *o, struct probe_report *report_r)
 
 	p.loop = loop_open();
 	if (p.loop)
-		w = work_open(p.loop, "dns", 1, 16);
+		w = work_open(p.loop, "relay", 1, 16);
 	if (w) {
 		*report_r = (struct probe_report){ 0 };
 		p.transcript = text_over(report_r->transcript, sizeof(report_r->transcript));

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/relay.h"
 
+#include "conf/dns_conf.h"
 #include "relay/web/api.h"
 #include "relay/transaction.h"
 #include "relay/pool/native.h"
+#include "relay/pool/own.h"
 #include "relay/web/oauth.h"
 #include "relay/pool/pool.h"
 #include "relay/smtp/smtp.h"
@@ -40,11 +42,14 @@ make(struct loop *l, struct work *w, struct conf *c, struct vault *v,
 	pool_open(r);
 	r->shape = shape_open(1);
 	r->own_shape = true;
-	r->resolve = resolve_open(l, w, c->upstream.dns_cache_s);
+	r->servers = dns_conf_servers(c);
+	r->dns = dns_open(l, &r->servers);
+	r->resolve = r->dns ? resolve_open(l, r->dns, c->upstream.dns_cache_s) : NULL;
 	r->guard = guard_open(c);
+	r->own = r->resolve && r->guard ? own_open(r) : NULL;
 	r->ca_store = ca_store_open(r);
 	r->spools.max = c->upstream.api_memory;
-	if (!r->resolve || !r->guard || !r->ca_store || !r->shape) {
+	if (!r->own || !r->ca_store || !r->shape) {
 		relay_free(r);
 		return NULL;
 	}
@@ -80,7 +85,9 @@ relay_free(struct relay *r)
 	transaction_close_all(r);
 	native_close(r->native);
 	pool_close(r);
+	own_close(r->own);
 	resolve_close(r->resolve);
+	dns_close(r->dns);
 	guard_close(r->guard);
 	ca_store_close(r->ca_store);
 	drop_trust(r);
@@ -95,6 +102,8 @@ void
 relay_reconf(struct relay *r, struct conf *c, struct vault *v)
 {
 	struct guard *guard = guard_open(c);
+	struct dns_servers servers = dns_conf_servers(c);
+	struct own *own;
 	struct native *native;
 
 	if (guard) {
@@ -109,6 +118,14 @@ relay_reconf(struct relay *r, struct conf *c, struct vault *v)
 	ca_store_reconf(r->ca_store);
 	r->spools.max = c->upstream.api_memory;
 	resolve_set_cache(r->resolve, c->upstream.dns_cache_s);
+	if (memcmp(&r->servers, &servers, sizeof(servers)) != 0)
+		dns_set_servers(r->dns, &servers);
+	r->servers = servers;
+	own = own_open(r);
+	if (own) {
+		own_close(r->own);
+		r->own = own;
+	}
 	native = native_open(r);
 	if (native) {
 		native_close(r->native);
@@ -262,6 +279,12 @@ relay_status(const struct relay *r, struct text *out)
 	put(out, "connections_failed", r->failed);
 	put(out, "connections_replaced", r->replaced);
 	put_mtas(r, out);
+}
+
+struct dns *
+relay_dns(const struct relay *r)
+{
+	return r->dns;
 }
 
 void

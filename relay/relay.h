@@ -27,7 +27,7 @@
  * fallback route where there is one and nothing of the content went (R6), and classes every failure
  * (verdict.h). No second attempt once a content octet went (L11).
  *
- * Owns:   transactions, connections, resolver's cache.  ORDER is copied; ACCOUNT snapshots are not
+ * Owns:   transactions, connections, look-ups and their cache.  ORDER is copied; ACCOUNT snapshots are not
  *         kept: profiles are copied.
  * Errors: everything is a verdict.
  */
@@ -35,6 +35,7 @@
 #include "conf/directory/directory.h"
 #include "conf/vault/vault.h"
 #include "wire/command.h"
+#include "wire/dns.h"
 #include "wire/loop.h"
 #include "wire/reply.h"
 #include "wire/work.h"
@@ -109,6 +110,8 @@ void relay_reconf(struct relay *r, struct conf *c, struct vault *v);
 /* Sums for status: JSON object members without braces. */
 void relay_status(const struct relay *r, struct text *out);
 struct relay_offer relay_offers(const struct relay *r, const struct profile *p);
+/* The worker's look-ups: for callouts and for senders' domains. */
+struct dns *relay_dns(const struct relay *r);
 
 /* What all workers know together of each upstream: connections, pace, refusals. Made before the
  * fork; one that is not given to a relay (before its first order) is its own. */

@@ -13,7 +13,7 @@
  *      credential.c oauth.c
  *      native.c    the operator's MTAs
  *      verdict.c   what answers mean
- *      resolve.c guard.c sasl.c
+ *      resolve.c guard.c own.c sasl.c
  */
 #include "relay/pool/guard.h"
 #include "relay/list.h"
@@ -26,6 +26,7 @@
 struct ca_store;
 struct watch;
 struct native;
+struct own;
 
 enum { UPSTREAM_BUCKETS = 1024 };
 
@@ -39,7 +40,10 @@ struct relay {
 	relay_token_fn *keep_token;
 	/* A probe's, which has no vault: stores a new refresh token before it returns. */
 	bool (*keep_clear)(void *ctx, const struct secret *refresh);
+	struct dns *dns;
+	struct dns_servers servers; /* that it asks */
 	struct resolve *resolve;
+	struct own *own; /* addresses */
 	struct guard *guard;
 	struct tls_ctx
 	    *trust; /* of [upstream] ca_file; NULL until it is needed, or if it cannot be read */

@@ -24,9 +24,9 @@ heard(struct worker *w, uint64_t owner, enum reply_id said)
 
 /* Whether a callout follows is seen when MAIL comes again: SAY_OK, which is no refusal. */
 static void
-on_domain(void *ctx, uint64_t owner, enum dns_mail verdict)
+on_domain(void *ctx, uint64_t owner, enum mx_got got)
 {
-	enum reply_id no = sender_rules_domain(verdict);
+	enum reply_id no = sender_rules_domain(got);
 
 	heard(ctx, owner, no == SAY_NONE ? SAY_OK : no);
 }
@@ -84,7 +84,7 @@ call_out(struct session *s, const struct path *from)
 
 	if (!s->sender->account.check_sender_callout || from->utf8)
 		return SAY_NONE;
-	if (!callout(s->worker->callouts, from, s->number, &said))
+	if (!callout(s->worker->callouts, s->sender->account.id, from, s->number, &said))
 		return SAY_OK;
 	return called_out[said];
 }
@@ -94,7 +94,7 @@ sender_check(struct session *s, const struct path *from)
 {
 	const struct account *a = &s->sender->account;
 	enum reply_id no = sender_rules_envelope(s->sender, from);
-	enum dns_mail verdict;
+	enum mx_got got;
 
 	if (no != SAY_NONE || !(a->check_sender_domain || a->check_sender_callout) || from->null)
 		return no;
@@ -107,8 +107,8 @@ sender_check(struct session *s, const struct path *from)
 	/* Its ASCII form only IDNA knows. */
 	if (!slice_is_ascii(from->domain))
 		return SAY_NONE;
-	if (!dns_mail(s->worker->dns, from->domain, s->number, on_domain, &verdict))
+	if (!mail_domain(s->worker->mail_domains, a->id, from->domain, s->number, on_domain, &got))
 		return SAY_OK;
-	no = sender_rules_domain(verdict);
+	no = sender_rules_domain(got);
 	return no == SAY_NONE ? call_out(s, from) : no;
 }

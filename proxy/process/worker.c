@@ -29,8 +29,8 @@
 static const double goodbye_s = 1.0; /* for last words when sessions are closed by force */
 
 enum {
-	THREADS = 4,     /* SQLite and crypt */
-	DNS_THREADS = 2, /* apart, so that a slow name server keeps no log-in waiting */
+	THREADS = 4,       /* SQLite and crypt */
+	RELAY_THREADS = 2, /* apart, so that a long conversion keeps no log-in waiting */
 	JOBS_MAX = 1024,
 	RETIRED_S = 300,
 };
@@ -43,7 +43,7 @@ struct retired {
 struct running {
 	struct worker w;
 	const struct worker_options *o;
-	struct work *dns;
+	struct work *relay_work;
 	struct lanes *lanes;
 	struct channel master;
 	ev_timer drain; /* to the end of server.drain_timeout_s, then of goodbye_s */
@@ -151,7 +151,6 @@ put_in_place(struct running *r, struct conf *conf, struct vault *vault)
 {
 	directory_reconf(r->w.directory, conf, vault);
 	relay_reconf(r->w.relay, conf, vault);
-	dns_reconf(r->w.dns, conf);
 	callouts_reconf(r->w.callouts, conf);
 	tally_reconf(r->w.tally, conf);
 	conf_unref(r->w.conf);
@@ -305,17 +304,17 @@ open_all(struct running *r, struct text *why)
 	id_init(o->number, node);
 	if (!(w->loop = loop_open()) ||
 	    !(w->work = work_open(w->loop, "work", THREADS, JOBS_MAX)) ||
-	    !(r->dns = work_open(w->loop, "dns", DNS_THREADS, JOBS_MAX)))
+	    !(r->relay_work = work_open(w->loop, "relay", RELAY_THREADS, JOBS_MAX)))
 		return false;
 	if (!(w->vault = vault_open(w->conf->vault.key_file, why)))
 		return false;
 	if (!(w->directory = directory_open(w->loop, w->work, w->conf, w->vault, w, why)))
 		return false;
-	w->relay = relay_new(w->loop, r->dns, w->conf, w->vault, &session_relay_events, w);
+	w->relay = relay_new(w->loop, r->relay_work, w->conf, w->vault, &session_relay_events, w);
 	if (w->relay)
 		relay_on_token(w->relay, on_token);
-	if (!w->relay || !(w->dns = dns_open(w->loop, w->conf, w)) ||
-	    !(w->callouts = callouts_open(w->loop, w->conf, sender_on_callout, w)) ||
+	if (!w->relay || !(w->mail_domains = mail_domains_open(w->loop, relay_dns(w->relay), w)) ||
+	    !(w->callouts = callouts_open(w->loop, w->relay, w->conf, sender_on_callout, w)) ||
 	    !(w->tally = tally_open(w->loop, w->work, w->conf, o->tally, why)) ||
 	    !(w->quota = quota_open(w->loop, w->tally, session_on_quota, w)) ||
 	    !(w->sessions = sessions_open(w)) || !(w->desk = desk_open(w, on_desk, r)))
@@ -333,9 +332,9 @@ close_all(struct running *r)
 
 	if (w->work)
 		work_close(w->work);
-	if (r->dns)
-		work_close(r->dns);
-	dns_close(w->dns);
+	if (r->relay_work)
+		work_close(r->relay_work);
+	mail_domains_close(w->mail_domains);
 	callouts_close(w->callouts);
 	channel_close(&r->master);
 	desk_close(w->desk);

@@ -14,7 +14,7 @@
  */
 #include "conf/conf.h"
 #include "conf/directory/directory.h"
-#include "conf/dns.h"
+#include "conf/mail_domain.h"
 #include "conf/vault/vault.h"
 #include "proxy/process/scoreboard.h"
 #include "relay/relay.h"
@@ -37,7 +37,7 @@ struct worker {
 	struct vault *vault;
 	struct directory *directory;
 	struct relay *relay;
-	struct dns *dns;
+	struct mail_domains *mail_domains;
 	struct callouts *callouts;
 	struct tally *tally;
 	struct quota *quota;

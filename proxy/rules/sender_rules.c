@@ -81,15 +81,15 @@ sender_rules_from(const struct sender *s, unsigned froms, struct slice value, bo
 }
 
 enum reply_id
-sender_rules_domain(enum dns_mail verdict)
+sender_rules_domain(enum mx_got got)
 {
-	switch (verdict) {
-	case DNS_MAIL_OK:
+	switch (got) {
+	case MX_FOUND:
 		return SAY_NONE;
-	case DNS_MAIL_NULL:
-	case DNS_MAIL_NONE:
+	case MX_NULL:
+	case MX_NONE:
 		return SAY_UNROUTABLE_DOMAIN;
-	case DNS_MAIL_UNKNOWN:
+	case MX_UNKNOWN:
 		break;
 	}
 	return SAY_SENDER_DNS_FAILED;

@@ -15,7 +15,7 @@
  * the same.
  */
 #include "conf/directory/directory.h"
-#include "conf/dns.h"
+#include "wire/mx.h"
 #include "conf/replies.h"
 #include "wire/path.h"
 
@@ -32,6 +32,6 @@ enum reply_id sender_rules_from(const struct sender *s, unsigned froms, struct s
 /* DOMAIN is one of the account's own. */
 bool sender_rules_is_own(const struct account *a, struct slice domain);
 /* What the domain's verdict means for its mail. */
-enum reply_id sender_rules_domain(enum dns_mail verdict);
+enum reply_id sender_rules_domain(enum mx_got got);
 
 #endif

@@ -5,13 +5,17 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { LOCAL_MAX = 64 };
+enum { LOCAL_MAX = 256, FRESH_S = 10 };
 
 struct guard {
 	struct conf *conf;
-	struct net local[LOCAL_MAX]; /* this host's own addresses */
+	struct net local[LOCAL_MAX]; /* this machine's own addresses */
 	size_t local_n;
+	time_t looked; /* at them, on the monotonic clock */
+	struct net mtas[GUARD_MTAS_MAX];
+	size_t mtas_n;
 };
 
 struct ban4 {
@@ -111,15 +115,45 @@ inner4(const uint8_t *addr, const struct ban6 *b)
 	return V4(p[0], p[1], p[2], p[3]);
 }
 
+/* Of the networks that hold SA, the narrowest one's bits; -1: none does. */
+static int
+narrowest(const struct net *all, size_t n, const struct sockaddr *sa)
+{
+	int bits = -1;
+
+	for (size_t i = 0; i < n; i++)
+		if (net_has(&all[i], sa) && (int)all[i].bits > bits)
+			bits = (int)all[i].bits;
+	return bits;
+}
+
+static int
+allowed_bits(const struct guard *g, const struct sockaddr *sa)
+{
+	return narrowest(g->conf->upstream.allow_networks, g->conf->upstream.allow_networks_n, sa);
+}
+
 static bool
 is_allowed(const struct guard *g, const struct sockaddr *sa)
 {
-	const struct conf *c = g->conf;
+	return allowed_bits(g, sa) >= 0;
+}
 
-	for (size_t i = 0; i < c->upstream.allow_networks_n; i++)
-		if (net_has(&c->upstream.allow_networks[i], sa))
-			return true;
-	return false;
+/* What is said of the smaller network counts. */
+static bool
+is_forbidden(const struct guard *g, const struct sockaddr *sa)
+{
+	int bits =
+	    narrowest(g->conf->upstream.deny_networks, g->conf->upstream.deny_networks_n, sa);
+
+	return bits >= 0 && bits >= allowed_bits(g, sa);
+}
+
+/* This machine, or one of the operator's MTAs: from there mail goes out as the operator's. */
+static bool
+is_own(const struct guard *g, const struct sockaddr *sa)
+{
+	return narrowest(g->local, g->local_n, sa) >= 0 || narrowest(g->mtas, g->mtas_n, sa) >= 0;
 }
 
 static bool
@@ -201,32 +235,32 @@ as_v4(uint32_t addr, unsigned port)
 }
 
 static enum guard_answer
-ask4(const struct guard *g, const struct sockaddr_in *to)
+ask4(const struct guard *g, enum guard_use use, const struct sockaddr_in *to)
 {
 	const struct sockaddr *sa = (const struct sockaddr *)(const void *)to;
 
-	if (is_listener(g, sa))
+	if (is_listener(g, sa) || is_forbidden(g, sa))
 		return GUARD_DENIED;
 	if (is_allowed(g, sa))
 		return GUARD_TRUSTED;
-	if (!is_public4(ntohl(to->sin_addr.s_addr)))
+	if (!is_public4(ntohl(to->sin_addr.s_addr)) || (use == GUARD_SENDS && is_own(g, sa)))
 		return GUARD_DENIED;
 	return port_is_allowed(g, ntohs(to->sin_port)) ? GUARD_PUBLIC : GUARD_DENIED;
 }
 
 static enum guard_answer
-ask6(const struct guard *g, const struct sockaddr_in6 *to)
+ask6(const struct guard *g, enum guard_use use, const struct sockaddr_in6 *to)
 {
 	const struct sockaddr *sa = (const struct sockaddr *)(const void *)to;
 	const uint8_t *addr = to->sin6_addr.s6_addr;
 	unsigned port = ntohs(to->sin6_port);
 	const struct ban6 *b = find6(addr);
 
-	if (is_listener(g, sa))
+	if (is_listener(g, sa) || is_forbidden(g, sa))
 		return GUARD_DENIED;
 	if (b && b->form != FORM_BANNED) {
 		struct sockaddr_in in = as_v4(inner4(addr, b), port);
-		enum guard_answer inner = ask4(g, &in);
+		enum guard_answer inner = ask4(g, use, &in);
 		bool form_is_good = b->form == FORM_6TO4 || is_allowed(g, sa);
 
 		if (inner == GUARD_PUBLIC && !form_is_good)
@@ -235,34 +269,58 @@ ask6(const struct guard *g, const struct sockaddr_in6 *to)
 	}
 	if (is_allowed(g, sa))
 		return GUARD_TRUSTED;
-	return !b && port_is_allowed(g, port) ? GUARD_PUBLIC : GUARD_DENIED;
+	if (b || (use == GUARD_SENDS && is_own(g, sa)))
+		return GUARD_DENIED;
+	return port_is_allowed(g, port) ? GUARD_PUBLIC : GUARD_DENIED;
+}
+
+/* Addresses come and go while we run. */
+static void
+refresh(struct guard *g)
+{
+	struct ifaddrs *all = NULL;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (g->looked && now.tv_sec - g->looked < FRESH_S)
+		return;
+	g->looked = now.tv_sec ? now.tv_sec : 1;
+	if (getifaddrs(&all) != 0)
+		return;
+	g->local_n = 0;
+	for (const struct ifaddrs *i = all; i && g->local_n < LOCAL_MAX; i = i->ifa_next)
+		if (i->ifa_addr && net_of(i->ifa_addr, &g->local[g->local_n]))
+			g->local_n++;
+	freeifaddrs(all);
 }
 
 enum guard_answer
-guard_ask(const struct guard *g, const struct sockaddr *to)
+guard_ask(struct guard *g, enum guard_use use, const struct sockaddr *to)
 {
+	refresh(g);
 	if (to->sa_family == AF_INET)
-		return ask4(g, (const struct sockaddr_in *)(const void *)to);
+		return ask4(g, use, (const struct sockaddr_in *)(const void *)to);
 	if (to->sa_family == AF_INET6)
-		return ask6(g, (const struct sockaddr_in6 *)(const void *)to);
+		return ask6(g, use, (const struct sockaddr_in6 *)(const void *)to);
 	return GUARD_DENIED;
+}
+
+void
+guard_set_mtas(struct guard *g, const struct net *all, size_t n)
+{
+	g->mtas_n = n < GUARD_MTAS_MAX ? n : GUARD_MTAS_MAX;
+	memcpy(g->mtas, all, g->mtas_n * sizeof(*all));
 }
 
 struct guard *
 guard_open(struct conf *c)
 {
 	struct guard *g = calloc(1, sizeof(*g));
-	struct ifaddrs *all = NULL;
 
 	if (!g)
 		return NULL;
 	g->conf = conf_ref(c);
-	if (getifaddrs(&all) == 0) {
-		for (const struct ifaddrs *i = all; i && g->local_n < LOCAL_MAX; i = i->ifa_next)
-			if (i->ifa_addr && net_of(i->ifa_addr, &g->local[g->local_n]))
-				g->local_n++;
-		freeifaddrs(all);
-	}
+	refresh(g);
 	return g;
 }
 

@@ -2,44 +2,34 @@
 #include "relay/pool/resolve.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <stdlib.h>
 
 enum { HOST_MAX = 255, BUCKETS = 256, HOSTS_MAX = 4096 };
 
 static const double negative_s = 5;
+static const double stale_s = 600;
 
-/* One host: being looked up (asks wait), or known until EXPIRES. */
+/* One host: being looked up (its ask flies), or known until EXPIRES, or both. */
 struct host {
 	struct host *next;
-	uint64_t id;
-	bool pending;
+	struct resolve *r;
+	struct dns_ask ask;
+	bool known;
 	enum resolve_got got;
 	ev_tstamp expires;
+	ev_tstamp again; /* when a stale one may be asked anew */
 	struct list asks;
 	struct addresses all;
 	char name[HOST_MAX + 1];
 };
 
 struct resolve {
-	unsigned refs; /* the owner's and one for each job */
-	bool closed;
 	struct loop *loop;
-	struct work *work;
+	struct dns *dns;
 	double cache_s;
-	uint64_t last_id;
+	bool held;
 	unsigned hosts_n;
 	struct host *buckets[BUCKETS];
-};
-
-struct look_up {
-	struct job job; /* first */
-	struct resolve *r;
-	uint64_t host; /* by id: it may be gone */
-	bool ran;
-	int error;
-	struct addresses all;
-	char name[HOST_MAX + 1];
 };
 
 socklen_t
@@ -67,13 +57,6 @@ bucket_of(struct slice name)
 	return h % BUCKETS;
 }
 
-static void
-unref(struct resolve *r)
-{
-	if (--r->refs == 0)
-		free(r);
-}
-
 /* ---- hosts ----------------------------------------------------------------------------------- */
 
 static struct host *
@@ -86,16 +69,6 @@ find(struct resolve *r, struct slice name)
 	return h;
 }
 
-static struct host *
-find_id(struct resolve *r, const char *name, uint64_t id)
-{
-	struct host *h = r->buckets[bucket_of(slice_str(name))];
-
-	while (h && h->id != id)
-		h = h->next;
-	return h;
-}
-
 /* Those of one bucket that have expired and that nobody waits for; all the idle ones where FORCE
  * says so. */
 static void
@@ -104,7 +77,8 @@ sweep(struct resolve *r, struct host **at, bool force)
 	while (*at) {
 		struct host *h = *at;
 
-		if (h->pending || h->asks.n || (!force && h->expires > loop_now(r->loop))) {
+		if (h->ask.flight || h->asks.n ||
+		    (!force && h->expires + stale_s > loop_now(r->loop))) {
 			at = &h->next;
 			continue;
 		}
@@ -125,6 +99,8 @@ make_room(struct resolve *r)
 		sweep(r, &r->buckets[i], true);
 }
 
+static void on_answer(struct dns_ask *ask, const struct dns_answer *a);
+
 static struct host *
 add(struct resolve *r, struct slice name)
 {
@@ -140,7 +116,8 @@ add(struct resolve *r, struct slice name)
 	if (!h)
 		return NULL;
 	memcpy(h->name, name.p, name.n);
-	h->id = ++r->last_id;
+	h->r = r;
+	h->ask.fn = on_answer;
 	list_init(&h->asks);
 	h->next = *at;
 	*at = h;
@@ -148,59 +125,65 @@ add(struct resolve *r, struct slice name)
 	return h;
 }
 
-/* ---- look-ups -------------------------------------------------------------------------------- */
+/* ---- look-ups --------------------------------------------------------------------------------- */
 
 static void
-copy(struct addresses *all, const struct addrinfo *from)
+add_address(struct addresses *all, struct slice value)
 {
-	for (; from && all->n < RESOLVE_ADDRESSES; from = from->ai_next) {
-		struct address *a = &all->at[all->n];
+	struct address a = { .u.v6 = { .sin6_family = AF_INET6 } };
 
-		if (from->ai_family == AF_INET && from->ai_addrlen == sizeof(a->u.v4))
-			memcpy(&a->u.v4, from->ai_addr, sizeof(a->u.v4));
-		else if (from->ai_family == AF_INET6 && from->ai_addrlen == sizeof(a->u.v6))
-			memcpy(&a->u.v6, from->ai_addr, sizeof(a->u.v6));
-		else
-			continue;
-		all->n++;
+	if (all->n == RESOLVE_ADDRESSES)
+		return;
+	if (value.n == sizeof(a.u.v6.sin6_addr)) {
+		memcpy(&a.u.v6.sin6_addr, value.p, value.n);
+	} else {
+		a.u.v4 = (struct sockaddr_in){ .sin_family = AF_INET };
+		memcpy(&a.u.v4.sin_addr, value.p, sizeof(a.u.v4.sin_addr));
+	}
+	all->at[all->n++] = a;
+}
+
+/* The next of A behind *AT whose value has N octets; false: there is none. */
+static bool
+next_of(const struct dns_answer *a, size_t n, size_t *at, struct slice *value_r)
+{
+	while (*at < a->n) {
+		*value_r = a->at[(*at)++].value;
+		if (value_r->n == n)
+			return true;
+	}
+	return false;
+}
+
+/* IPv6, IPv4, IPv6 ...: one family that leads nowhere costs one try. */
+static void
+take_turns(struct addresses *all, const struct dns_answer *a)
+{
+	static const size_t sizes[] = { sizeof(struct in6_addr), sizeof(struct in_addr) };
+	size_t at[2] = { 0, 0 };
+	bool more = true;
+
+	all->n = 0;
+	while (more) {
+		more = false;
+		for (unsigned i = 0; i < 2; i++) {
+			struct slice value;
+
+			if (!next_of(a, sizes[i], &at[i], &value))
+				continue;
+			add_address(all, value);
+			more = true;
+		}
 	}
 }
 
-/* On a thread. */
+/* Those who asked may ask again at once, and H may go meanwhile: they wait in a line of their own. */
 static void
-run(struct job *j)
-{
-	struct look_up *l = (struct look_up *)j;
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-	struct addrinfo *found = NULL;
-
-	l->error = getaddrinfo(l->name, NULL, &hints, &found);
-	l->ran = true;
-	if (l->error != 0)
-		return;
-	copy(&l->all, found);
-	freeaddrinfo(found);
-}
-
-static enum resolve_got
-judge(const struct look_up *l)
-{
-	if (!l->ran)
-		return RESOLVE_TEMP;
-	if (l->error == 0)
-		return l->all.n ? RESOLVE_OK : RESOLVE_NONE;
-	if (l->error == EAI_NONAME || l->error == EAI_NODATA || l->error == EAI_ADDRFAMILY)
-		return RESOLVE_NONE;
-	return RESOLVE_TEMP;
-}
-
-/* Those who asked may ask again at once, and H may go meanwhile: they wait in a line of their
- * own. */
-static void
-answer(const struct resolve *r, struct host *h, const struct look_up *l)
+tell(struct host *h)
 {
 	struct list asks;
 	enum resolve_got got = h->got;
+	struct addresses all = h->all;
 
 	list_init(&asks);
 	while (h->asks.n) {
@@ -210,51 +193,62 @@ answer(const struct resolve *r, struct host *h, const struct look_up *l)
 		list_append(&asks, link);
 		LINKED(link, struct resolve_ask, link)->at = &asks;
 	}
-	while (asks.n && !r->closed) {
+	while (asks.n) {
 		struct resolve_ask *ask = LINKED(list_first(&asks), struct resolve_ask, link);
 
 		resolve_forget(ask);
-		ask->fn(ask, got, &l->all);
+		ask->fn(ask, got, &all);
 	}
 }
 
-static void
-done(struct job *j)
+static double
+life_of(const struct resolve *r, const struct dns_answer *a)
 {
-	struct look_up *l = (struct look_up *)j;
-	struct resolve *r = l->r;
-	struct host *h = r->closed ? NULL : find_id(r, l->name, l->host);
+	if (a->got == DNS_FAILED || a->ttl_s == DNS_NO_TTL)
+		return negative_s < r->cache_s ? negative_s : r->cache_s;
+	return a->ttl_s < r->cache_s ? a->ttl_s : r->cache_s;
+}
 
-	if (h) {
-		h->pending = false;
-		h->got = judge(l);
-		h->all = l->all;
-		h->expires = loop_now(r->loop) + (h->got == RESOLVE_OK ? r->cache_s : negative_s);
-		answer(r, h, l);
+static enum resolve_got
+got_of(const struct dns_answer *a)
+{
+	switch (a->got) {
+	case DNS_FOUND:
+		return RESOLVE_OK;
+	case DNS_EMPTY:
+	case DNS_NO_NAME:
+		return RESOLVE_NONE;
+	case DNS_FAILED:
+		break;
 	}
-	free(l);
-	unref(r);
+	return RESOLVE_TEMP;
+}
+
+/* That nobody can say is no news where addresses are still known. */
+static void
+on_answer(struct dns_ask *ask, const struct dns_answer *a)
+{
+	struct host *h = LINKED(ask, struct host, ask);
+	struct resolve *r = h->r;
+	ev_tstamp now = loop_now(r->loop);
+
+	h->again = now + negative_s;
+	if (a->got != DNS_FAILED || !h->known || h->got != RESOLVE_OK ||
+	    h->expires + stale_s <= now) {
+		h->known = true;
+		h->got = got_of(a);
+		h->expires = now + life_of(r, a);
+		take_turns(&h->all, a);
+	}
+	if (!r->held)
+		tell(h);
 }
 
 static bool
-start(struct resolve *r, struct host *h)
+start(struct resolve *r, struct host *h, uint64_t account)
 {
-	struct look_up *l = calloc(1, sizeof(*l));
-
-	if (!l)
-		return false;
-	l->job.run = run;
-	l->job.done = done;
-	l->r = r;
-	l->host = h->id;
-	memcpy(l->name, h->name, sizeof(l->name));
-	if (!work_submit(r->work, &l->job)) {
-		free(l);
-		return false;
-	}
-	r->refs++;
-	h->pending = true;
-	return true;
+	return dns_look_up(r->dns, account, slice_str(h->name), DNS_ADDRESS, DNS_PATIENCE_S,
+	    &h->ask);
 }
 
 static bool
@@ -281,27 +275,62 @@ parse(struct slice host, struct addresses *all)
 	return false;
 }
 
-enum resolve_got
-resolve_host(struct resolve *r, struct slice host, struct resolve_ask *ask, struct addresses *all_r)
+/* What is known of H may be said; where it is stale, it is asked anew. */
+static bool
+serves(struct resolve *r, struct host *h, uint64_t account)
 {
-	if (parse(host, all_r))
+	ev_tstamp now = loop_now(r->loop);
+
+	if (!h->known)
+		return false;
+	if (h->expires > now)
+		return true;
+	if (h->got != RESOLVE_OK || r->cache_s <= 0 || h->expires + stale_s <= now)
+		return false;
+	if (!h->ask.flight && h->again <= now && !start(r, h, account))
+		h->again = now + negative_s;
+	return true;
+}
+
+/* ASK waits with those of HOST. */
+static enum resolve_got
+wait_for(struct host *h, uint64_t account, struct resolve_ask *ask)
+{
+	dns_join(&h->ask, account);
+	ask->at = &h->asks;
+	list_append(&h->asks, &ask->link);
+	return RESOLVE_LATER;
+}
+
+enum resolve_got
+resolve_host(struct resolve *r, uint64_t account, struct slice host, struct resolve_ask *ask,
+    struct addresses *all_r)
+{
+	bool is_address = parse(host, all_r);
+	bool held = r->held && account != 0;
+
+	if (is_address && !held)
 		return RESOLVE_OK;
 	if (host.n == 0 || host.n > HOST_MAX || memchr(host.p, '\0', host.n))
 		return RESOLVE_NONE;
 
 	struct host *h = find(r, host);
 
-	if (h && !h->pending && h->expires > loop_now(r->loop)) {
-		*all_r = h->all;
-		return h->got;
-	}
-	if (!h)
-		h = add(r, host);
-	if (!h || (!h->pending && !start(r, h)))
+	if (!h && !(h = add(r, host)))
 		return RESOLVE_TEMP;
-	ask->at = &h->asks;
-	list_append(&h->asks, &ask->link);
-	return RESOLVE_LATER;
+	if (is_address) {
+		h->known = true;
+		h->got = RESOLVE_OK;
+		h->all = *all_r;
+	} else if (serves(r, h, account)) {
+		if (!held) {
+			*all_r = h->all;
+			return h->got;
+		}
+	} else if (!h->ask.flight && !start(r, h, account)) {
+		return RESOLVE_TEMP;
+	}
+	return wait_for(h, account, ask);
 }
 
 void
@@ -312,16 +341,41 @@ resolve_forget(struct resolve_ask *ask)
 	ask->at = NULL;
 }
 
+void
+resolve_hold(struct resolve *r)
+{
+	r->held = true;
+}
+
+/* Whoever is told may add hosts: a bucket is looked through anew after each. */
+void
+resolve_release(struct resolve *r)
+{
+	if (!r->held)
+		return;
+	r->held = false;
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		struct host *h = r->buckets[i];
+
+		while (h) {
+			bool waits = h->asks.n && !h->ask.flight;
+
+			if (waits)
+				tell(h);
+			h = waits ? r->buckets[i] : h->next;
+		}
+	}
+}
+
 struct resolve *
-resolve_open(struct loop *l, struct work *w, unsigned cache_s)
+resolve_open(struct loop *l, struct dns *dns, unsigned cache_s)
 {
 	struct resolve *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
-	r->refs = 1;
 	r->loop = l;
-	r->work = w;
+	r->dns = dns;
 	r->cache_s = cache_s;
 	return r;
 }
@@ -337,17 +391,17 @@ resolve_close(struct resolve *r)
 {
 	if (!r)
 		return;
-	r->closed = true;
 	for (unsigned i = 0; i < BUCKETS; i++) {
 		while (r->buckets[i]) {
 			struct host *h = r->buckets[i];
 
 			r->buckets[i] = h->next;
+			dns_forget(&h->ask);
 			while (h->asks.n)
 				resolve_forget(LINKED(list_first(&h->asks), struct resolve_ask,
 				    link));
 			free(h);
 		}
 	}
-	unref(r);
+	free(r);
 }

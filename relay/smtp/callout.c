@@ -131,8 +131,7 @@ callout_heard(struct callouts *all, struct callout_entry *e, enum callout_said s
 	while (w) {
 		struct callout_waiter *next = w->next;
 
-		if (!all->stop)
-			all->fn(all->ctx, w->owner, said);
+		all->fn(all->ctx, w->owner, said);
 		free(w);
 		w = next;
 	}
@@ -156,7 +155,8 @@ spell(const struct path *address, char mem[ADDRESS_ROOM], size_t *domain_r)
 }
 
 bool
-callout(struct callouts *all, const struct path *address, uint64_t owner, enum callout_said *said_r)
+callout(struct callouts *all, uint64_t account, const struct path *address, uint64_t owner,
+    enum callout_said *said_r)
 {
 	char mem[ADDRESS_ROOM];
 	size_t domain;
@@ -183,7 +183,7 @@ callout(struct callouts *all, const struct path *address, uint64_t owner, enum c
 			drop(all, e);
 		return true;
 	}
-	if (e->call || callout_begin(all, e))
+	if (e->call || callout_begin(all, e, account))
 		return false;
 	drop(all, e);
 	return true;
@@ -192,20 +192,20 @@ callout(struct callouts *all, const struct path *address, uint64_t owner, enum c
 /* ---- life ---- */
 
 struct callouts *
-callouts_open(struct loop *l, struct conf *c, callout_fn *fn, void *ctx)
+callouts_open(struct loop *l, struct relay *r, struct conf *c, callout_fn *fn, void *ctx)
 {
 	struct callouts *all = calloc(1, sizeof(*all));
 
 	if (!all)
 		return NULL;
 	all->loop = l;
+	all->relay = r;
 	all->fn = fn;
 	all->ctx = ctx;
 	list_init(&all->known);
 	list_init(&all->calls);
 	all->conf = conf_ref(c);
-	all->guard = guard_open(c);
-	if (!all->guard || !crypto_random(&all->seed, sizeof(all->seed))) {
+	if (!crypto_random(&all->seed, sizeof(all->seed))) {
 		callouts_close(all);
 		return NULL;
 	}
@@ -215,12 +215,6 @@ callouts_open(struct loop *l, struct conf *c, callout_fn *fn, void *ctx)
 void
 callouts_reconf(struct callouts *all, struct conf *c)
 {
-	struct guard *guard = guard_open(c);
-
-	if (guard) {
-		guard_close(all->guard);
-		all->guard = guard;
-	}
 	conf_ref(c);
 	conf_unref(all->conf);
 	all->conf = c;
@@ -231,13 +225,9 @@ callouts_close(struct callouts *all)
 {
 	if (!all)
 		return;
-	all->stop = true;
-	if (all->work)
-		work_close(all->work);
 	callout_cut_all(all);
 	list_each_safe(l, after, &all->known)
 		drop(all, LINKED(l, struct callout_entry, age));
-	guard_close(all->guard);
 	conf_unref(all->conf);
 	free(all);
 }

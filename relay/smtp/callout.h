@@ -13,7 +13,7 @@
  * What was said is remembered: good for a day, refused for two hours, unable for five minutes;
  * CALLOUT_KNOWN_MAX addresses. Who asks what is being asked already waits for the same answer.
  *
- * Owns:   threads for names, from the first question on; connections; the memory.
+ * Owns:   connections; the memory. Names are looked up as the relay does, which must stay longer.
  * Never:  counts a domain as gone because a name server failed (CALLOUT_LATER, not remembered);
  *         blocks.
  */
@@ -31,19 +31,20 @@ enum callout_said {
 };
 
 struct callouts;
+struct relay;
 
 /* On the loop; OWNER as given. */
 typedef void callout_fn(void *ctx, uint64_t owner, enum callout_said said);
 
-struct callouts *callouts_open(struct loop *l, struct conf *c, callout_fn *fn, void *ctx)
-    MUST_CHECK;
-/* No callback any more. Waits for the look-ups that run. */
+struct callouts *callouts_open(struct loop *l, struct relay *r, struct conf *c, callout_fn *fn,
+    void *ctx) MUST_CHECK;
+/* No callback any more. */
 void callouts_close(struct callouts *all);
 /* What is known stays. */
 void callouts_reconf(struct callouts *all, struct conf *c);
 /* True: *SAID_R is known. False: FN comes later, never from inside the call. ADDRESS is ASCII, of a
  * domain that is a name. */
-bool callout(struct callouts *all, const struct path *address, uint64_t owner,
+bool callout(struct callouts *all, uint64_t account, const struct path *address, uint64_t owner,
     enum callout_said *said_r) MUST_CHECK;
 
 #endif

@@ -3,7 +3,7 @@
  * callout_call - one question: the servers' names on a thread, then a dialogue in lockstep with one
  * of them, then perhaps with another
  *
- *      look_up (thread) -> found -> attempt -> GREETING -> EHLO [-> HELO] -> MAIL -> RCPT -> over
+ *      mx -> found -> attempt -> GREETING -> EHLO [-> HELO] -> MAIL -> RCPT -> over
  *                                      ^                                        |
  *                                      '----- once more, after a pause where it is the same server
  */
@@ -11,8 +11,6 @@
 
 #include <stdlib.h>
 
-#include "conf/dns.h"
-#include "relay/pool/resolve.h"
 #include "relay/verdict/verdict.h"
 #include "wire/log.h"
 #include "wire/net.h"
@@ -20,9 +18,7 @@
 #include "wire/stream.h"
 
 enum {
-	THREADS = 4,
 	ATTEMPTS = 2,
-	HOSTS_MAX = 5, /* MX hosts that are looked up */
 	IN_MAX = 8192,
 	OUT_MAX = 4096,
 };
@@ -42,105 +38,12 @@ struct callout_call {
 	struct stream s;
 	struct reply_scan scan;
 	ev_timer again;
-	struct address at[ATTEMPTS];
+	struct mx mx;
+	union mx_address at[ATTEMPTS];
 	unsigned n, tried;
 	enum at step;
 	ev_tstamp until;
 };
-
-/* ---- names, on a thread ---- */
-
-struct look_up {
-	struct job job;
-	struct callout_call *call; /* stays as long as this flies */
-	struct dns_servers servers;
-	const atomic_bool *stop;
-	struct slice domain; /* the entry's, which cannot go meanwhile */
-	enum dns_got got;    /* FOUND, EMPTY, FAILED */
-	unsigned n;
-	struct address at[ATTEMPTS];
-	bool has_spare; /* the first host's second address */
-	struct address spare;
-	struct dns_answer mx, a;
-};
-
-static struct address
-address_of(const struct dns_record *r)
-{
-	struct address a = { 0 };
-
-	if (r->value.n == sizeof(a.u.v4.sin_addr)) {
-		a.u.v4.sin_family = AF_INET;
-		memcpy(&a.u.v4.sin_addr, r->value.p, r->value.n);
-	} else if (r->value.n == sizeof(a.u.v6.sin6_addr)) {
-		a.u.v6.sin6_family = AF_INET6;
-		memcpy(&a.u.v6.sin6_addr, r->value.p, r->value.n);
-	}
-	return a;
-}
-
-static void
-take_host(struct look_up *l, struct slice host)
-{
-	dns_look_up(&l->servers, host, DNS_A, &l->a);
-
-	bool failed = l->a.got == DNS_FAILED;
-
-	if (l->a.got == DNS_EMPTY || failed)
-		dns_look_up(&l->servers, host, DNS_AAAA, &l->a);
-	if (l->a.got != DNS_FOUND || l->a.n == 0) {
-		if (failed || l->a.got == DNS_FAILED)
-			l->got = DNS_FAILED;
-		return;
-	}
-	if (l->n == 0 && l->a.n > 1) {
-		l->spare = address_of(&l->a.at[1]);
-		l->has_spare = true;
-	}
-	l->at[l->n++] = address_of(&l->a.at[0]);
-}
-
-/* The best that is left, in the server's order where they are equal. */
-static struct slice
-next_host(struct dns_answer *mx)
-{
-	struct dns_record *best = NULL;
-
-	for (size_t i = 0; i < mx->n; i++)
-		if (mx->at[i].value.n && (!best || mx->at[i].priority < best->priority))
-			best = &mx->at[i];
-	if (!best)
-		return SLICE("");
-
-	struct slice host = best->value;
-
-	best->value = SLICE("");
-	return host;
-}
-
-static void
-run(struct job *j)
-{
-	struct look_up *l = (struct look_up *)j;
-
-	l->got = DNS_EMPTY;
-	dns_look_up(&l->servers, l->domain, DNS_MX, &l->mx);
-	if (l->mx.got == DNS_FAILED)
-		l->got = DNS_FAILED;
-	else if (l->mx.got == DNS_EMPTY) /* RFC 5321, 5.1: without MX the domain is its own host */
-		take_host(l, l->domain);
-	for (unsigned i = 0; l->mx.got == DNS_FOUND && i < HOSTS_MAX && l->n < ATTEMPTS; i++) {
-		struct slice host = next_host(&l->mx);
-
-		if (host.n == 0 || atomic_load(l->stop))
-			break;
-		take_host(l, host);
-	}
-	if (l->n == 1 && l->has_spare)
-		l->at[l->n++] = l->spare;
-	if (l->n)
-		l->got = DNS_FOUND;
-}
 
 /* ---- the end ---- */
 
@@ -154,6 +57,7 @@ static void
 cut(struct callout_call *c)
 {
 	stream_close(&c->s);
+	mx_forget(&c->mx);
 	ev_timer_stop(loop_ev(c->all->loop), &c->again);
 	list_remove(&c->all->calls, &c->link);
 	c->grave.free_fn = bury;
@@ -181,7 +85,7 @@ note(const struct callout_call *c, enum callout_said said, const struct reply *r
 	log_str(&l, "address", slice_of(c->entry->address, c->entry->n));
 	log_str(&l, "outcome", slice_str(words[said]));
 	if (c->tried) {
-		net_write(&p, &c->at[(c->tried - 1) % ATTEMPTS].u.sa);
+		net_write(&p, &c->at[(c->tried - 1) % ATTEMPTS].sa);
 		log_str(&l, "peer", text_slice(&p));
 	}
 	if (why)
@@ -258,17 +162,21 @@ static void
 attempt(struct callout_call *c, const char *why)
 {
 	while (c->tried < ATTEMPTS) {
-		struct address *a = &c->at[c->n == 1 ? 0 : c->tried];
+		union mx_address *a = &c->at[c->n == 1 ? 0 : c->tried];
+		bool six = a->sa.sa_family == AF_INET6;
 
 		c->tried++;
-		address_set_port(a, c->all->conf->senders.callout_port);
+		if (six)
+			a->v6.sin6_port = htons((uint16_t)c->all->conf->senders.callout_port);
+		else
+			a->v4.sin_port = htons((uint16_t)c->all->conf->senders.callout_port);
 		c->step = AT_GREETING;
-		if (guard_ask(c->all->guard, &a->u.sa) == GUARD_DENIED) {
+		if (guard_ask(c->all->relay->guard, GUARD_ASKS, &a->sa) == GUARD_DENIED) {
 			why = "the address or the port is not allowed";
 			continue;
 		}
 		c->scan = (struct reply_scan){ 0 };
-		if (!stream_connect(&c->s, &a->u.sa, address_len(a), NULL, 0)) {
+		if (!stream_connect(&c->s, &a->sa, six ? sizeof(a->v6) : sizeof(a->v4), NULL, 0)) {
 			why = stream_why(&c->s);
 			continue;
 		}
@@ -371,69 +279,52 @@ on_event(void *owner, enum stream_event event)
 	}
 }
 
-/* ---- the beginning ---- */
+/* ---- the beginning ----------------------------------------------------------------------------- */
 
 static void
-done(struct job *j)
+on_servers(struct mx *mx, enum mx_got got)
 {
-	struct look_up *l = (struct look_up *)j;
-	struct callout_call *c = l->call;
+	struct callout_call *c = LINKED(mx, struct callout_call, mx);
 
-	c->n = l->n;
-	memcpy(c->at, l->at, sizeof(c->at));
+	c->n = mx->n;
+	memcpy(c->at, mx->at, sizeof(c->at));
+	if (c->n == 1 && mx->has_spare)
+		c->at[c->n++] = mx->spare;
 	c->until = loop_now(c->all->loop) + CALLOUT_S;
-
-	enum dns_got got = c->all->stop ? DNS_FAILED : l->got;
-
-	free(l);
-	if (got == DNS_FOUND)
+	switch (got) {
+	case MX_FOUND:
 		attempt(c, NULL);
-	else if (got == DNS_FAILED)
+		break;
+	case MX_UNKNOWN:
 		over(c, CALLOUT_LATER, NULL, "its servers cannot be looked up");
-	else
+		break;
+	case MX_NULL:
+	case MX_NONE:
 		over(c, CALLOUT_UNABLE, NULL, "it has no server");
-}
-
-static bool
-submit(struct callouts *all, struct callout_call *c)
-{
-	struct callout_entry *e = c->entry;
-	struct look_up *l = calloc(1, sizeof(*l));
-
-	if (!l)
-		return false;
-	l->job.run = run;
-	l->job.done = done;
-	l->call = c;
-	l->servers = dns_servers_of(all->conf);
-	l->stop = &all->stop;
-	l->domain = slice_of(e->address + e->domain, e->n - e->domain);
-	l->got = DNS_FAILED;
-	if (work_submit(all->work, &l->job))
-		return true;
-	free(l);
-	return false;
+		break;
+	}
 }
 
 bool
-callout_begin(struct callouts *all, struct callout_entry *e)
+callout_begin(struct callouts *all, struct callout_entry *e, uint64_t account)
 {
 	struct callout_call *c;
 
 	if (all->calls.n >= CALLOUT_CALLS_MAX)
-		return false;
-	if (!all->work &&
-	    !(all->work = work_open(all->loop, "callouts", THREADS, CALLOUT_CALLS_MAX)))
 		return false;
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return false;
 	c->all = all;
 	c->entry = e;
+	c->mx.dns = all->relay->dns;
+	c->mx.account = account;
+	c->mx.wanted = ATTEMPTS;
+	c->mx.fn = on_servers;
 	ev_timer_init(&c->again, on_again, 0., 0.);
 	c->again.data = c;
 	stream_init(&c->s, all->loop, IN_MAX, OUT_MAX, on_event, c);
-	if (!submit(all, c)) {
+	if (!mx_look_up(&c->mx, all->loop, slice_of(e->address + e->domain, e->n - e->domain))) {
 		free(c);
 		return false;
 	}

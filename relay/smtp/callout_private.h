@@ -6,12 +6,10 @@
  * callout_private - what callout.c (the memory, who waits) and callout_call.c (one call: names,
  * dialogue) share
  */
-#include <stdatomic.h>
-
 #include "relay/smtp/callout.h"
-#include "relay/pool/guard.h"
+#include "relay/relay_private.h"
 #include "relay/list.h"
-#include "wire/work.h"
+#include "wire/mx.h"
 
 struct callout_call;
 
@@ -33,11 +31,9 @@ enum { CALLOUT_BUCKETS = 1024 };
 struct callouts {
 	struct loop *loop;
 	struct conf *conf;
-	struct guard *guard;
+	struct relay *relay; /* whose guard, and whose look-ups */
 	callout_fn *fn;
 	void *ctx;
-	struct work *work; /* NULL until somebody asks */
-	atomic_bool stop;
 	uint64_t seed;
 	struct list known; /* entries, the oldest first */
 	struct list calls;
@@ -45,9 +41,9 @@ struct callouts {
 };
 
 /* False: too many, or no memory. Else callout_heard() comes, from the loop. */
-bool callout_begin(struct callouts *all, struct callout_entry *e) MUST_CHECK;
+bool callout_begin(struct callouts *all, struct callout_entry *e, uint64_t account) MUST_CHECK;
 void callout_heard(struct callouts *all, struct callout_entry *e, enum callout_said said);
-/* Closes all that are open; tells nobody. The threads have ended. */
+/* Closes all that are open; tells nobody. */
 void callout_cut_all(struct callouts *all);
 
 #endif

@@ -41,7 +41,7 @@ is_allowed(struct smtp *c, const struct address *a)
 		c->trusted = true;
 		return true;
 	}
-	answer = guard_ask(relay_of(c)->guard, &a->u.sa);
+	answer = guard_ask(relay_of(c)->guard, GUARD_SENDS, &a->u.sa);
 	c->trusted = answer == GUARD_TRUSTED;
 	return c->trusted || (answer == GUARD_PUBLIC && c->up->tls != UPSTREAM_TLS_NONE);
 }
@@ -134,7 +134,7 @@ smtp_begin(struct task *t)
 		return;
 	}
 	c->ask.fn = on_resolved;
-	resolved(c, resolve_host(relay_of(c)->resolve, host, &c->ask, &c->all));
+	resolved(c, resolve_host(relay_of(c)->resolve, c->up->account, host, &c->ask, &c->all));
 }
 
 void

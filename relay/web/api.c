@@ -253,7 +253,7 @@ send_request(struct api *a)
 	struct secret key = { 0 };
 
 	if (!u->http)
-		u->http = http_open(u->r, u->ca_pem, u->pin, u->connections_max);
+		u->http = http_open(u->r, u->account, u->ca_pem, u->pin, u->connections_max);
 	if (!u->http) {
 		done_here(a, VERDICT_NO_MEMORY, NULL);
 		return;

@@ -28,13 +28,15 @@ start_library(void)
 }
 
 struct http *
-http_open(struct relay *r, const char *ca_pem, const char *pin, unsigned connections_max)
+http_open(struct relay *r, uint64_t account, const char *ca_pem, const char *pin,
+    unsigned connections_max)
 {
 	struct http *h;
 
 	if (!start_library() || !(h = calloc(1, sizeof(*h))))
 		return NULL;
 	h->r = r;
+	h->account = account;
 	h->connections_max = connections_max ? connections_max : 1;
 	h->used = loop_now(r->loop);
 	list_init(&h->sockets);
@@ -408,7 +410,8 @@ open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
 		return CURL_SOCKET_BAD;
 	}
 	if (purpose != CURLSOCKTYPE_IPCXN ||
-	    guard_ask(q->h->r->guard, (const struct sockaddr *)&a->addr) == GUARD_DENIED) {
+	    guard_ask(q->h->r->guard, GUARD_SENDS, (const struct sockaddr *)&a->addr) ==
+	        GUARD_DENIED) {
 		q->denied = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -650,7 +653,7 @@ tell_addresses(struct http_request *q)
 		bool six = a->u.sa.sa_family == AF_INET6;
 
 		address_set_port(a, q->port);
-		if (guard_ask(q->h->r->guard, &a->u.sa) == GUARD_DENIED)
+		if (guard_ask(q->h->r->guard, GUARD_SENDS, &a->u.sa) == GUARD_DENIED)
 			continue;
 		if (n++)
 			text_char(&line, ',');
@@ -770,6 +773,7 @@ http_send(struct http *h, const struct http_order *o)
 	    !domain_is_valid(slice_str(q->host), false))
 		end(q, HTTP_DENIED, "not a host name");
 	else
-		resolved(q, resolve_host(h->r->resolve, slice_str(q->host), &q->ask, &q->all));
+		resolved(q,
+		    resolve_host(h->r->resolve, h->account, slice_str(q->host), &q->ask, &q->all));
 	return q;
 }

@@ -18,6 +18,7 @@ struct http {
 	ev_timer timer;
 	struct list sockets;
 	struct list requests;
+	uint64_t account; /* whose look-ups they are */
 	unsigned connections_max;
 	char *ca_pem;
 	char *pin;

@@ -365,7 +365,7 @@ ask(struct oauth *o)
 
 	/* Not by the upstream's private CA: the endpoint is another host. */
 	if (!o->http)
-		o->http = http_open(o->u->r, "", "", 1);
+		o->http = http_open(o->u->r, o->u->account, "", "", 1);
 	good = o->http && put_secrets(o, &form) && !form.overflow &&
 	    spool_put(&o->form, text_slice(&form));
 	crypto_wipe(mem, sizeof(mem));

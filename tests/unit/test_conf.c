@@ -112,7 +112,7 @@ test_little_is_enough(void **state)
 	assert_int_equal(c->mtas_n, 0);
 	assert_int_equal(c->senders.unverified_owner, UNVERIFIED_AT_MAIL);
 	assert_int_equal(c->dns.resolvers_n, 0);
-	assert_int_equal(c->dns.timeout_s, 3);
+	assert_int_equal(c->dns.timeout_s, 2);
 	assert_null(c->dns.spf_include);
 	conf_unref(c);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers as octets, and look-ups against a name server on a thread of ours that answers from a
- * table, fails, stays silent, and lies.
+ * Look-ups against a name server on a thread of ours that answers from a table, fails, stays
+ * silent, and lies: wire/dns, wire/mx, and the memory of conf/mail_domain.
  */
-#include "conf/dns.h"
+#include "conf/mail_domain.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -116,12 +116,6 @@ put_mx(struct packet *p, const char *owner, unsigned priority, const char *host,
 }
 
 static void
-put_cname(struct packet *p, const char *owner, const char *target, uint32_t ttl)
-{
-	put_named(p, owner, 5, ttl, "", 0, target);
-}
-
-static void
 put_soa(struct packet *p, const char *zone, uint32_t ttl, uint32_t minimum)
 {
 	struct packet rdata = { 0 };
@@ -134,163 +128,12 @@ put_soa(struct packet *p, const char *zone, uint32_t ttl, uint32_t minimum)
 	put_rr(p, AUTHORITY, zone, 6, ttl, rdata.at, rdata.n);
 }
 
-/* From memory of its own size, so that a look beyond its end is seen. */
-static enum dns_got
-read_it(const struct packet *p, const char *name, enum dns_type type, struct dns_answer *a)
-{
-	char *copy = malloc(p->n + (p->n == 0));
-
-	assert_non_null(copy);
-	memcpy(copy, p->at, p->n);
-	dns_read(slice_of(copy, p->n), slice_str(name), type, a);
-	free(copy);
-	return a->got;
-}
-
-enum { GOOD = 0x8180, NX = 0x8183, SERVFAIL = 0x8182, REFUSED = 0x8185, TRUNCATED = 0x8380 };
-
-static struct dns_answer answer;
-
-static void
-reads_records(void **state)
-{
-	struct packet p = begin(1, GOOD, "a.example", 15);
-
-	(void)state;
-	put_mx(&p, "A.Example", 20, "mx2.a.example", 300);
-	put_mx(&p, "a.example", 10, "mx1.a.example", 200);
-	put_mx(&p, "other.example", 1, "evil.example", 1); /* nobody asked */
-	put_rr(&p, ANSWER, "a.example", 1, 2, "\x7f\0\0\1", 4);
-	assert_int_equal(read_it(&p, "a.example", DNS_MX, &answer), DNS_FOUND);
-	assert_int_equal(answer.n, 2);
-	assert_int_equal(answer.ttl_s, 200);
-	assert_int_equal(answer.at[0].priority, 20);
-	assert_true(slice_eq(answer.at[1].value, SLICE("mx1.a.example")));
-	assert_int_equal(read_it(&p, "a.example", DNS_A, &answer), DNS_FOUND);
-	assert_int_equal(answer.ttl_s, 2);
-	assert_int_equal(read_it(&p, "a.example", DNS_TXT, &answer), DNS_EMPTY);
-
-	p = begin(1, GOOD, "t.example", 16);
-	put_rr(&p, ANSWER, "t.example", 16, 60, "\3v=s\4pf1 \0\2-a", 13);
-	put_rr(&p, ANSWER, "t.example", 16, 60, "\1\xff", 2);
-	assert_int_equal(read_it(&p, "t.example", DNS_TXT, &answer), DNS_FOUND);
-	assert_int_equal(answer.n, 2);
-	assert_true(slice_eq(answer.at[0].value, SLICE("v=spf1 -a")));
-	assert_true(slice_eq(answer.at[1].value, SLICE("\xff")));
-
-	p = begin(1, GOOD, "n.example", 15);
-	put_mx(&p, "n.example", 0, "", 60);
-	assert_int_equal(read_it(&p, "n.example", DNS_MX, &answer), DNS_FOUND);
-	assert_int_equal(answer.n, 1);
-	assert_int_equal(answer.at[0].value.n, 0);
-}
-
-static void
-follows_cnames(void **state)
-{
-	struct packet p = begin(1, GOOD, "w.example", 1);
-
-	(void)state;
-	put_rr(&p, ANSWER, "z.example", 1, 500, "\1\2\3\4", 4);
-	put_cname(&p, "y.example", "z.example", 30);
-	put_cname(&p, "w.example", "y.example", 400);
-	put_rr(&p, ANSWER, "w.example", 16, 1, "\1x", 2);
-	assert_int_equal(read_it(&p, "w.example", DNS_A, &answer), DNS_FOUND);
-	assert_int_equal(answer.n, 1);
-	assert_int_equal(answer.ttl_s, 30);
-
-	p = begin(1, GOOD, "l.example", 1);
-	put_cname(&p, "l.example", "m.example", 30);
-	put_cname(&p, "m.example", "l.example", 30);
-	assert_int_equal(read_it(&p, "l.example", DNS_A, &answer), DNS_FAILED);
-
-	p = begin(1, NX, "d.example", 1);
-	put_cname(&p, "d.example", "gone.example", 30);
-	assert_int_equal(read_it(&p, "d.example", DNS_A, &answer), DNS_NO_NAME);
-}
-
-static void
-tells_none_from_nobody_knows(void **state)
-{
-	static const struct {
-		unsigned flags;
-		enum dns_got got;
-	} cases[] = {
-		{ GOOD, DNS_EMPTY }, { NX, DNS_NO_NAME }, { SERVFAIL, DNS_FAILED },
-		{ REFUSED, DNS_FAILED }, { TRUNCATED, DNS_FAILED }, { 0x8184, DNS_FAILED },
-		{ 0x0180, DNS_FAILED }, /* a question */
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct packet p = begin(1, cases[i].flags, "a.example", 1);
-
-		if (read_it(&p, "a.example", DNS_A, &answer) != cases[i].got)
-			fail_msg("%zu: %d", i, (int)answer.got);
-		assert_int_equal(answer.ttl_s, 0);
-	}
-	struct packet p = begin(1, NX, "a.example", 1);
-
-	put_soa(&p, "example", 900, 120);
-	assert_int_equal(read_it(&p, "a.example", DNS_A, &answer), DNS_NO_NAME);
-	assert_int_equal(answer.ttl_s, 120);
-	p = (struct packet){ 0 };
-	assert_int_equal(read_it(&p, "a.example", DNS_A, &answer), DNS_FAILED);
-}
-
-/* Broken everywhere: cut at each octet, and each octet changed. Nothing is read beyond the end, and
- * a cut answer is no answer. */
-static void
-survives_broken_answers(void **state)
-{
-	struct packet whole = begin(1, GOOD, "a.example", 15);
-
-	(void)state;
-	put_cname(&whole, "a.example", "b.example", 60);
-	put_mx(&whole, "b.example", 10, "mx.b.example", 60);
-	put_rr(&whole, ANSWER, "b.example", 16, 60, "\3abc", 4);
-	put_soa(&whole, "example", 60, 60);
-	for (size_t n = 0; n < whole.n; n++) {
-		struct packet p = whole;
-
-		p.n = n;
-		enum dns_got mx = read_it(&p, "a.example", DNS_MX, &answer);
-
-		/* The SOA's record is looked at only where there is nothing else. */
-		assert_true(mx == DNS_FAILED || mx == DNS_FOUND);
-		(void)read_it(&p, "a.example", DNS_TXT, &answer);
-	}
-	for (size_t i = 0; i < whole.n; i++) {
-		for (unsigned v = 0; v < 256; v += 5) {
-			struct packet p = whole;
-
-			p.at[i] = (uint8_t)v;
-			(void)read_it(&p, "a.example", DNS_MX, &answer);
-			(void)read_it(&p, "a.example", DNS_TXT, &answer);
-			(void)read_it(&p, "a.example", DNS_A, &answer);
-		}
-	}
-	struct packet p = begin(1, GOOD, "a.example", 1);
-
-	put_rr(&p, ANSWER, "a.example", 1, 60, "\1\2\3", 3); /* an address of three octets */
-	assert_int_equal(read_it(&p, "a.example", DNS_A, &answer), DNS_FAILED);
-	p = begin(1, GOOD, "a.example", 16);
-	put_rr(&p, ANSWER, "a.example", 16, 60, "\11abc", 4);
-	assert_int_equal(read_it(&p, "a.example", DNS_TXT, &answer), DNS_FAILED);
-	p = begin(1, GOOD, "a.example", 15);
-	put_rr(&p, ANSWER, "a.example", 15, 60, "\0\1\300\377",
-	    4); /* a pointer to behind the end */
-	assert_int_equal(read_it(&p, "a.example", DNS_MX, &answer), DNS_FAILED);
-	p = begin(1, GOOD, "a.example", 1);
-	for (int i = 0; i < 100; i++)
-		put_rr(&p, ANSWER, "a.example", 1, 60, "\1\2\3\4", 4);
-	assert_int_equal(read_it(&p, "a.example", DNS_A, &answer), DNS_FOUND);
-	assert_int_equal(answer.n, DNS_RECORDS_MAX);
-}
-
 /* ---- a name server ---- */
 
-enum manner { ANSWERS, FAILS, SILENT, REFUSES, LIES };
+/* Flags of an answer. */
+enum { GOOD = 0x8180, SERVFAIL = 0x8182, NX = 0x8183, REFUSED = 0x8185 };
+
+enum manner { ANSWERS, FAILS, SILENT, REFUSES, LIES, HALF };
 
 static const struct row {
 	const char *name;
@@ -315,6 +158,8 @@ static const struct row {
 	{ "silent.example", SILENT, 0, { 0 }, 0, 0 },
 	{ "lies.example", LIES, 60, { "mx.good.example" }, 0, 0 },
 	{ "short.example", ANSWERS, 0, { "mx.good.example" }, 0, 0 },
+	{ "half.example", HALF, 60, { 0 }, 1, 0 },
+	{ "text.example", ANSWERS, 60, { 0 }, 0, 0 },
 };
 
 struct server {
@@ -350,10 +195,23 @@ question(const uint8_t *q, size_t n, char *name, size_t size, unsigned *type_r)
 	*type_r = at + 2 < n ? (unsigned)q[at + 2] : 0;
 }
 
+/* A record of two strings, 255 and 6 octets, and another. */
+static void
+put_texts(struct packet *p, const char *name)
+{
+	uint8_t rdata[263];
+
+	memset(rdata, 'x', sizeof(rdata));
+	rdata[0] = 255;
+	rdata[256] = 6;
+	put_rr(p, ANSWER, name, 16, 60, rdata, sizeof(rdata));
+	put_rr(p, ANSWER, name, 16, 60, "\3abc", 4);
+}
+
 static struct packet
 reply_to(const uint8_t *q, const char *name, unsigned type, const struct row *row)
 {
-	static const unsigned flags[] = { GOOD, SERVFAIL, GOOD, REFUSED, GOOD };
+	static const unsigned flags[] = { GOOD, SERVFAIL, GOOD, REFUSED, GOOD, GOOD };
 	unsigned id = (unsigned)(q[0] << 8 | q[1]);
 	struct packet p = begin(row && row->manner == LIES ? id ^ 1 : id,
 	    row ? flags[row->manner] : NX, name, type);
@@ -364,6 +222,8 @@ reply_to(const uint8_t *q, const char *name, unsigned type, const struct row *ro
 	}
 	for (size_t i = 0; i < 3 && type == 15 && row->mx[i]; i++)
 		put_mx(&p, name, 10 * (unsigned)i, row->mx[i], row->ttl);
+	if (type == 16 && strcmp(row->name, "text.example") == 0)
+		put_texts(&p, name);
 	if (type == 1 && row->a)
 		put_rr(&p, ANSWER, name, 1, row->ttl, "\300\0\2\1", 4);
 	if (type == 28 && row->aaaa)
@@ -394,7 +254,7 @@ serve(void *ctx)
 		s->asked++;
 		const struct row *row = find(name);
 
-		if (row && row->manner == SILENT)
+		if (row && (row->manner == SILENT || (row->manner == HALF && type == 28)))
 			continue;
 		struct packet p = reply_to(q, name, type, row);
 
@@ -405,13 +265,13 @@ serve(void *ctx)
 
 struct fixture {
 	struct server server;
-	struct conf conf;
-	struct conf_address address;
+	struct dns_servers servers;
 	struct loop *loop;
 	struct dns *dns;
+	struct mail_domains *all;
 	ev_timer guard;
 	unsigned answers;
-	enum dns_mail verdict;
+	enum mx_got verdict;
 	uint64_t owner;
 };
 
@@ -426,14 +286,14 @@ set_up(void **state)
 	f->server.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(f->server.fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(getsockname(f->server.fd, (struct sockaddr *)&a, &len), 0);
-	memcpy(&f->address.addr, &a, sizeof(a));
+	memcpy(&f->servers.at[0], &a, sizeof(a));
 	assert_int_equal(pthread_create(&f->server.thread, NULL, serve, &f->server), 0);
-	f->conf.dns.resolvers = &f->address;
-	f->conf.dns.resolvers_n = 1;
-	f->conf.dns.timeout_s = 1;
+	f->servers.n = 1;
+	f->servers.timeout_s = 1;
 	f->loop = loop_open();
-	f->dns = dns_open(f->loop, &f->conf, f);
-	assert_true(f->loop && f->dns);
+	f->dns = dns_open(f->loop, &f->servers);
+	f->all = f->dns ? mail_domains_open(f->loop, f->dns, f) : NULL;
+	assert_non_null(f->all);
 	*state = f;
 	return 0;
 }
@@ -443,6 +303,7 @@ tear_down(void **state)
 {
 	struct fixture *f = *state;
 
+	mail_domains_close(f->all);
 	dns_close(f->dns);
 	loop_close(f->loop);
 	f->server.stop = true;
@@ -453,7 +314,7 @@ tear_down(void **state)
 }
 
 static void
-on_answer(void *ctx, uint64_t owner, enum dns_mail verdict)
+on_answer(void *ctx, uint64_t owner, enum mx_got verdict)
 {
 	struct fixture *f = ctx;
 
@@ -482,13 +343,13 @@ turn(struct fixture *f, double seconds)
 }
 
 /* REMEMBERED_R: it was known at once. */
-static enum dns_mail
+static enum mx_got
 ask(struct fixture *f, const char *domain, bool *remembered_r)
 {
-	enum dns_mail v;
+	enum mx_got v;
 
 	f->answers = 0;
-	*remembered_r = dns_mail(f->dns, slice_str(domain), 7, on_answer, &v);
+	*remembered_r = mail_domain(f->all, 1, slice_str(domain), 7, on_answer, &v);
 	if (*remembered_r)
 		return v;
 	assert_int_equal(f->answers, 0);
@@ -504,29 +365,29 @@ judges_domains(void **state)
 {
 	static const struct {
 		const char *domain;
-		enum dns_mail verdict;
+		enum mx_got verdict;
 	} cases[] = {
-		{ "good.example", DNS_MAIL_OK },
-		{ "GOOD.example", DNS_MAIL_OK },
-		{ "six.example", DNS_MAIL_OK },
-		{ "host.example", DNS_MAIL_OK },
-		{ "second.example", DNS_MAIL_OK },
-		{ "luck.example", DNS_MAIL_OK },
-		{ "null.example", DNS_MAIL_NULL },
-		{ "empty.example", DNS_MAIL_NONE },
-		{ "dead.example", DNS_MAIL_NONE },
-		{ "gone.example", DNS_MAIL_NONE },
-		{ "unsure.example", DNS_MAIL_UNKNOWN },
-		{ "fails.example", DNS_MAIL_UNKNOWN },
-		{ "refuses.example", DNS_MAIL_UNKNOWN },
-		{ "silent.example", DNS_MAIL_UNKNOWN },
-		{ "lies.example", DNS_MAIL_UNKNOWN },
+		{ "good.example", MX_FOUND },
+		{ "GOOD.example", MX_FOUND },
+		{ "six.example", MX_FOUND },
+		{ "host.example", MX_FOUND },
+		{ "second.example", MX_FOUND },
+		{ "luck.example", MX_FOUND },
+		{ "null.example", MX_NULL },
+		{ "empty.example", MX_NONE },
+		{ "dead.example", MX_NONE },
+		{ "gone.example", MX_NONE },
+		{ "unsure.example", MX_UNKNOWN },
+		{ "fails.example", MX_UNKNOWN },
+		{ "refuses.example", MX_UNKNOWN },
+		{ "silent.example", MX_UNKNOWN },
+		{ "lies.example", MX_UNKNOWN },
 	};
 	struct fixture *f = *state;
 	bool remembered;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		enum dns_mail v = ask(f, cases[i].domain, &remembered);
+		enum mx_got v = ask(f, cases[i].domain, &remembered);
 
 		if (v != cases[i].verdict)
 			fail_msg("%s: %d", cases[i].domain, (int)v);
@@ -539,25 +400,31 @@ remembers(void **state)
 	struct fixture *f = *state;
 	bool remembered;
 
-	assert_int_equal(ask(f, "good.example", &remembered), DNS_MAIL_OK);
+	assert_int_equal(ask(f, "good.example", &remembered), MX_FOUND);
 	assert_false(remembered);
 	unsigned asked = f->server.asked;
 
-	assert_int_equal(ask(f, "Good.Example", &remembered), DNS_MAIL_OK);
+	assert_int_equal(ask(f, "Good.Example", &remembered), MX_FOUND);
 	assert_true(remembered);
-	assert_int_equal(ask(f, "gone.example", &remembered), DNS_MAIL_NONE);
+	assert_int_equal(ask(f, "gone.example", &remembered), MX_NONE);
 	assert_false(remembered);
-	assert_int_equal(ask(f, "gone.example", &remembered), DNS_MAIL_NONE);
+	assert_int_equal(ask(f, "gone.example", &remembered), MX_NONE);
 	assert_true(remembered);
 	assert_int_equal(f->server.asked, asked + 1);
 	/* A life of 0 s is made 5: the session that asked can ask again. */
-	assert_int_equal(ask(f, "short.example", &remembered), DNS_MAIL_OK);
-	assert_int_equal(ask(f, "short.example", &remembered), DNS_MAIL_OK);
+	assert_int_equal(ask(f, "short.example", &remembered), MX_FOUND);
+	assert_int_equal(ask(f, "short.example", &remembered), MX_FOUND);
 	assert_true(remembered);
 	for (int i = 0; i < 6; i++)
 		turn(f, 1);
-	assert_int_equal(ask(f, "short.example", &remembered), DNS_MAIL_OK);
-	assert_false(remembered);
+	/* Too old, but good: it serves while it is asked about, once. */
+	asked = f->server.asked;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ask(f, "short.example", &remembered), MX_FOUND);
+		assert_true(remembered);
+	}
+	turn(f, 1);
+	assert_int_equal(f->server.asked, asked + 3);
 }
 
 /* Many who ask the same are one question; each is answered. */
@@ -565,14 +432,14 @@ static void
 joins(void **state)
 {
 	struct fixture *f = *state;
-	enum dns_mail v;
+	enum mx_got v;
 
 	for (int i = 0; i < 50; i++)
-		assert_false(dns_mail(f->dns, SLICE("host.example"), 1, on_answer, &v));
+		assert_false(mail_domain(f->all, 1, SLICE("host.example"), 1, on_answer, &v));
 	for (int i = 0; i < 50 && f->answers < 50; i++)
 		turn(f, 0.1);
 	assert_int_equal(f->answers, 50);
-	assert_int_equal(f->server.asked, 2); /* MX and A */
+	assert_int_equal(f->server.asked, 3); /* MX, A, AAAA */
 }
 
 /* More names than are kept, and more than may wait: refused with "unknown", never lost, never more
@@ -582,32 +449,171 @@ is_bounded(void **state)
 {
 	struct fixture *f = *state;
 	unsigned later = 0;
-	enum dns_mail v;
+	enum mx_got v;
 
 	for (int i = 0; i < 3000; i++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "n%d.example", i);
-		if (!dns_mail(f->dns, slice_str(name), 1, on_answer, &v))
+		if (!mail_domain(f->all, 1, slice_str(name), 1, on_answer, &v))
 			later++;
 		else
-			assert_int_equal(v, DNS_MAIL_UNKNOWN);
+			assert_int_equal(v, MX_UNKNOWN);
 	}
-	assert_true(later >= 256 && later < 3000);
+	assert_int_equal(later, DNS_AT_ONCE + DNS_LINE_MAX);
 	for (int i = 0; i < 400 && f->answers < later; i++)
 		turn(f, 0.1);
 	assert_int_equal(f->answers, later);
-	for (int i = 0; i < DNS_KNOWN_MAX + 500; i++) {
+	for (int i = 0; i < MAIL_DOMAINS_MAX + 500; i++) {
 		char name[32];
 		bool remembered;
 
 		snprintf(name, sizeof(name), "m%d.example", i);
-		assert_int_equal(ask(f, name, &remembered), DNS_MAIL_NONE);
+		assert_int_equal(ask(f, name, &remembered), MX_NONE);
 	}
 }
 
-/* glibc keeps IPv6 servers in another place; a second server is asked where the first says
- * nothing. */
+/* ---- single look-ups ---- */
+
+struct one {
+	struct fixture *f;
+	struct dns_ask ask;
+	bool told;
+	enum dns_got got;
+	size_t n;
+	unsigned ttl_s;
+	char first[300];
+	size_t first_n;
+	ev_tstamp at;
+};
+
+static void
+on_one(struct dns_ask *ask, const struct dns_answer *a)
+{
+	struct one *o = (struct one *)(void *)((char *)ask - offsetof(struct one, ask));
+
+	assert_false(o->told);
+	o->told = true;
+	o->got = a->got;
+	o->n = a->n;
+	o->ttl_s = a->ttl_s;
+	o->at = loop_now(o->f->loop);
+	if (a->n) {
+		o->first_n = a->at[0].value.n;
+		memcpy(o->first, a->at[0].value.p, o->first_n);
+	}
+	loop_stop(o->f->loop);
+}
+
+static bool
+look(struct fixture *f, struct one *o, uint64_t account, const char *name, enum dns_type type)
+{
+	*o = (struct one){ .f = f, .ask.fn = on_one };
+	return dns_look_up(f->dns, account, slice_str(name), type, DNS_PATIENCE_S, &o->ask);
+}
+
+static void
+wait_for(struct fixture *f, const struct one *o)
+{
+	for (int i = 0; i < 100 && !o->told; i++)
+		turn(f, 0.1);
+	assert_true(o->told);
+}
+
+static void
+finds_records_of_each_kind(void **state)
+{
+	static const struct {
+		const char *name;
+		enum dns_type type;
+		enum dns_got got;
+		size_t n, first;
+	} cases[] = {
+		{ "host.example", DNS_ADDRESS, DNS_FOUND, 1, 4 },
+		{ "mx.six.example", DNS_ADDRESS, DNS_FOUND, 1, 16 },
+		{ "empty.example", DNS_ADDRESS, DNS_EMPTY, 0, 0 },
+		{ "gone.example", DNS_ADDRESS, DNS_NO_NAME, 0, 0 },
+		{ "fails.example", DNS_ADDRESS, DNS_FAILED, 0, 0 },
+		{ "half.example", DNS_ADDRESS, DNS_FOUND, 1, 4 },
+		{ "dead.example", DNS_MX, DNS_FOUND, 2, strlen("gone.example") },
+		{ "null.example", DNS_MX, DNS_FOUND, 1, 0 },
+		{ "text.example", DNS_TXT, DNS_FOUND, 2, 261 },
+		{ "host.example", DNS_TXT, DNS_EMPTY, 0, 0 },
+		{ "localhost", DNS_ADDRESS, DNS_FOUND, 0, 0 }, /* of /etc/hosts */
+	};
+	struct fixture *f = *state;
+	struct one o;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(look(f, &o, 1, cases[i].name, cases[i].type));
+		assert_false(o.told);
+		wait_for(f, &o);
+		if (o.got != cases[i].got || (cases[i].n && o.n != cases[i].n) ||
+		    (cases[i].n && o.first_n != cases[i].first))
+			fail_msg("%s: %d, %zu records, %zu octets", cases[i].name, (int)o.got, o.n,
+			    o.first_n);
+	}
+	assert_true(look(f, &o, 1, "gone.example", DNS_MX));
+	wait_for(f, &o);
+	assert_int_equal(o.ttl_s, 60); /* of the SOA */
+	assert_false(look(f, &o, 1, "a\\b.example", DNS_MX));
+	assert_false(look(f, &o, 1, "", DNS_MX));
+}
+
+/* Silence about AAAA costs a moment, silence about all the patience and no more. */
+static void
+ends_in_time(void **state)
+{
+	struct fixture *f = *state;
+	struct one o;
+	ev_tstamp began;
+
+	turn(f, 0.01);
+	began = loop_now(f->loop);
+	assert_true(look(f, &o, 1, "half.example", DNS_ADDRESS));
+	wait_for(f, &o);
+	assert_true(o.got == DNS_FOUND && o.at - began < 1);
+	began = loop_now(f->loop);
+	assert_true(look(f, &o, 1, "silent.example", DNS_ADDRESS));
+	wait_for(f, &o);
+	assert_true(o.got == DNS_FAILED && o.at - began < DNS_PATIENCE_S + 1);
+}
+
+/* Two at once for each account, lines in turn: who asks much waits for itself alone. */
+static void
+keeps_accounts_apart(void **state)
+{
+	struct fixture *f = *state;
+	struct one bad[26], good, joined;
+	ev_tstamp began;
+
+	turn(f, 0.01);
+	began = loop_now(f->loop);
+	for (size_t i = 0; i < 26; i++)
+		assert_true(look(f, &bad[i], 1, "silent.example", DNS_ADDRESS));
+	assert_true(look(f, &joined, 1, "host.example", DNS_ADDRESS));
+	assert_true(look(f, &good, 2, "host.example", DNS_ADDRESS));
+	wait_for(f, &good);
+	assert_true(good.got == DNS_FOUND && good.at - began < 1);
+	assert_false(bad[0].told || joined.told);
+	/* A third account wants what stands in the line of the first. */
+	dns_join(&joined.ask, 3);
+	wait_for(f, &joined);
+	assert_true(joined.got == DNS_FOUND && joined.at - began < 2);
+	for (size_t i = 0; i < 26; i++)
+		wait_for(f, &bad[i]);
+	assert_true(bad[25].at - began < DNS_PATIENCE_S + 1);
+	/* To ask and to go away gives no place back before its time. */
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(look(f, &bad[i], 1, "silent.example", DNS_ADDRESS));
+		dns_forget(&bad[i].ask);
+	}
+	began = loop_now(f->loop);
+	assert_true(look(f, &good, 1, "host.example", DNS_ADDRESS));
+	wait_for(f, &good);
+	assert_true(good.at - began > DNS_PATIENCE_S / 2);
+}
+
 static void
 asks_over_ipv6_and_the_next_server(void **state)
 {
@@ -616,22 +622,31 @@ asks_over_ipv6_and_the_next_server(void **state)
 	struct server server = { .fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0) };
 	struct dns_servers servers = { .n = 2, .timeout_s = 1 };
 	socklen_t len = sizeof(a);
-	unsigned ttl;
+	struct one o;
 
 	if (server.fd < 0 || bind(server.fd, (struct sockaddr *)&a, sizeof(a)) != 0)
 		skip();
 	assert_int_equal(getsockname(server.fd, (struct sockaddr *)&a, &len), 0);
 	assert_int_equal(pthread_create(&server.thread, NULL, serve, &server), 0);
 	memcpy(&servers.at[0], &a, sizeof(a));
-	servers.at[1] = f->address.addr;
-	assert_int_equal(dns_ask_mail(&servers, SLICE("good.example"), NULL, &ttl), DNS_MAIL_OK);
-	assert_int_equal(ttl, 60);
-	assert_int_equal(server.asked, 2);
-	assert_int_equal(f->server.asked, 0);
+	servers.at[1] = f->servers.at[0];
+	/* What is under way when servers change is asked anew. */
+	assert_true(look(f, &o, 1, "silent.example", DNS_MX));
+	turn(f, 0.01);
+	dns_set_servers(f->dns, &servers);
+	wait_for(f, &o);
+	assert_true(o.got == DNS_FAILED && server.asked > 0);
+	assert_true(look(f, &o, 1, "good.example", DNS_MX));
+	wait_for(f, &o);
+	assert_int_equal(o.got, DNS_FOUND);
+	assert_int_equal(o.ttl_s, 60);
 	server.stop = true;
 	pthread_join(server.thread, NULL);
 	/* Nobody answers there any more. */
-	assert_int_equal(dns_ask_mail(&servers, SLICE("gone.example"), NULL, &ttl), DNS_MAIL_NONE);
+	f->server.asked = 0;
+	assert_true(look(f, &o, 1, "gone.example", DNS_MX));
+	wait_for(f, &o);
+	assert_int_equal(o.got, DNS_NO_NAME);
 	assert_true(f->server.asked > 0);
 	close(server.fd);
 }
@@ -640,14 +655,20 @@ static void
 closes_while_asking(void **state)
 {
 	struct fixture *f = *state;
-	enum dns_mail v;
+	struct one o[4];
+	enum mx_got v;
 
 	for (int i = 0; i < 20; i++)
-		assert_false(dns_mail(f->dns, SLICE("silent.example"), 1, on_answer, &v));
+		assert_false(mail_domain(f->all, 1, SLICE("silent.example"), 1, on_answer, &v));
+	for (size_t i = 0; i < 4; i++)
+		assert_true(look(f, &o[i], 2 + i / 3, "silent.example", DNS_ADDRESS));
 	turn(f, 0.1);
+	mail_domains_close(f->all);
+	f->all = NULL;
 	dns_close(f->dns);
 	f->dns = NULL;
 	assert_int_equal(f->answers, 0);
+	assert_false(o[0].told || o[3].told);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -656,10 +677,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_records),
-		cmocka_unit_test(follows_cnames),
-		cmocka_unit_test(tells_none_from_nobody_knows),
-		cmocka_unit_test(survives_broken_answers),
+		TEST(finds_records_of_each_kind),
+		TEST(ends_in_time),
+		TEST(keeps_accounts_apart),
 		TEST(judges_domains),
 		TEST(remembers),
 		TEST(joins),

@@ -40,7 +40,7 @@ check(struct conf *c, const struct row *rows, size_t n)
 	assert_non_null(g);
 	for (size_t i = 0; i < n; i++) {
 		struct sockaddr_storage to = sa_of(rows[i].address, rows[i].port);
-		enum guard_answer got = guard_ask(g, (struct sockaddr *)(void *)&to);
+		enum guard_answer got = guard_ask(g, GUARD_SENDS, (struct sockaddr *)(void *)&to);
 
 		if (got != rows[i].answer)
 			fail_msg("%s port %u: %d", rows[i].address, rows[i].port, got);
@@ -184,6 +184,50 @@ test_our_own(void **state)
 	CHECK(&c, rows);
 }
 
+/* The operator's own MTAs and forbidden networks; callouts may ask the former. */
+static void
+test_own_servers(void **state)
+{
+	static const struct row rows[] = {
+		{ "8.8.8.8", 587, GUARD_PUBLIC }, { "8.8.4.4", 587, GUARD_DENIED },
+		{ "::ffff:8.8.4.4", 25, GUARD_DENIED }, { "2002:808:404::1", 25, GUARD_DENIED },
+		{ "2a00:1450::25", 25, GUARD_DENIED }, { "2a00:1450::26", 25, GUARD_PUBLIC },
+		{ "10.1.2.25", 25, GUARD_TRUSTED }, /* allowed though it is an MTA */
+		{ "9.9.9.9", 25, GUARD_DENIED },
+		{ "9.9.10.9", 25, GUARD_TRUSTED }, /* the smaller network is an allowed one */
+		{ "10.1.3.1", 25, GUARD_DENIED },  /* the smaller network is a forbidden one */
+	};
+	static const char *const mtas[] = { "8.8.4.4", "2a00:1450::25", "10.1.2.25" };
+	struct net own[3], allowed[2], forbidden[2];
+	struct conf c = plain_conf();
+	struct sockaddr_storage to = sa_of("8.8.4.4", 25);
+	struct guard *g;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		assert_true(net_parse(slice_str(mtas[i]), &own[i]));
+	assert_true(net_parse(SLICE("10.1.0.0/16"), &allowed[0]));
+	assert_true(net_parse(SLICE("9.9.10.0/24"), &allowed[1]));
+	assert_true(net_parse(SLICE("9.9.0.0/16"), &forbidden[0]));
+	assert_true(net_parse(SLICE("10.1.3.0/24"), &forbidden[1]));
+	c.upstream.allow_networks = allowed;
+	c.upstream.allow_networks_n = 2;
+	c.upstream.deny_networks = forbidden;
+	c.upstream.deny_networks_n = 2;
+	g = guard_open(&c);
+	assert_non_null(g);
+	guard_set_mtas(g, own, 3);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sockaddr_storage at = sa_of(rows[i].address, rows[i].port);
+		enum guard_answer got = guard_ask(g, GUARD_SENDS, (struct sockaddr *)(void *)&at);
+
+		if (got != rows[i].answer)
+			fail_msg("%s: %d", rows[i].address, (int)got);
+	}
+	assert_int_equal(guard_ask(g, GUARD_ASKS, (struct sockaddr *)(void *)&to), GUARD_PUBLIC);
+	guard_close(g);
+}
+
 int
 main(void)
 {
@@ -191,6 +235,7 @@ main(void)
 		cmocka_unit_test(test_denied),
 		cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_our_own),
+		cmocka_unit_test(test_own_servers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
