@@ -77,8 +77,8 @@ stream_due_next(struct stream *s, unsigned what)
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-static enum stream_error
-error_of_errno(int e)
+enum stream_error
+stream_error_of(int e)
 {
 	switch (e) {
 	case ECONNREFUSED:
@@ -159,7 +159,7 @@ on_connected(struct stream *s)
 	if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &e, &len) != 0)
 		e = errno;
 	if (e) {
-		stream_end(s, error_of_errno(e));
+		stream_end(s, stream_error_of(e));
 		return;
 	}
 	s->phase = PHASE_OPEN;
@@ -367,7 +367,7 @@ stream_connect(struct stream *s, const struct sockaddr *to, socklen_t to_len,
 	int one = 1;
 
 	if (fd < 0) {
-		s->error = error_of_errno(errno);
+		s->error = stream_error_of(errno);
 		return false;
 	}
 	if (from && from_len) {
@@ -387,7 +387,7 @@ stream_connect(struct stream *s, const struct sockaddr *to, socklen_t to_len,
 		return true;
 	}
 fail:
-	s->error = error_of_errno(errno);
+	s->error = stream_error_of(errno);
 	close(fd);
 	return false;
 }
@@ -526,9 +526,9 @@ stream_wants_again(const struct stream *s)
 }
 
 const char *
-stream_why(const struct stream *s)
+stream_error_why(enum stream_error error)
 {
-	switch (s->error) {
+	switch (error) {
 	case STREAM_OK:
 		break;
 	case STREAM_EOF:
@@ -543,9 +543,17 @@ stream_why(const struct stream *s)
 		return "connection timed out";
 	case STREAM_TLS:
 	case STREAM_CERTIFICATE:
-		return s->tls ? tls_why(s->tls) : "TLS failed";
+		return "TLS failed";
 	case STREAM_NO_MEMORY:
 		return "out of memory";
 	}
 	return "no error";
+}
+
+const char *
+stream_why(const struct stream *s)
+{
+	if (s->tls && (s->error == STREAM_TLS || s->error == STREAM_CERTIFICATE))
+		return tls_why(s->tls);
+	return stream_error_why(s->error);
 }

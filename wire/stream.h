@@ -160,5 +160,9 @@ void stream_reset(struct stream *s);
 bool stream_wants_again(const struct stream *s) MUST_CHECK;
 /* Words for the log about error: "connection refused", "certificate: name mismatch". */
 const char *stream_why(const struct stream *s);
+/* The same of an error alone. */
+const char *stream_error_why(enum stream_error error);
+/* What an errno of socket() or connect() means. */
+enum stream_error stream_error_of(int e);
 
 #endif

@@ -78,6 +78,18 @@ native_alive(struct endpoint *e)
 }
 
 void
+native_spared(struct endpoint *e)
+{
+	ev_tstamp now = loop_now(e->up->r->loop);
+
+	e->checking = false;
+	if (e->dead)
+		e->until = now + 1;
+	else
+		e->seen = now;
+}
+
+void
 native_failed(struct endpoint *e, const struct relay_verdict *v)
 {
 	struct relay *r = e->up->r;

@@ -46,6 +46,8 @@ struct upstream *native_pick(struct native *n, uint64_t *tried) MUST_CHECK;
 /* A live one that is not in TRIED is there. */
 bool native_has_other(const struct native *n, uint64_t tried) MUST_CHECK;
 void native_alive(struct endpoint *e);
+/* It could not be checked for want of something of ours: that says nothing about it. */
+void native_spared(struct endpoint *e);
 void native_failed(struct endpoint *e, const struct relay_verdict *v);
 struct relay_offer native_offers(const struct native *n);
 

@@ -353,10 +353,8 @@ pool_want(struct upstream *u, struct relay_txn *t)
 void
 pool_check(struct upstream *u)
 {
-	struct relay_verdict v = transaction_verdict(VERDICT_NO_MEMORY);
-
 	if (!open_connection(u, true))
-		native_failed(u->endpoint, &v);
+		native_spared(u->endpoint);
 }
 
 /* ---- what connections tell ------------------------------------------------------------------- */
@@ -367,6 +365,7 @@ pool_ready(struct smtp *c)
 	struct upstream *u = c->up;
 
 	c->ready = true;
+	smtp_settled(c);
 	shape_welcome(&u->shaping);
 	if (u->endpoint)
 		native_alive(u->endpoint);
@@ -525,6 +524,12 @@ void
 pool_failed(struct upstream *u, bool check, const struct relay_verdict *v)
 {
 	u->r->failed++;
+	/* Those who wait go on waiting: the line asks again. */
+	if (v->class == VERDICT_NO_MEMORY) {
+		if (check && u->endpoint)
+			native_spared(u->endpoint);
+		return;
+	}
 	if (is_refusal(v->class))
 		trip_breaker(u);
 	bool full = is_full(u, v);
@@ -563,6 +568,16 @@ pool_answered(struct upstream *u, const struct relay_verdict *v, unsigned retry_
 	else if (v->upstream.n)
 		shape_welcome(shaping_of(u));
 	hold(u, v->class, v->upstream, retry_s, false);
+}
+
+void
+pool_succeed(struct smtp *c, struct smtp *next)
+{
+	next->counted = c->counted;
+	c->counted = false;
+	pool_ref(c->up);
+	pool_move(next, c->at);
+	c->up->r->opened++;
 }
 
 void

@@ -110,6 +110,8 @@ void pool_heard(struct upstream *u, enum verdict_class class, const struct reply
 enum verdict_class pool_doubt(struct upstream *u, enum verdict_class class) MUST_CHECK;
 /* One could not be made ready; it is gone already. CHECK: nobody waits for it. */
 void pool_failed(struct upstream *u, bool check, const struct relay_verdict *v);
+/* NEXT takes the place of C, which is cut now, in lists and counts. */
+void pool_succeed(struct smtp *c, struct smtp *next);
 /* Not there any more; C is on no list. */
 void pool_gone(struct smtp *c);
 void pool_move(struct smtp *c, struct list *to);

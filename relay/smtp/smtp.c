@@ -83,6 +83,12 @@ smtp_log(const struct smtp *c, enum log_level level, const char *what, const str
 	log_end(&l);
 }
 
+bool
+smtp_in_auth(const struct smtp *c)
+{
+	return rows[c->answering].phase == PHASE_AUTH;
+}
+
 /* ---- ends ------------------------------------------------------------------------------------ */
 
 static void
@@ -99,7 +105,7 @@ smtp_cut(struct smtp *c)
 	assert(!c->txn);
 	c->gone = true;
 	c->sending = STEP_GONE;
-	resolve_forget(&c->ask);
+	smtp_dial_free(c);
 	loop_cancel(c->up->r->loop, &c->task);
 	stream_close(&c->s);
 	buf_fini(&c->gather);
@@ -137,8 +143,8 @@ is_stale(const struct smtp *c, enum verdict_class class, const struct reply *r)
 	    (r ? r->code == 421 && verdict_is_goodbye(class) : c->s.error != STREAM_OK);
 }
 
-enum step
-smtp_fail(struct smtp *c, enum verdict_class class, const struct reply *r, const char *why)
+static void
+tell_failed(struct smtp *c, enum verdict_class class, const struct reply *r, const char *why)
 {
 	struct relay_txn *t = c->txn;
 	struct upstream *u = pool_ref(c->up);
@@ -161,6 +167,19 @@ smtp_fail(struct smtp *c, enum verdict_class class, const struct reply *r, const
 	else if (t)
 		transaction_lost(t, &v, stale);
 	pool_unref(u);
+}
+
+enum step
+smtp_fail(struct smtp *c, enum verdict_class class, const struct reply *r, const char *why)
+{
+	struct reply kept;
+
+	if (smtp_move_on(c, class, r, why)) {
+		smtp_cut(c);
+		return STEP_GONE;
+	}
+	(void)smtp_recall(c, &class, &r, &why, &kept);
+	tell_failed(c, class, r, why);
 	return STEP_GONE;
 }
 
@@ -191,7 +210,7 @@ smtp_expect(struct smtp *c, enum step step)
 	if (c->unanswered++ > 0)
 		return;
 	c->answering = step;
-	stream_deadline(&c->s, smtp_limit_s(c, step));
+	stream_deadline(&c->s, smtp_patience_s(c, step));
 }
 
 void
@@ -309,7 +328,7 @@ take(struct smtp *c, const struct reply *r)
 	if (c->sending == STEP_WAIT && c->unanswered == 0)
 		c->sending = next;
 	if (c->unanswered)
-		stream_deadline(&c->s, smtp_limit_s(c, next));
+		stream_deadline(&c->s, smtp_patience_s(c, next));
 	else if (!c->content || !c->s.lowat)
 		stream_deadline(&c->s, 0); /* else content waits for room already */
 }
@@ -350,10 +369,8 @@ on_closed(struct smtp *c)
 {
 	const char *why = stream_why(&c->s);
 
-	if (c->answering == STEP_CONNECT)
-		smtp_not_connected(c, why);
-	else if (c->answering == STEP_TLS && stream_wants_again(&c->s))
-		smtp_connect_again(c);
+	if (c->s.error == STREAM_NO_MEMORY && !c->content)
+		smtp_fail(c, VERDICT_NO_MEMORY, NULL, why);
 	else if (c->answering == STEP_TLS)
 		smtp_fail(c, VERDICT_TLS, NULL, why);
 	else
@@ -363,9 +380,7 @@ on_closed(struct smtp *c)
 static void
 on_timeout(struct smtp *c)
 {
-	if (c->answering == STEP_CONNECT && c->unanswered)
-		smtp_not_connected(c, "timed out");
-	else if (c->answering == STEP_TLS && c->unanswered)
+	if (c->answering == STEP_TLS && c->unanswered)
 		smtp_fail(c, VERDICT_TLS, NULL, "timed out");
 	else if (c->ready && !c->txn && !c->unanswered)
 		smtp_quit(c);

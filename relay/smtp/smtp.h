@@ -22,6 +22,7 @@
  */
 #include "relay/pool/pool.h"
 #include "relay/verdict/verdict.h"
+#include "wire/dial.h"
 #include "wire/dots.h"
 #include "wire/stream.h"
 
@@ -61,8 +62,13 @@ struct smtp {
 	struct task task;
 	struct resolve_ask ask;
 	struct addresses all;
-	unsigned tried; /* of them */
-	bool trusted;   /* the guard trusts the network that it is in */
+	unsigned tried;         /* of them, while it dials */
+	struct dial *dial;      /* NULL: it does not */
+	bool dialled;           /* at least one was allowed */
+	unsigned current;       /* the one that it is connected to */
+	unsigned failed;        /* bits of those that could not be connected to */
+	struct smtp_kept *kept; /* what the addresses before said; NULL: nothing */
+	bool trusted;           /* the guard trusts the network that it is in */
 
 	enum step sending, answering;
 	unsigned unanswered;
@@ -103,6 +109,8 @@ struct smtp *smtp_open(struct upstream *u, bool check) MUST_CHECK;
 void smtp_lease(struct smtp *c, struct relay_txn *t);
 /* Sends what may be sent. */
 void smtp_pump(struct smtp *c);
+/* It is ready: its address does. */
+void smtp_settled(struct smtp *c);
 /* The transaction has gone. Content cut short ends the connection too. */
 void smtp_let_go(struct smtp *c);
 /* Content: at most smtp_room() octets. Not VERDICT_OK: it cannot go (8-bit, no memory) and the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * smtp_hello - the steps until a connection is ready: look-up, connect, greeting, EHLO, STARTTLS
+ * smtp_hello - the steps until a connection is ready: greeting, EHLO, STARTTLS (smtp_dial.c: look-up and connect)
  * (AUTH is smtp_auth.c's)
  */
 #include "relay/smtp/smtp_step.h"
@@ -10,131 +10,12 @@
 #include "wire/log.h"
 #include "wire/pin.h"
 
-/* ---- the connection -------------------------------------------------------------------------- */
+/* ---- connected ---------------------------------------------------------------------------------- */
 
 static struct relay *
 relay_of(const struct smtp *c)
 {
 	return c->up->r;
-}
-
-/* "host[192.0.2.1]:587" */
-static void
-name_peer(struct smtp *c, const struct address *a)
-{
-	struct text t = text_over(c->peer, sizeof(c->peer));
-
-	text_put(&t, slice_head(slice_str(c->up->host), 255));
-	text_char(&t, '[');
-	net_write(&t, &a->u.sa);
-	text_put(&t, SLICE("]:"));
-	text_u64(&t, c->up->port);
-}
-
-/* The operator's own MTAs are not the guard's business. */
-static bool
-is_allowed(struct smtp *c, const struct address *a)
-{
-	enum guard_answer answer;
-
-	if (c->up->native) {
-		c->trusted = true;
-		return true;
-	}
-	answer = guard_ask(relay_of(c)->guard, GUARD_SENDS, &a->u.sa);
-	c->trusted = answer == GUARD_TRUSTED;
-	return c->trusted || (answer == GUARD_PUBLIC && c->up->tls != UPSTREAM_TLS_NONE);
-}
-
-/* Connects to the very address that was checked. */
-static void
-try_next(struct smtp *c, const char *why)
-{
-	while (c->tried < c->all.n) {
-		struct address *a = &c->all.at[c->tried++];
-
-		address_set_port(a, c->up->port);
-		name_peer(c, a);
-		if (!is_allowed(c, a))
-			continue;
-		watch_tell(c, WATCH_ALLOWED, NULL, SLICE(""));
-		stream_close(&c->s);
-		c->scan = (struct reply_scan){ 0 };
-		if (!stream_connect(&c->s, &a->u.sa, address_len(a), NULL, 0)) {
-			why = stream_why(&c->s);
-			continue;
-		}
-		c->unanswered = 0;
-		smtp_expect(c, STEP_CONNECT);
-		return;
-	}
-	if (why)
-		smtp_fail(c, VERDICT_CONNECT, NULL, why);
-	else
-		smtp_fail(c, VERDICT_DENIED, NULL, "the address or the port is not allowed");
-}
-
-void
-smtp_not_connected(struct smtp *c, const char *why)
-{
-	if (c->tried < c->all.n)
-		smtp_log(c, LOG_INFO, "next address", NULL, why);
-	try_next(c, why);
-}
-
-/* The same address once more, from the start, with the other TLS hello; and so from now on. */
-void
-smtp_connect_again(struct smtp *c)
-{
-	smtp_log(c, LOG_INFO, "again, with a hello of TLS 1.2", NULL, stream_why(&c->s));
-	c->up->second_hello = true;
-	c->tried--;
-	c->offer = (struct offer){ 0 };
-	c->sending = STEP_WAIT;
-	try_next(c, NULL);
-}
-
-static void
-resolved(struct smtp *c, enum resolve_got got)
-{
-	switch (got) {
-	case RESOLVE_OK:
-		watch_tell(c, WATCH_RESOLVED, NULL, SLICE(""));
-		try_next(c, NULL);
-		break;
-	case RESOLVE_NONE:
-		smtp_fail(c, VERDICT_DNS_NONE, NULL, "no such host");
-		break;
-	case RESOLVE_TEMP:
-		smtp_fail(c, VERDICT_DNS_TEMP, NULL, "the name server gives no answer");
-		break;
-	case RESOLVE_LATER:
-		break;
-	}
-}
-
-static void
-on_resolved(struct resolve_ask *ask, enum resolve_got got, const struct addresses *all)
-{
-	struct smtp *c = LINKED(ask, struct smtp, ask);
-
-	c->all = *all;
-	resolved(c, got);
-}
-
-void
-smtp_begin(struct task *t)
-{
-	struct smtp *c = LINKED(t, struct smtp, task);
-	struct slice host = slice_str(c->up->host);
-
-	/* What goes into SNI and into a look-up is a host name or an address, nothing else. */
-	if (slice_find(host, ':') == host.n && !domain_is_valid(host, false)) {
-		smtp_fail(c, VERDICT_DENIED, NULL, "not a host name");
-		return;
-	}
-	c->ask.fn = on_resolved;
-	resolved(c, resolve_host(relay_of(c)->resolve, c->up->account, host, &c->ask, &c->all));
 }
 
 void

@@ -29,9 +29,19 @@ got_fn got_greeting, got_ehlo, got_helo, got_starttls, got_auth, got_xclient, go
 void smtp_begin(struct task *t);
 void smtp_connected(struct smtp *c);
 void smtp_secured(struct smtp *c);
-/* The address tried last did not do. */
-void smtp_not_connected(struct smtp *c, const char *why);
-void smtp_connect_again(struct smtp *c);
+/* smtp_dial.c. True: another address, or the same with another TLS hello, takes C's place in the pool, where this failure says nothing of
+ * the others; C is to be cut. */
+bool smtp_move_on(struct smtp *c, enum verdict_class class, const struct reply *r, const char *why)
+    MUST_CHECK;
+/* The last address failed: where an earlier one said more, that is what to tell. R may then be
+ * MEM. */
+bool smtp_recall(const struct smtp *c, enum verdict_class *class, const struct reply **r,
+    const char **why, struct reply *mem);
+void smtp_dial_free(struct smtp *c);
+/* How long the answer to STEP may take, with other addresses in mind. */
+double smtp_patience_s(const struct smtp *c, enum step step);
+/* The answer that is out is one of AUTH's. */
+bool smtp_in_auth(const struct smtp *c);
 
 /* An answer to STEP is out. */
 void smtp_expect(struct smtp *c, enum step step);

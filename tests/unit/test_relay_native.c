@@ -2,6 +2,8 @@
 /* Routes: the native pool, fallback, names, the guard. */
 #include "relay_rig.h"
 
+#include <sys/resource.h>
+
 static struct conf_mta
 mta(const char *name, unsigned port)
 {
@@ -276,6 +278,40 @@ test_refused_port(void **state)
 	rig_close();
 }
 
+/* Without descriptors of ours no MTA is dead, and who waits goes on waiting. */
+static void
+test_our_own_want(void **state)
+{
+	struct fake f;
+	struct mail m = { 0 };
+	struct conf_mta mtas[1];
+	struct rlimit old, none;
+	char json[4096];
+	struct text out = text_over(json, sizeof(json));
+
+	(void)state;
+	fake_start(&f, HELLO MESSAGE "Q\n", NULL);
+	rig.conf = rig_conf();
+	mtas[0] = mta("one", f.port);
+	rig.conf.mtas = mtas;
+	rig.conf.mtas_n = 1;
+	rig_open();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	mail_send(&m);
+	rig_wait(0.4);
+	relay_status(rig.relay, &out);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_non_null(strstr(json, "\"alive\":true"));
+	assert_true(!m.done && m.told == 0);
+	rig_run();
+	expect_good(&m);
+	rig_end(&f);
+	fake_free(&f);
+}
+
 int
 main(void)
 {
@@ -286,6 +322,7 @@ main(void)
 		cmocka_unit_test(test_native_comes_back),
 		cmocka_unit_test(test_native_weights),
 		cmocka_unit_test(test_native_none),
+		cmocka_unit_test(test_our_own_want),
 		cmocka_unit_test(test_fallback),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_refused_port),

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay/pool/dead.h"
+
+/* FNV-1a over the address, its port and whose it is; a clash costs an order, nothing else. */
+static uint64_t
+key_of(uint64_t whose, const struct address *a)
+{
+	bool six = a->u.sa.sa_family == AF_INET6;
+	const void *addr = six ? (const void *)&a->u.v6.sin6_addr : (const void *)&a->u.v4.sin_addr;
+	size_t n = six ? sizeof(a->u.v6.sin6_addr) : sizeof(a->u.v4.sin_addr);
+	unsigned port = six ? a->u.v6.sin6_port : a->u.v4.sin_port;
+	uint64_t h = 0xcbf29ce484222325u ^ (whose * 0x9e3779b97f4a7c15u);
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ ((const unsigned char *)addr)[i]) * 0x100000001b3u;
+	h = (h ^ port) * 0x100000001b3u;
+	return h ? h : 1;
+}
+
+static size_t
+row_of(uint64_t key)
+{
+	return (size_t)(key >> 20) % DEAD_ROWS;
+}
+
+void
+dead_note(struct dead *d, uint64_t whose, const struct address *a, ev_tstamp now)
+{
+	uint64_t key = key_of(whose, a);
+
+	d->rows[row_of(key)].key = key;
+	d->rows[row_of(key)].until = now + DEAD_S;
+}
+
+void
+dead_forget(struct dead *d, uint64_t whose, const struct address *a)
+{
+	uint64_t key = key_of(whose, a);
+
+	if (d->rows[row_of(key)].key == key)
+		d->rows[row_of(key)].until = 0;
+}
+
+static bool
+is_dead(const struct dead *d, uint64_t whose, const struct address *a, ev_tstamp now)
+{
+	uint64_t key = key_of(whose, a);
+
+	return d->rows[row_of(key)].key == key && d->rows[row_of(key)].until > now;
+}
+
+void
+dead_sort(const struct dead *d, uint64_t whose, struct addresses *all, ev_tstamp now)
+{
+	struct addresses old = *all;
+	bool bad[RESOLVE_ADDRESSES];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < old.n; i++)
+		bad[i] = is_dead(d, DEAD_FOR_ALL, &old.at[i], now) ||
+		    (whose != DEAD_FOR_ALL && is_dead(d, whose, &old.at[i], now));
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (unsigned i = 0; i < old.n; i++)
+			if (bad[i] == (pass == 1))
+				all->at[n++] = old.at[i];
+}

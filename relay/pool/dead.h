@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RELAY_POOL_DEAD_H
+#define RELAY_POOL_DEAD_H
+
+/*
+ * dead - addresses that did not do lately, so that they come last (BEHAVIOUR R9)
+ *
+ * One that cannot be connected to is remembered for all; one that connects and then does not do (a
+ * refusing greeting, silence, TLS) for the upstream alone whose certificates and credentials they
+ * are. Remembered for DEAD_S or until it does, in a table of fixed size: the newest stay.
+ *
+ * Owns:   nothing.
+ */
+#include "relay/pool/resolve.h"
+
+enum { DEAD_S = 300, DEAD_ROWS = 512, DEAD_FOR_ALL = 0 };
+
+struct dead {
+	struct {
+		uint64_t key;
+		ev_tstamp until;
+	} rows[DEAD_ROWS];
+};
+
+/* A with its port; WHOSE: an upstream's number, or DEAD_FOR_ALL. */
+void dead_note(struct dead *d, uint64_t whose, const struct address *a, ev_tstamp now);
+void dead_forget(struct dead *d, uint64_t whose, const struct address *a);
+/* The dead ones last, else in the order that there is. */
+void dead_sort(const struct dead *d, uint64_t whose, struct addresses *all, ev_tstamp now);
+
+#endif
