@@ -9,10 +9,16 @@
 #include "wire/net.h"
 #include "wire/path.h"
 #include "wire/pin.h"
+#include "wire/stream.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
-enum { URL_MAX = 1400, RESOLVE_LINE_MAX = 1024, ANSWER_FIRST = 1024 };
+enum { URL_MAX = 1400, ANSWER_FIRST = 1024 };
+
+/* How long two addresses have while others are left; when the other family is asked. */
+static const long patience_ms = 3000;
+static const long eyeballs_ms = 250;
 
 /* ---- an upstream's --------------------------------------------------------------------------- */
 
@@ -202,6 +208,8 @@ end_of(const struct http_request *q, CURLcode code)
 		return HTTP_LOST;
 	if (q->denied)
 		return HTTP_DENIED;
+	if (q->starved)
+		return HTTP_NO_MEMORY;
 	switch ((int)code) {
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
@@ -233,6 +241,30 @@ is_answered(const struct http_request *q, CURLcode code, long status)
 	return code == CURLE_OK && (size_t)sent >= q->body->n;
 }
 
+static void start(struct http_request *q);
+
+/* Nothing of the request was sent, and there are addresses that libcurl was not told of yet. */
+static bool
+tries_others(struct http_request *q, enum http_end how)
+{
+	if (q->begun || q->given || (how != HTTP_CONNECT && how != HTTP_TLS))
+		return false;
+	http_addresses_failed(q, how == HTTP_TLS);
+	if (!http_addresses_left(q))
+		return false;
+	log_say(LOG_INFO, "upstream", "%s: next address: %s", q->host,
+	    *q->why ? q->why : "no connection");
+	curl_multi_remove_handle(q->h->multi, q->easy);
+	curl_easy_cleanup(q->easy);
+	q->easy = NULL;
+	*q->why = '\0';
+	if (http_addresses_offer(q))
+		start(q);
+	else
+		end(q, HTTP_NO_MEMORY, "no memory for a request");
+	return true;
+}
+
 void
 http_over(struct http_request *q, CURLcode code)
 {
@@ -252,6 +284,8 @@ http_over(struct http_request *q, CURLcode code)
 		a.why = q->too_long ? "the answer is too long"
 		    : *q->why       ? q->why
 		                    : curl_easy_strerror(code);
+		if (tries_others(q, a.end))
+			return;
 	}
 	finish(q, &a);
 }
@@ -392,6 +426,7 @@ on_ready(void *ctx, char *remote, char *local, int remote_port, int local_port)
 		return CURL_PREREQFUNC_ABORT;
 	}
 	name_peer(q, remote, (unsigned)remote_port);
+	http_address_won(q, remote);
 	tell_secured(q);
 	if (q->watch && q->watch->look_only)
 		return CURL_PREREQFUNC_ABORT;
@@ -415,7 +450,12 @@ open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
 		q->denied = true;
 		return CURL_SOCKET_BAD;
 	}
-	return socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
+
+	int fd = socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
+
+	q->starved = fd < 0 && stream_error_of(errno) == STREAM_NO_MEMORY;
+	http_address_tried(q, (const struct sockaddr *)&a->addr);
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static CURLcode
@@ -514,7 +554,9 @@ set_rules(struct http_request *q)
 {
 	const struct conf *c = q->h->r->conf;
 	CURL *e = q->easy;
-	long connect_ms = (long)(c->upstream.connect_s + c->upstream.tls_s) * 1000;
+	long connect_ms = http_addresses_left(q)
+	    ? patience_ms
+	    : (long)(c->upstream.connect_s + c->upstream.tls_s) * 1000;
 	long total_ms = (long)((q->until - loop_now(q->h->r->loop)) * 1000);
 
 	return curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "https") == CURLE_OK &&
@@ -531,6 +573,7 @@ set_rules(struct http_request *q)
 	    curl_easy_setopt(e, CURLOPT_CAINFO, NULL) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) == CURLE_OK &&
+	    curl_easy_setopt(e, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, eyeballs_ms) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, total_ms > 0 ? total_ms : 1L) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)c->upstream.idle_s) == CURLE_OK &&
 	    curl_easy_setopt(e, CURLOPT_MAXLIFETIME_CONN, (long)c->upstream.max_age_s) ==
@@ -637,47 +680,14 @@ http_on_trust(struct http_request *q, struct trust *trust)
 	start(q);
 }
 
-/* "host:443:192.0.2.1,[2001:db8::1]": what libcurl is to know of the host, without those that the
- * guard refuses. */
-static bool
-tell_addresses(struct http_request *q)
-{
-	char mem[RESOLVE_LINE_MAX];
-	struct text line = text_over(mem, sizeof(mem));
-	unsigned n = 0;
-
-	text_put(&line, slice_str(q->host));
-	text_fmt(&line, ":%u:", q->port);
-	for (unsigned i = 0; i < q->all.n; i++) {
-		struct address *a = &q->all.at[i];
-		bool six = a->u.sa.sa_family == AF_INET6;
-
-		address_set_port(a, q->port);
-		if (guard_ask(q->h->r->guard, GUARD_SENDS, &a->u.sa) == GUARD_DENIED)
-			continue;
-		if (n++)
-			text_char(&line, ',');
-		if (six)
-			text_char(&line, '[');
-		net_write(&line, &a->u.sa);
-		if (six)
-			text_char(&line, ']');
-	}
-	q->denied = n == 0;
-	if (n == 0 || line.overflow)
-		return false;
-	tell(q, (struct watch_news){ .event = WATCH_ALLOWED, .text = text_slice(&line) });
-	q->resolve = curl_slist_append(NULL, mem);
-	return q->resolve != NULL;
-}
-
 static void
 resolved(struct http_request *q, enum resolve_got got)
 {
 	switch (got) {
 	case RESOLVE_OK:
 		tell(q, (struct watch_news){ .event = WATCH_RESOLVED });
-		if (tell_addresses(q))
+		http_addresses_sort(q);
+		if (http_addresses_offer(q))
 			find_trust(q);
 		else if (q->denied)
 			end(q, HTTP_DENIED, "the address or the port is not allowed");

@@ -55,7 +55,11 @@ struct http_request {
 	ev_timer guard;
 	ev_tstamp until; /* the whole of it */
 	unsigned begun;  /* how often a connection was ready for it */
+	unsigned offered,
+	    tried;      /* bits of ALL: told to libcurl in this try; those that it opened */
+	unsigned spent; /* they did not do */
 	bool denied, again, too_long, unreadable;
+	bool starved; /* of descriptors or memory, by ourselves */
 	char *answer;
 	size_t answer_n, answer_cap;
 	char kind[HTTP_WORD_MAX], id[HTTP_WORD_MAX];
@@ -71,6 +75,18 @@ enum trust_got ca_store_get(struct ca_store *s, struct http_request *q, struct t
     MUST_CHECK;
 /* TRUST: NULL where there is none. */
 void http_on_trust(struct http_request *q, struct trust *trust);
+
+/* http_addresses.c: which addresses libcurl gets. It gets one of each family at a time, as it
+ * waits long for one of several of a family. */
+void http_addresses_sort(struct http_request *q);
+/* The next ones into q->resolve; false: the guard refuses all (q->denied), or no memory. */
+bool http_addresses_offer(struct http_request *q) MUST_CHECK;
+/* Some are left that were not offered yet. */
+bool http_addresses_left(const struct http_request *q) MUST_CHECK;
+void http_address_tried(struct http_request *q, const struct sockaddr *to);
+void http_address_won(struct http_request *q, const char *remote);
+/* None of those offered did; TLS: by their certificates, so for this account alone. */
+void http_addresses_failed(struct http_request *q, bool tls);
 
 /* http_loop.c */
 bool http_loop_open(struct http *h) MUST_CHECK;

@@ -69,7 +69,8 @@ class Over(Exception):
 
 
 class Api:
-    def __init__(self, pair, tls=True, minimum=ssl.TLSVersion.TLSv1_2):
+    def __init__(self, pair, tls=True, minimum=ssl.TLSVersion.TLSv1_2, at=("127.0.0.1", 0)):
+        self.at = at
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = minimum
         self.context.load_cert_chain(*pair)
@@ -95,7 +96,7 @@ class Api:
     # Serving
 
     def start(self):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.listener = socket.create_server(self.at, backlog=256)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
         return self
