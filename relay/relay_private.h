@@ -15,7 +15,6 @@
  *      verdict.c   what answers mean
  *      resolve.c guard.c own.c sasl.c
  */
-#include "relay/pool/dead.h"
 #include "relay/pool/guard.h"
 #include "relay/list.h"
 #include "relay/relay.h"
@@ -44,8 +43,7 @@ struct relay {
 	struct dns *dns;
 	struct dns_servers servers; /* that it asks */
 	struct resolve *resolve;
-	struct own *own;  /* addresses */
-	struct dead dead; /* those that did not do */
+	struct own *own; /* addresses */
 	struct guard *guard;
 	struct tls_ctx
 	    *trust; /* of [upstream] ca_file; NULL until it is needed, or if it cannot be read */

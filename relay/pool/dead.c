@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/pool/dead.h"
 
+#include <stdatomic.h>
+
+/* A row: above, what is dead; below, the second when that was seen. */
+#define TIME_BITS UINT64_C(0xffffff)
+
 /* FNV-1a over the address, its port and whose it is; a clash costs an order, nothing else. */
 static uint64_t
 key_of(uint64_t whose, const struct address *a)
@@ -14,13 +19,22 @@ key_of(uint64_t whose, const struct address *a)
 	for (size_t i = 0; i < n; i++)
 		h = (h ^ ((const unsigned char *)addr)[i]) * 0x100000001b3u;
 	h = (h ^ port) * 0x100000001b3u;
-	return h ? h : 1;
+	/* Neighbours differ in few bits: spread them over all. */
+	h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
+	h = (h ^ h >> 29) * 0x9e3779b97f4a7c15u;
+	return h & ~TIME_BITS;
 }
 
-static size_t
-row_of(uint64_t key)
+static _Atomic uint64_t *
+row_of(struct dead *d, uint64_t key)
 {
-	return (size_t)(key >> 20) % DEAD_ROWS;
+	return &d->rows[(key >> 32) % DEAD_ROWS];
+}
+
+static uint64_t
+seconds(ev_tstamp t)
+{
+	return (uint64_t)t & TIME_BITS;
 }
 
 void
@@ -28,29 +42,30 @@ dead_note(struct dead *d, uint64_t whose, const struct address *a, ev_tstamp now
 {
 	uint64_t key = key_of(whose, a);
 
-	d->rows[row_of(key)].key = key;
-	d->rows[row_of(key)].until = now + DEAD_S;
+	atomic_store_explicit(row_of(d, key), key | seconds(now), memory_order_relaxed);
 }
 
 void
 dead_forget(struct dead *d, uint64_t whose, const struct address *a)
 {
 	uint64_t key = key_of(whose, a);
+	_Atomic uint64_t *row = row_of(d, key);
 
-	if (d->rows[row_of(key)].key == key)
-		d->rows[row_of(key)].until = 0;
+	if ((atomic_load_explicit(row, memory_order_relaxed) & ~TIME_BITS) == key)
+		atomic_store_explicit(row, 0, memory_order_relaxed);
 }
 
 static bool
-is_dead(const struct dead *d, uint64_t whose, const struct address *a, ev_tstamp now)
+is_dead(struct dead *d, uint64_t whose, const struct address *a, ev_tstamp now)
 {
 	uint64_t key = key_of(whose, a);
+	uint64_t row = atomic_load_explicit(row_of(d, key), memory_order_relaxed);
 
-	return d->rows[row_of(key)].key == key && d->rows[row_of(key)].until > now;
+	return (row & ~TIME_BITS) == key && ((seconds(now) - row) & TIME_BITS) < DEAD_S;
 }
 
 void
-dead_sort(const struct dead *d, uint64_t whose, struct addresses *all, ev_tstamp now)
+dead_sort(struct dead *d, uint64_t whose, struct addresses *all, ev_tstamp now)
 {
 	struct addresses old = *all;
 	bool bad[RESOLVE_ADDRESSES];

@@ -62,6 +62,7 @@ struct column {
 struct shape {
 	size_t size;
 	unsigned workers;
+	struct dead dead;
 	struct shape_slot slot[SLOTS];
 	struct column column[];
 };
@@ -98,6 +99,12 @@ shape_close(struct shape *s)
 {
 	if (s)
 		munmap(s, s->size);
+}
+
+struct dead *
+shape_dead(struct shape *s)
+{
+	return &s->dead;
 }
 
 void

@@ -15,6 +15,7 @@
  * Errors: an upstream that finds no slot is not shaped: all is allowed.
  * Never:  locks, waits, lets a count be too low.
  */
+#include "relay/pool/dead.h"
 #include "relay/relay.h"
 
 struct shape_slot;
@@ -90,6 +91,8 @@ struct shape_said {
 	int64_t unix_s;
 };
 void shape_note(const struct shaping *h, const struct shape_said *said);
+/* Addresses that did not do, as all workers know them. */
+struct dead *shape_dead(struct shape *s);
 /* The key of a profile. */
 uint64_t shape_key(uint64_t profile);
 

@@ -109,7 +109,7 @@ bury_addresses(struct smtp *c, unsigned bits)
 {
 	for (unsigned i = 0; i < c->all.n; i++)
 		if (bits >> i & 1)
-			dead_note(&relay_of(c)->dead, DEAD_FOR_ALL, &c->all.at[i],
+			dead_note(shape_dead(relay_of(c)->shape), DEAD_FOR_ALL, &c->all.at[i],
 			    loop_now(relay_of(c)->loop));
 }
 
@@ -140,7 +140,7 @@ on_dialled(void *owner, const struct dial_end *end)
 		smtp_fail(c, VERDICT_DENIED, NULL, "the address or the port is not allowed");
 		return;
 	}
-	dead_forget(&relay_of(c)->dead, DEAD_FOR_ALL, &c->all.at[c->current]);
+	dead_forget(shape_dead(relay_of(c)->shape), DEAD_FOR_ALL, &c->all.at[c->current]);
 	stream_adopt(&c->s, end->fd);
 	smtp_connected(c);
 }
@@ -152,7 +152,7 @@ dial(struct smtp *c)
 
 	for (unsigned i = 0; i < c->all.n; i++)
 		address_set_port(&c->all.at[i], c->up->port);
-	dead_sort(&r->dead, whose(c), &c->all, loop_now(r->loop));
+	dead_sort(shape_dead(r->shape), whose(c), &c->all, loop_now(r->loop));
 	c->dial = calloc(1, sizeof(*c->dial));
 	if (!c->dial) {
 		smtp_fail(c, VERDICT_NO_MEMORY, NULL, "out of memory");
@@ -332,7 +332,7 @@ smtp_move_on(struct smtp *c, enum verdict_class class, const struct reply *r, co
 		c->up->second_hello = true;
 		smtp_log(c, LOG_INFO, "again, with a hello of TLS 1.2", NULL, why);
 	} else {
-		dead_note(&rl->dead, whose(c), &c->all.at[c->current], loop_now(rl->loop));
+		dead_note(shape_dead(rl->shape), whose(c), &c->all.at[c->current], loop_now(rl->loop));
 		smtp_log(c, LOG_INFO, "next address", r, why ? why : verdict_word(class));
 		keep(c, class, r, why);
 	}
@@ -343,7 +343,7 @@ smtp_move_on(struct smtp *c, enum verdict_class class, const struct reply *r, co
 void
 smtp_settled(struct smtp *c)
 {
-	dead_forget(&relay_of(c)->dead, whose(c), &c->all.at[c->current]);
+	dead_forget(shape_dead(relay_of(c)->shape), whose(c), &c->all.at[c->current]);
 	smtp_dial_free(c);
 }
 

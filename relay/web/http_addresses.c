@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 
 #include "relay/observer.h"
+#include "relay/pool/shape.h"
 
 enum { RESOLVE_LINE_MAX = 512 };
 
@@ -30,7 +31,7 @@ http_addresses_sort(struct http_request *q)
 
 	for (unsigned i = 0; i < q->all.n; i++)
 		address_set_port(&q->all.at[i], q->port);
-	dead_sort(&r->dead, whose(q), &q->all, loop_now(r->loop));
+	dead_sort(shape_dead(r->shape), whose(q), &q->all, loop_now(r->loop));
 	q->spent = 0;
 }
 
@@ -132,10 +133,11 @@ http_address_won(struct http_request *q, const char *remote)
 		return;
 	for (unsigned i = 0; i < q->all.n; i++) {
 		if (net_has(&won, &q->all.at[i].u.sa)) {
-			dead_forget(&r->dead, DEAD_FOR_ALL, &q->all.at[i]);
-			dead_forget(&r->dead, whose(q), &q->all.at[i]);
+			dead_forget(shape_dead(r->shape), DEAD_FOR_ALL, &q->all.at[i]);
+			dead_forget(shape_dead(r->shape), whose(q), &q->all.at[i]);
 		} else if (q->tried & bit(i)) {
-			dead_note(&r->dead, DEAD_FOR_ALL, &q->all.at[i], loop_now(r->loop));
+			dead_note(shape_dead(r->shape), DEAD_FOR_ALL, &q->all.at[i],
+			    loop_now(r->loop));
 		}
 	}
 }
@@ -147,8 +149,8 @@ http_addresses_failed(struct http_request *q, bool tls)
 
 	for (unsigned i = 0; i < q->all.n; i++)
 		if (q->offered & q->tried & bit(i))
-			dead_note(&r->dead, tls ? whose(q) : DEAD_FOR_ALL, &q->all.at[i],
-			    loop_now(r->loop));
+			dead_note(shape_dead(r->shape), tls ? whose(q) : DEAD_FOR_ALL,
+			    &q->all.at[i], loop_now(r->loop));
 	q->spent |= q->offered & q->tried ? q->offered & q->tried : q->offered;
 	q->offered = 0;
 }
