@@ -155,7 +155,7 @@ add(struct mail_domains *d, struct slice name)
 	return e;
 }
 
-/* ---- the question ------------------------------------------------------------------------------- */
+/* ---- the question ---------------------------------------------------------------------------- */
 
 static unsigned
 life_of(enum mx_got got, unsigned ttl)
@@ -270,7 +270,7 @@ mail_domain(struct mail_domains *d, uint64_t account, struct slice domain, uint6
 	return !wait_for(e, account, owner, fn);
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct mail_domains *
 mail_domains_open(struct loop *l, struct dns *dns, void *ctx)

@@ -27,8 +27,8 @@
  * fallback route where there is one and nothing of the content went (R6), and classes every failure
  * (verdict.h). No second attempt once a content octet went (L11).
  *
- * Owns:   transactions, connections, look-ups and their cache.  ORDER is copied; ACCOUNT snapshots are not
- *         kept: profiles are copied.
+ * Owns:   transactions, connections, look-ups and their cache.  ORDER is copied; ACCOUNT snapshots
+ *         are not kept: profiles are copied.
  * Errors: everything is a verdict.
  */
 #include "conf/conf.h"

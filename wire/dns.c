@@ -18,7 +18,7 @@ static const unsigned half_ttl = 10; /* seconds that one family alone is believe
 
 static void on_deadline(struct ev_loop *ev, ev_timer *t, int revents);
 
-/* ---- lines -------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static struct line *
 find_line(const struct dns *d, uint64_t account)
@@ -94,7 +94,7 @@ leave(struct flight *f)
 	l->waiting--;
 }
 
-/* ---- flights ------------------------------------------------------------------------------------ */
+/* ---- flights --------------------------------------------------------------------------------- */
 
 static void
 drop_flight(struct flight *f)
@@ -295,7 +295,7 @@ dns_heard(struct flight *f)
 		set_deadline(f, grace < left ? grace : left);
 }
 
-/* ---- asking ------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 /* c-ares reads a backslash as the beginning of an escape. */
 static bool
@@ -400,7 +400,7 @@ dns_under_way(const struct dns *d)
 	return d->flights;
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct dns *
 dns_open(struct loop *l, const struct dns_servers *servers)

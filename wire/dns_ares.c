@@ -24,7 +24,7 @@ struct watcher {
 	ev_io io;
 };
 
-/* ---- the channel -------------------------------------------------------------------------------- */
+/* ---- the channel ----------------------------------------------------------------------------- */
 
 static void
 arm(struct dns *d)
@@ -210,7 +210,7 @@ dns_channel_is_old(struct dns *d)
 	return now.tv_sec != d->conf.tv_sec || now.tv_nsec != d->conf.tv_nsec;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------ */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void
 shorten(struct dns_answer *a, unsigned ttl)
@@ -399,7 +399,7 @@ on_answer(void *ctx, int status, int timeouts, unsigned char *message, int n)
 	dns_heard(f);
 }
 
-/* ---- questions ---------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 /* True: /etc/hosts has it, in one family or in both. */
 static bool

@@ -53,7 +53,8 @@ struct mx {
 	char hosts[MX_HOSTS_MAX][MX_NAME_ROOM];
 };
 
-/* FN comes within DNS_PATIENCE_S, never from inside the call. False: it does not come, MX_UNKNOWN. */
+/* FN comes within DNS_PATIENCE_S, never from inside the call. False: it does not come,
+ * MX_UNKNOWN. */
 bool mx_look_up(struct mx *mx, struct loop *l, struct slice domain) MUST_CHECK;
 /* For one that was not asked, too. */
 void mx_forget(struct mx *mx);

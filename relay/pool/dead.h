@@ -7,7 +7,8 @@
  *
  * One that cannot be connected to is remembered for all; one that connects and then does not do (a
  * refusing greeting, silence, TLS) for the upstream alone whose certificates and credentials they
- * are. Remembered for DEAD_S or until it does, in a table of fixed size that all workers share: the newest stay.
+ * are. Remembered for DEAD_S or until it does, in a table of fixed size that all workers share: the
+ * newest stay.
  *
  * Owns:   nothing.
  */

@@ -125,7 +125,7 @@ add(struct resolve *r, struct slice name)
 	return h;
 }
 
-/* ---- look-ups --------------------------------------------------------------------------------- */
+/* ---- look-ups -------------------------------------------------------------------------------- */
 
 static void
 add_address(struct addresses *all, struct slice value)
@@ -177,7 +177,8 @@ take_turns(struct addresses *all, const struct dns_answer *a)
 	}
 }
 
-/* Those who asked may ask again at once, and H may go meanwhile: they wait in a line of their own. */
+/* Those who asked may ask again at once, and H may go meanwhile: they wait in a line of their
+ * own. */
 static void
 tell(struct host *h)
 {

@@ -279,7 +279,7 @@ on_event(void *owner, enum stream_event event)
 	}
 }
 
-/* ---- the beginning ----------------------------------------------------------------------------- */
+/* ---- the beginning --------------------------------------------------------------------------- */
 
 static void
 on_servers(struct mx *mx, enum mx_got got)

@@ -69,7 +69,7 @@ is_allowed(const struct smtp *c, const struct address *a, bool *trusted_r)
 	return *trusted_r || (answer == GUARD_PUBLIC && c->up->tls != UPSTREAM_TLS_NONE);
 }
 
-/* ---- connecting --------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 /* The next address that may be connected to: that very one was checked. */
 static bool
@@ -163,7 +163,7 @@ dial(struct smtp *c)
 	dial_start(c->dial, r->loop, smtp_limit_s(c, STEP_CONNECT), next_address, on_dialled, c);
 }
 
-/* ---- the host ----------------------------------------------------------------------------------- */
+/* ---- the host -------------------------------------------------------------------------------- */
 
 static void
 resolved(struct smtp *c, enum resolve_got got)
@@ -212,7 +212,7 @@ smtp_begin(struct task *t)
 	resolved(c, resolve_host(relay_of(c)->resolve, c->up->account, host, &c->ask, &c->all));
 }
 
-/* ---- the next address --------------------------------------------------------------------------- */
+/* ---- the next address ------------------------------------------------------------------------ */
 
 /* Whether I may still be tried after the current one. */
 static bool
@@ -285,7 +285,7 @@ smtp_recall(const struct smtp *c, enum verdict_class *class, const struct reply 
 	*class = k->class;
 	*why = *k->why ? k->why : NULL;
 	*r = k->n && reply_parse(&scan, slice_of(k->reply, k->n), mem, &used) == REPLY_WHOLE ? mem
-	                                                                                    : NULL;
+	                                                                                     : NULL;
 	return true;
 }
 
@@ -332,7 +332,8 @@ smtp_move_on(struct smtp *c, enum verdict_class class, const struct reply *r, co
 		c->up->second_hello = true;
 		smtp_log(c, LOG_INFO, "again, with a hello of TLS 1.2", NULL, why);
 	} else {
-		dead_note(shape_dead(rl->shape), whose(c), &c->all.at[c->current], loop_now(rl->loop));
+		dead_note(shape_dead(rl->shape), whose(c), &c->all.at[c->current],
+		    loop_now(rl->loop));
 		smtp_log(c, LOG_INFO, "next address", r, why ? why : verdict_word(class));
 		keep(c, class, r, why);
 	}

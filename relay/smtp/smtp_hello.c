@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * smtp_hello - the steps until a connection is ready: greeting, EHLO, STARTTLS (smtp_dial.c: look-up and connect)
- * (AUTH is smtp_auth.c's)
+ * smtp_hello - the steps until a connection is ready: greeting, EHLO, STARTTLS (smtp_dial.c:
+ * look-up and connect) (AUTH is smtp_auth.c's)
  */
 #include "relay/smtp/smtp_step.h"
 
@@ -10,7 +10,7 @@
 #include "wire/log.h"
 #include "wire/pin.h"
 
-/* ---- connected ---------------------------------------------------------------------------------- */
+/* ---- connected ------------------------------------------------------------------------------- */
 
 static struct relay *
 relay_of(const struct smtp *c)

@@ -29,8 +29,8 @@ got_fn got_greeting, got_ehlo, got_helo, got_starttls, got_auth, got_xclient, go
 void smtp_begin(struct task *t);
 void smtp_connected(struct smtp *c);
 void smtp_secured(struct smtp *c);
-/* smtp_dial.c. True: another address, or the same with another TLS hello, takes C's place in the pool, where this failure says nothing of
- * the others; C is to be cut. */
+/* smtp_dial.c. True: another address, or the same with another TLS hello, takes C's place in the
+ * pool, where this failure says nothing of the others; C is to be cut. */
 bool smtp_move_on(struct smtp *c, enum verdict_class class, const struct reply *r, const char *why)
     MUST_CHECK;
 /* The last address failed: where an earlier one said more, that is what to tell. R may then be

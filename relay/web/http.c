@@ -455,7 +455,7 @@ open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
 
 	q->starved = fd < 0 && stream_error_of(errno) == STREAM_NO_MEMORY;
 	http_address_tried(q, (const struct sockaddr *)&a->addr);
-	return fd < 0 ? CURL_SOCKET_BAD : fd;
+	return fd; /* -1 is CURL_SOCKET_BAD */
 }
 
 static CURLcode

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-/* Seconds after which a client is found too slow that sends BURST octets at once and then EACH every
- * second; 0: never within an hour. */
+/* Seconds after which a client is found too slow that sends BURST octets at once and then EACH
+ * every second; 0: never within an hour. */
 static int
 lasts(uint64_t burst, uint64_t each, double rate)
 {

@@ -141,10 +141,10 @@ static void
 a_failure_is_not_a_refusal(void **state)
 {
 	(void)state;
-	assert_int_equal(sender_rules_domain(DNS_MAIL_OK), SAY_NONE);
-	assert_int_equal(sender_rules_domain(DNS_MAIL_NULL), SAY_UNROUTABLE_DOMAIN);
-	assert_int_equal(sender_rules_domain(DNS_MAIL_NONE), SAY_UNROUTABLE_DOMAIN);
-	assert_int_equal(sender_rules_domain(DNS_MAIL_UNKNOWN), SAY_SENDER_DNS_FAILED);
+	assert_int_equal(sender_rules_domain(MX_FOUND), SAY_NONE);
+	assert_int_equal(sender_rules_domain(MX_NULL), SAY_UNROUTABLE_DOMAIN);
+	assert_int_equal(sender_rules_domain(MX_NONE), SAY_UNROUTABLE_DOMAIN);
+	assert_int_equal(sender_rules_domain(MX_UNKNOWN), SAY_SENDER_DNS_FAILED);
 	assert_int_equal(replies_catalogue()[SAY_SENDER_DNS_FAILED].code, 451);
 }
 
