@@ -4,12 +4,14 @@
  */
 #include "proxy/process/check.h"
 #include "proxy/process/master.h"
+#include "proxy/process/parsers.h"
 #include "proxy/process/privilege.h"
 #include "wire/text.h"
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -114,6 +116,8 @@ main(int argc, char *argv[])
 	struct choice to = { .conf = DEFAULT_CONF };
 
 	open_standard();
+	if (argc > 1 && strcmp(argv[1], PARSERS_OPTION) == 0)
+		return parsers_run(argv + 2, argc - 2);
 	if (!parse(argc, argv, &to))
 		return EX_USAGE;
 	if (to.said) {

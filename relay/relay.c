@@ -3,6 +3,8 @@
 
 #include "conf/dns_conf.h"
 #include "relay/web/api.h"
+#include "relay/web/convert.h"
+#include "relay/web/nursery.h"
 #include "relay/transaction.h"
 #include "relay/pool/native.h"
 #include "relay/pool/own.h"
@@ -86,6 +88,7 @@ relay_free(struct relay *r)
 	native_close(r->native);
 	pool_close(r);
 	own_close(r->own);
+	converter_close(r->converter);
 	resolve_close(r->resolve);
 	dns_close(r->dns);
 	guard_close(r->guard);
@@ -136,6 +139,19 @@ relay_reconf(struct relay *r, struct conf *c, struct vault *v)
 	/* Endpoints are numbered anew. */
 	list_each_safe(l, after, &r->open)
 		LINKED(l, struct relay_txn, link)->tried = 0;
+}
+
+bool
+relay_convert_by(struct relay *r, int fd)
+{
+	r->converter = converter_open(r->loop, fd);
+	return r->converter != NULL;
+}
+
+int
+relay_nursery(const int *fds, size_t n, bool again)
+{
+	return nursery_run(fds, n, again);
 }
 
 void

@@ -24,6 +24,7 @@
 #include "wire/text.h"
 
 struct ca_store;
+struct converter;
 struct watch;
 struct native;
 struct own;
@@ -50,7 +51,8 @@ struct relay {
 	struct native *native;
 	struct ca_store *ca_store; /* whom HTTPS believes */
 	struct spool_budget spools;
-	const struct watch *watch; /* the probe's; NULL in a worker */
+	struct converter *converter; /* NULL in a probe: its few lines are converted here */
+	const struct watch *watch;   /* the probe's; NULL in a worker */
 	struct shape *shape;
 	bool own_shape;                             /* it is not shared */
 	unsigned worker;                            /* its column there */

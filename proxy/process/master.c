@@ -10,6 +10,7 @@
 #include "proxy/desk/query.h"
 #include "proxy/process/listener.h"
 #include "proxy/process/notify.h"
+#include "proxy/process/parsers.h"
 #include "proxy/process/privilege.h"
 #include "proxy/process/reload.h"
 #include "proxy/desk/status.h"
@@ -42,6 +43,7 @@ struct master {
 	struct shape *shape;
 	struct control *control;
 	struct supervisor *supervisor;
+	struct parsers *parsers;
 	struct reload *reload;
 	struct status *status;
 	struct query *query;
@@ -80,6 +82,8 @@ stop(struct master *m)
 		notify_send("STOPPING=1\nSTATUS=draining");
 	listeners_close(m->listeners);
 	m->listeners = NULL;
+	if (!now)
+		parsers_stop(m->parsers);
 	supervisor_stop(m->supervisor, now);
 	ev_timer_stop(loop_ev(m->loop), &m->impatience);
 	ev_timer_set(&m->impatience, patience, 1.);
@@ -139,6 +143,7 @@ on_signal(struct ev_loop *ev, ev_io *w, int revents)
 		switch ((int)got.ssi_signo) {
 		case SIGCHLD:
 			supervisor_reap(m->supervisor);
+			parsers_reap(m->parsers);
 			break;
 		case SIGHUP:
 			if (!m->stopping)
@@ -388,6 +393,7 @@ open_crew(struct master *m)
 		.tally = m->tally,
 		.shape = m->shape,
 		.listeners = m->listeners,
+		.parsers = m->parsers,
 		.in_child = in_child,
 		.on_change = on_crew,
 		.on_told = on_told,
@@ -410,7 +416,8 @@ open_all(struct master *m, struct text *why)
 	m->board = scoreboard_open(count_workers(m->conf));
 	m->tally = tally_shared_open(m->conf->counters.series);
 	m->shape = shape_open(count_workers(m->conf));
-	if (!m->loop || !m->board || !m->tally || !m->shape || !open_crew(m))
+	m->parsers = m->loop ? parsers_open(m->loop, count_workers(m->conf)) : NULL;
+	if (!m->loop || !m->board || !m->tally || !m->shape || !m->parsers || !open_crew(m))
 		return EX_OSERR;
 	m->reload = reload_open(m->loop, m->supervisor, m->path, on_conf, m);
 	const struct status_options s = {
@@ -443,6 +450,7 @@ close_all(struct master *m)
 	supervisor_close(m->supervisor);
 	control_close(m->control);
 	listeners_close(m->listeners);
+	parsers_close(m->parsers);
 	if (m->loop) {
 		ev_timer_stop(loop_ev(m->loop), &m->impatience);
 		if (m->signals >= 0) {
@@ -472,6 +480,7 @@ master_run(const char *conf_path)
 	if (status == 0)
 		status = open_all(&m, &why);
 	if (status == 0) {
+		parsers_start(m.parsers);
 		supervisor_start(m.supervisor);
 		loop_run(m.loop);
 		log_say(LOG_NOTICE, "stop", "byway has ended");

@@ -8,6 +8,7 @@
  */
 #include "proxy/process/supervisor.h"
 
+#include "proxy/process/parsers.h"
 #include "proxy/process/worker.h"
 #include "wire/log.h"
 
@@ -274,6 +275,7 @@ be_worker(struct seat *s, int fd)
 		.shape = c->o.shape,
 		.sockets = sockets,
 		.control_fd = fd,
+		.parsers_fd = parsers_take(c->o.parsers, s->number),
 	};
 
 	if (!sockets)

@@ -17,6 +17,7 @@
 #include "proxy/process/listener.h"
 #include "proxy/process/scoreboard.h"
 
+struct parsers;
 struct tally_shared;
 
 enum supervisor_state { SUPERVISOR_DEAD, SUPERVISOR_STARTING, SUPERVISOR_UP, SUPERVISOR_DRAINING };
@@ -38,6 +39,7 @@ struct supervisor_options {
 	struct tally_shared *tally;
 	struct shape *shape;
 	struct listeners *listeners;
+	struct parsers *parsers;
 	unsigned char ticket_seed[32];
 	supervisor_child_fn *in_child;
 	supervisor_change_fn *on_change;

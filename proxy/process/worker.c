@@ -320,6 +320,8 @@ open_all(struct running *r, struct text *why)
 	    !(w->sessions = sessions_open(w)) || !(w->desk = desk_open(w, on_desk, r)))
 		return false;
 	relay_share(w->relay, o->shape, o->number);
+	if (!relay_convert_by(w->relay, o->parsers_fd))
+		return false;
 	r->lanes = lanes_open(w, o->sockets, o->sockets_n, o->ticket_seed);
 	return r->lanes && lanes_conf(r->lanes, w->conf, why);
 }

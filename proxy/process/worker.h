@@ -75,6 +75,7 @@ struct worker_options {
 	const struct worker_socket *sockets;
 	size_t sockets_n;
 	int control_fd;                /* socketpair to the master */
+	int parsers_fd;                /* and to the parsers */
 	unsigned char ticket_seed[32]; /* the same in all workers */
 };
 

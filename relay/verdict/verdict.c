@@ -308,6 +308,7 @@ bool verdict_is_route_trouble(enum verdict_class class)
 	case VERDICT_DEFERRED:
 	case VERDICT_NO_VALID_RCPT:
 	case VERDICT_UNKNOWN:
+	case VERDICT_NO_PARSER:
 	case VERDICT_NO_MEMORY:
 	case VERDICT_CLASS_COUNT:
 		break;

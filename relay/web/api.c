@@ -63,11 +63,20 @@ api_refuse(struct api *a, enum verdict_class class, const char *why)
 	text_put(&t, slice_head(slice_str(why), sizeof(a->why) - 1));
 }
 
+/* A provider that reads a list where one address stands would send to two others. */
+static bool
+is_list(struct slice address)
+{
+	return slice_find(address, ',') < address.n || slice_find(address, ';') < address.n;
+}
+
 static enum verdict_class
 fit_rcpt(const struct api *a, const struct rcpt *rcpt)
 {
 	if (rcpt->utf8)
 		return VERDICT_NO_SMTPUTF8;
+	if (is_list(api_address(rcpt)))
+		return VERDICT_NOT_EXPRESSIBLE;
 	if (rcpt->notify & (NOTIFY_SUCCESS | NOTIFY_NEVER))
 		return VERDICT_NO_DSN;
 	if (a->kind->recipients && a->txn->accepted >= a->kind->recipients)
@@ -375,7 +384,7 @@ api_open(struct upstream *u, struct relay_txn *t)
 	a->up = pool_ref(u);
 	a->txn = t;
 	a->fault = VERDICT_OK;
-	spool_init(&a->body, &u->r->spools);
+	spool_init(&a->body, &u->r->spools, u->account);
 	list_append(&u->calls, &a->link);
 	return a;
 }

@@ -31,7 +31,7 @@ struct api_kind {
 	/* The path and the headers of the request. False: the profile cannot be used so;
 	 * api_refuse() says why. */
 	bool (*head)(struct api *a, const struct secret *key, struct api_head *h);
-	/* The body is made from the content by a thread, between end() and head(): convert() begins
+	/* The body is made from the content elsewhere, between end() and head(): convert() begins
 	 * that, api_converted() ends it, forget() is told when A goes meanwhile. NULL: it is made
 	 * already. */
 	bool (*convert)(struct api *a);
@@ -41,7 +41,7 @@ struct api_kind {
 	const char *id, *words;
 };
 
-struct convert;
+struct conversion;
 
 struct api {
 	struct link link; /* of the upstream's calls */
@@ -52,8 +52,8 @@ struct api {
 	uint64_t octets; /* of content */
 	struct http_request *request;
 	struct task task;
-	bool going;                 /* content may come */
-	struct convert *conversion; /* under way */
+	bool going;                    /* content may come */
+	struct conversion *conversion; /* under way */
 	char why[API_WHY_MAX];
 	enum verdict_class
 	    /* found on the way: what the end of the content is answered with; VERDICT_OK: none */

@@ -69,7 +69,7 @@ oauth_open(struct upstream *u, const struct profile *p)
 	o->u = u;
 	o->port = url.port;
 	o->budget.max = FORM_MAX;
-	spool_init(&o->form, &o->budget);
+	spool_init(&o->form, &o->budget, 0);
 	if (copy(&o->client, slice_str(p->oauth_client)) &&
 	    copy(&o->scope, slice_str(p->oauth_scope)) &&
 	    copy(&o->endpoint, slice_str(p->token_endpoint)) &&
@@ -299,7 +299,7 @@ on_answer(void *ctx, const struct http_answer *a)
 
 	o->request = NULL;
 	spool_wipe(&o->form);
-	spool_init(&o->form, &o->budget);
+	spool_init(&o->form, &o->budget, 0);
 	if (a->end != HTTP_ANSWERED)
 		fail(o, OAUTH_FAILED, a->why);
 	else if (a->status == 200)

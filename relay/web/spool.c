@@ -4,16 +4,73 @@
 #include "wire/crypto.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 enum { FIRST = 8192 };
 
-void
-spool_init(struct spool *s, struct spool_budget *budget)
+struct spool_share {
+	struct spool_share *next;
+	uint64_t account;
+	size_t used;
+};
+
+static struct spool_share **
+find(struct spool_budget *b, uint64_t account)
 {
-	*s = (struct spool){ .budget = budget, .fd = -1 };
+	struct spool_share **at = &b->shares[account % SPOOL_BUCKETS];
+
+	while (*at && (*at)->account != account)
+		at = &(*at)->next;
+	return at;
+}
+
+/* N octets more for S. */
+static bool
+charge(struct spool *s, size_t n)
+{
+	struct spool_budget *b = s->budget;
+	struct spool_share **at = find(b, s->account);
+	size_t quarter = b->max / 4;
+
+	if (n > b->max || b->used > b->max - n)
+		return false;
+	if (s->account) {
+		size_t has = *at ? (*at)->used : 0;
+
+		if ((n > quarter || has > quarter - n) && b->used + n > b->max / 2)
+			return false;
+		if (!*at && !(*at = calloc(1, sizeof(**at))))
+			return false;
+		(*at)->account = s->account;
+		(*at)->used += n;
+	}
+	b->used += n;
+	return true;
+}
+
+static void
+uncharge(struct spool *s, size_t n)
+{
+	struct spool_share **at = find(s->budget, s->account);
+	struct spool_share *share = *at;
+
+	s->budget->used -= n;
+	if (!s->account || !share)
+		return;
+	share->used -= n;
+	if (share->used == 0) {
+		*at = share->next;
+		free(share);
+	}
+}
+
+void
+spool_init(struct spool *s, struct spool_budget *budget, uint64_t account)
+{
+	*s = (struct spool){ .budget = budget, .account = account, .fd = -1 };
 }
 
 void
@@ -21,7 +78,7 @@ spool_fini(struct spool *s)
 {
 	if (!s->budget)
 		return;
-	s->budget->used -= s->n;
+	uncharge(s, s->n);
 	free(s->mem);
 	if (s->fd >= 0)
 		close(s->fd);
@@ -55,7 +112,7 @@ write_all(int fd, struct slice octets)
 static bool
 move_out(struct spool *s)
 {
-	s->fd = memfd_create("byway-message", MFD_CLOEXEC);
+	s->fd = memfd_create("byway-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (s->fd < 0)
 		return false;
 	if (!write_all(s->fd, slice_of(s->mem ? s->mem : "", s->n))) {
@@ -87,25 +144,31 @@ grow(struct spool *s, size_t need)
 	return true;
 }
 
+static bool
+keep(struct spool *s, struct slice octets)
+{
+	if (s->fd < 0 && s->n + octets.n > SPOOL_MEMORY && !move_out(s))
+		return false;
+	if (s->fd >= 0)
+		return write_all(s->fd, octets);
+	if (!grow(s, s->n + octets.n))
+		return false;
+	memcpy(s->mem + s->n, octets.p, octets.n);
+	return true;
+}
+
 bool
 spool_put(struct spool *s, struct slice octets)
 {
 	if (octets.n == 0)
 		return true;
-	if (octets.n > s->budget->max || s->budget->used > s->budget->max - octets.n)
+	if (!charge(s, octets.n))
 		return false;
-	if (s->fd < 0 && s->n + octets.n > SPOOL_MEMORY && !move_out(s))
+	if (!keep(s, octets)) {
+		uncharge(s, octets.n);
 		return false;
-	if (s->fd >= 0) {
-		if (!write_all(s->fd, octets))
-			return false;
-	} else {
-		if (!grow(s, s->n + octets.n))
-			return false;
-		memcpy(s->mem + s->n, octets.p, octets.n);
 	}
 	s->n += octets.n;
-	s->budget->used += octets.n;
 	return true;
 }
 
@@ -137,24 +200,29 @@ spool_read(const struct spool *s, size_t at, char *to, size_t n, size_t *n_r)
 	return true;
 }
 
-bool
-spool_map(const struct spool *s, struct slice *all_r)
+int
+spool_seal(struct spool *s)
 {
-	if (s->fd < 0) {
-		*all_r = slice_of(s->mem ? s->mem : "", s->n);
-		return true;
-	}
-	void *at = mmap(NULL, s->n, PROT_READ, MAP_PRIVATE, s->fd, 0);
+	static const int seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
-	if (at == MAP_FAILED)
-		return false;
-	*all_r = slice_of(at, s->n);
-	return true;
+	if (s->fd < 0 && !move_out(s))
+		return -1;
+	return fcntl(s->fd, F_ADD_SEALS, seals) == 0 ? s->fd : -1;
 }
 
-void
-spool_unmap(const struct spool *s, struct slice all)
+bool
+spool_take(struct spool *s, int fd, size_t n)
 {
-	if (s->fd >= 0 && all.n)
-		munmap((void *)(uintptr_t)all.p, all.n);
+	struct spool_budget *budget = s->budget;
+	uint64_t account = s->account;
+
+	spool_fini(s);
+	spool_init(s, budget, account);
+	if (!charge(s, n)) {
+		close(fd);
+		return false;
+	}
+	s->fd = fd;
+	s->n = n;
+	return true;
 }

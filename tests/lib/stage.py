@@ -447,8 +447,21 @@ class Byway:
 
     def workers(self):
         """The workers' pids."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(c) for c in children]
+        return [c for c in self.children() if c not in self.parsers()]
+
+    def parsers(self):
+        """The process that takes content apart for the APIs, in a list: it may just be replaced."""
+        return [c for c in self.children() if b"--parsers" in read(f"/proc/{c}/cmdline")]
+
+    def children(self):
+        return [int(c) for c in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
+
+def read(path):
+    try:
+        return Path(path).read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def clean(folder):

@@ -6,6 +6,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -38,7 +40,7 @@ test_base64_split(void **state)
 			char want[128], got[128];
 			struct text t = text_over(want, sizeof(want));
 
-			spool_init(&a.body, &budget);
+			spool_init(&a.body, &budget, 0);
 			for (struct slice s = slice_of(in, n); s.n; s = slice_skip(s, piece))
 				assert_true(api_put_base64(&a, slice_head(s, piece), false));
 			assert_true(api_put_base64(&a, SLICE(""), true));
@@ -61,7 +63,7 @@ test_escaped_split(void **state)
 		struct api a = { 0 };
 		char got[128];
 
-		spool_init(&a.body, &budget);
+		spool_init(&a.body, &budget, 0);
 		for (struct slice s = slice_str(in); s.n; s = slice_skip(s, piece))
 			assert_int_equal(api_put_escaped(&a, slice_head(s, piece), false), BODY_OK);
 		assert_int_equal(api_put_escaped(&a, SLICE(""), true), BODY_OK);
@@ -83,7 +85,7 @@ test_escaped_refuses(void **state)
 			struct api a = { 0 };
 			enum body_put put = BODY_OK;
 
-			spool_init(&a.body, &budget);
+			spool_init(&a.body, &budget, 0);
 			for (struct slice s = slice_str(bad[i]); s.n && put == BODY_OK;
 			     s = slice_skip(s, piece))
 				put = api_put_escaped(&a, slice_head(s, piece), false);
@@ -150,14 +152,13 @@ test_spool(void **state)
 {
 	struct spool_budget small = { .max = 1 << 20 };
 	struct spool s;
-	struct slice all;
 	char piece[1000];
 	char got[3000];
 	size_t n;
 	size_t total = 0;
 
 	(void)state;
-	spool_init(&s, &small);
+	spool_init(&s, &small, 0);
 	for (unsigned i = 0;; i++) {
 		memset(piece, 'a' + (int)(i % 26), sizeof(piece));
 		if (!spool_put(&s, slice_of(piece, sizeof(piece))))
@@ -170,10 +171,68 @@ test_spool(void **state)
 	assert_true(got[0] == 'z' && got[499] == 'z' && got[500] == 'a');
 	assert_true(spool_read(&s, total - 10, got, sizeof(got), &n) && n == 10);
 	assert_true(spool_read(&s, total + 10, got, sizeof(got), &n) && n == 0);
-	assert_true(spool_map(&s, &all) && all.n == total && all.p[1000] == 'b');
-	spool_unmap(&s, all);
+	/* Sealed, nobody can change it any more. */
+	assert_true(spool_seal(&s) == s.fd && pwrite(s.fd, "x", 1, 0) == -1);
 	spool_fini(&s);
 	assert_int_equal(small.used, 0);
+}
+
+/* One account holds a quarter always, half while nobody else wants any, and never what is left. */
+static void
+test_spool_shares(void **state)
+{
+	enum { KIB = 1024, MANY = 16 };
+	struct spool_budget b = { .max = 64 * KIB };
+	struct spool one[MANY], two[MANY];
+	char piece[4 * KIB] = "";
+	struct slice octets = slice_of(piece, sizeof(piece));
+	size_t ones = 0, twos = 0;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		spool_init(&one[i], &b, 1);
+		spool_init(&two[i], &b, 65); /* in the same bucket */
+	}
+	for (size_t i = 0; i < MANY; i++)
+		ones += spool_put(&one[i], octets);
+	assert_int_equal(ones, MANY / 2);
+	for (size_t i = 0; i < MANY; i++)
+		twos += spool_put(&two[i], octets);
+	assert_int_equal(twos, MANY / 4);
+	for (size_t i = 0; i < MANY; i++)
+		spool_fini(&one[i]);
+	/* The first half is free again, and the second account had it all. */
+	ones = 0;
+	for (size_t i = 0; i < MANY; i++)
+		ones += spool_put(&two[i], octets);
+	assert_int_equal(ones, MANY / 4);
+	for (size_t i = 0; i < MANY; i++)
+		spool_fini(&two[i]);
+	assert_int_equal(b.used, 0);
+	for (size_t i = 0; i < SPOOL_BUCKETS; i++)
+		assert_null(b.shares[i]);
+}
+
+/* What a parser made takes the place of what it was made of, within the share. */
+static void
+test_spool_take(void **state)
+{
+	struct spool_budget b = { .max = 1024 };
+	struct spool s;
+	char got[8];
+	size_t n;
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	(void)state;
+	spool_init(&s, &b, 7);
+	assert_true(spool_put(&s, SLICE("message")));
+	assert_int_equal(write(fd, "{}", 2), 2);
+	assert_true(spool_take(&s, dup(fd), 2) && b.used == 2);
+	assert_true(spool_read(&s, 0, got, sizeof(got), &n) && n == 2 && got[0] == '{');
+	assert_false(spool_take(&s, dup(fd), 2000));
+	assert_int_equal(b.used, 0);
+	spool_fini(&s);
+	close(fd);
 }
 
 static void
@@ -219,6 +278,8 @@ main(void)
 		cmocka_unit_test(test_signature),
 		cmocka_unit_test(test_urls),
 		cmocka_unit_test(test_spool),
+		cmocka_unit_test(test_spool_shares),
+		cmocka_unit_test(test_spool_take),
 		cmocka_unit_test(test_classes),
 	};
 

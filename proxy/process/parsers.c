@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/parsers.h"
+
+#include "relay/relay.h"
+#include "wire/log.h"
+#include "wire/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static const double young_s = 10.0;
+static const double first_delay_s = 0.1;
+static const double longest_delay_s = 10.0;
+
+enum { WORD_MAX = 12 };
+
+struct pair {
+	int worker;
+	int parser;
+};
+
+struct parsers {
+	struct loop *loop;
+	pid_t pid; /* 0: none */
+	ev_tstamp born;
+	double delay;
+	ev_timer respawn;
+	bool again;
+	bool stopping;
+	unsigned n;
+	struct pair pairs[];
+};
+
+/* ---- the process -------------------------------------------------------------------------------- */
+
+/* Of the environment only what an instrumented build listens to. */
+static char **
+environment(void)
+{
+	static char *kept[4];
+	static const char *const names[] = { "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=" };
+	size_t n = 0;
+
+	for (char **e = environ; *e; e++)
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (n < 3 && strncmp(*e, names[i], strlen(names[i])) == 0)
+				kept[n++] = *e;
+	return kept;
+}
+
+/* "bywayd --parsers [again] FD ..." */
+static _Noreturn void
+be_parsers(struct parsers *p)
+{
+	static char program[] = "bywayd";
+	static char option[] = PARSERS_OPTION;
+	static char again[] = "again";
+	char **words = calloc(p->n + 4, sizeof(*words));
+	char *mem = calloc(p->n, WORD_MAX);
+	size_t n = 0;
+	sigset_t none;
+
+	if (!words || !mem)
+		_exit(EX_OSERR);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	words[n++] = program;
+	words[n++] = option;
+	if (p->again)
+		words[n++] = again;
+	for (unsigned i = 0; i < p->n; i++, n++) {
+		struct text t = text_over(mem + (size_t)i * WORD_MAX, WORD_MAX);
+
+		text_u64(&t, (uint64_t)p->pairs[i].parser);
+		if (fcntl(p->pairs[i].parser, F_SETFD, 0) != 0)
+			_exit(EX_OSERR);
+		words[n] = t.mem;
+	}
+	execve("/proc/self/exe", words, environment());
+	_exit(EX_OSERR);
+}
+
+static void
+start_later(struct parsers *p)
+{
+	ev_timer_stop(loop_ev(p->loop), &p->respawn);
+	ev_timer_set(&p->respawn, p->delay, 0.);
+	ev_timer_start(loop_ev(p->loop), &p->respawn);
+	p->delay = p->delay > 0 ? p->delay * 2 : first_delay_s;
+	if (p->delay > longest_delay_s)
+		p->delay = longest_delay_s;
+}
+
+void
+parsers_start(struct parsers *p)
+{
+	log_flush();
+	p->pid = fork();
+	if (p->pid == 0)
+		be_parsers(p);
+	if (p->pid < 0) {
+		log_say(LOG_ERROR, "parsers", "they cannot be started: %s", strerror(errno));
+		p->pid = 0;
+		start_later(p);
+		return;
+	}
+	p->again = true;
+	p->born = loop_now(p->loop);
+}
+
+static void
+on_respawn(struct ev_loop *ev, ev_timer *t, int revents)
+{
+	struct parsers *p = t->data;
+
+	(void)ev;
+	(void)revents;
+	if (!p->stopping && p->pid == 0)
+		parsers_start(p);
+}
+
+void
+parsers_reap(struct parsers *p)
+{
+	int status;
+
+	if (p->pid == 0 || waitpid(p->pid, &status, WNOHANG) != p->pid)
+		return;
+	p->pid = 0;
+	if (p->stopping)
+		return;
+	if (loop_now(p->loop) - p->born >= young_s)
+		p->delay = 0;
+	log_say(LOG_ERROR, "parsers", "their process died (%s %d)",
+	    WIFSIGNALED(status) ? "signal" : "status",
+	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	start_later(p);
+}
+
+int
+parsers_run(char *const *words, int n)
+{
+	bool again = n > 0 && strcmp(words[0], "again") == 0;
+	int *fds = calloc((size_t)n + 1, sizeof(*fds));
+	size_t fds_n = 0;
+
+	for (int i = again; fds && i < n; i++) {
+		uint64_t fd;
+		int type = 0;
+		socklen_t len = sizeof(type);
+
+		if (!slice_to_u64(slice_str(words[i]), &fd) || fd > INT16_MAX ||
+		    getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0 ||
+		    type != SOCK_SEQPACKET)
+			return EX_USAGE;
+		fds[fds_n++] = (int)fd;
+	}
+	return fds && fds_n ? relay_nursery(fds, fds_n, again) : EX_USAGE;
+}
+
+/* ---- life --------------------------------------------------------------------------------------- */
+
+struct parsers *
+parsers_open(struct loop *l, unsigned workers)
+{
+	struct parsers *p = calloc(1, sizeof(*p) + workers * sizeof(p->pairs[0]));
+
+	if (!p)
+		return NULL;
+	p->loop = l;
+	ev_timer_init(&p->respawn, on_respawn, 0., 0.);
+	p->respawn.data = p;
+	for (unsigned i = 0; i < workers; i++) {
+		int fds[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
+			parsers_close(p);
+			return NULL;
+		}
+		p->pairs[p->n++] = (struct pair){ .worker = fds[0], .parser = fds[1] };
+	}
+	return p;
+}
+
+static void
+hang_up(struct parsers *p)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		if (p->pairs[i].worker >= 0)
+			close(p->pairs[i].worker);
+		close(p->pairs[i].parser);
+	}
+	p->n = 0;
+}
+
+void
+parsers_stop(struct parsers *p)
+{
+	p->stopping = true;
+	ev_timer_stop(loop_ev(p->loop), &p->respawn);
+	hang_up(p);
+}
+
+/* The workers have gone: so nobody waits for what it does. */
+void
+parsers_close(struct parsers *p)
+{
+	if (!p)
+		return;
+	parsers_stop(p);
+	if (p->pid > 0) {
+		kill(p->pid, SIGKILL);
+		(void)waitpid(p->pid, NULL, 0);
+	}
+	free(p);
+}
+
+int
+parsers_take(struct parsers *p, unsigned w)
+{
+	int fd = p->pairs[w].worker;
+
+	p->pairs[w].worker = -1;
+	ev_timer_stop(loop_ev(p->loop), &p->respawn);
+	hang_up(p);
+	return fd;
+}
