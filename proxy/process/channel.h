@@ -23,6 +23,8 @@ enum channel_verb {
 	CHANNEL_STATUS, /* answered with DONE: JSON members */
 	CHANNEL_ASK,    /* a question with its words, answered with DONE: a JSON object */
 	CHANNEL_REOPEN,
+	CHANNEL_COVER,   /* serve the sockets of the worker SERIAL, too */
+	CHANNEL_UNCOVER, /* no more */
 	CHANNEL_DRAIN,
 	CHANNEL_KILL,
 	/* worker to master */

@@ -24,6 +24,8 @@ struct acceptor {
 	struct lane *lane;
 	char listener[49];
 	int fd; /* -1: stopped */
+	int worker;
+	bool served; /* by us: our own, or a dead one's */
 	ev_io rd;
 };
 
@@ -290,7 +292,7 @@ watch(struct lanes *all, bool on)
 	for (size_t i = 0; i < all->acceptors_n; i++) {
 		struct acceptor *a = &all->acceptors[i];
 
-		if (a->fd < 0)
+		if (a->fd < 0 || !a->served)
 			continue;
 		if (on)
 			ev_io_start(loop_ev(all->worker->loop), &a->rd);
@@ -421,6 +423,8 @@ lanes_open(struct worker *w, const struct worker_socket *sockets, size_t n,
 
 		a->all = all;
 		a->fd = sockets[i].fd;
+		a->worker = sockets[i].worker;
+		a->served = a->worker == WORKER_ALL || a->worker == (int)w->number;
 		memcpy(a->listener, sockets[i].listener, sizeof(a->listener));
 		ev_io_init(&a->rd, on_connection, a->fd, EV_READ);
 		a->rd.data = a;
@@ -448,6 +452,21 @@ lanes_start(struct lanes *all)
 	all->started = true;
 	watch(all, true);
 	ev_periodic_start(loop_ev(all->worker->loop), &all->hourly);
+}
+
+void
+lanes_cover(struct lanes *all, int worker, bool on)
+{
+	/* While they rest, all are left alone; on_rested() looks again. */
+	watch(all, false);
+	for (size_t i = 0; i < all->acceptors_n; i++) {
+		struct acceptor *a = &all->acceptors[i];
+
+		if (a->worker == worker && worker != (int)all->worker->number)
+			a->served = on;
+	}
+	if (all->started && !ev_is_active(&all->rest))
+		watch(all, true);
 }
 
 void

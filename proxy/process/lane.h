@@ -30,6 +30,8 @@ struct lanes *lanes_open(struct worker *w, const struct worker_socket *sockets, 
  * keep their lane. */
 bool lanes_conf(struct lanes *all, struct conf *conf, struct text *why) MUST_CHECK;
 void lanes_start(struct lanes *all);
+/* The sockets of WORKER, which is dead, are ours too; or no more. */
+void lanes_cover(struct lanes *all, int worker, bool on);
 /* No more connections: the sockets are closed. */
 void lanes_stop(struct lanes *all);
 /* True while anybody else holds a lane: sessions, those that have said goodbye and are still

@@ -13,17 +13,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { INHERITED_MAX = 256, BACKLOG = 4096, SHARED = -1 };
-
-struct listening {
-	struct worker_socket socket;
-	int worker; /* or SHARED */
-};
+enum { INHERITED_MAX = 256, BACKLOG = 4096 };
 
 struct listeners {
 	size_t n;
 	size_t cap;
-	struct listening *list;
+	struct worker_socket *list;
 };
 
 static bool
@@ -31,18 +26,18 @@ keep(struct listeners *all, const char *name, int worker, int fd)
 {
 	if (all->n == all->cap) {
 		size_t cap = all->cap ? 2 * all->cap : 16;
-		struct listening *list = reallocarray(all->list, cap, sizeof(*list));
+		struct worker_socket *list = reallocarray(all->list, cap, sizeof(*list));
 
 		if (!list)
 			return false;
 		all->list = list;
 		all->cap = cap;
 	}
-	struct listening *l = &all->list[all->n++];
-	struct slice s = slice_head(slice_str(name), sizeof(l->socket.listener) - 1);
+	struct worker_socket *l = &all->list[all->n++];
+	struct slice s = slice_head(slice_str(name), sizeof(l->listener) - 1);
 
-	*l = (struct listening){ .socket = { .fd = fd }, .worker = worker };
-	memcpy(l->socket.listener, s.p, s.n);
+	*l = (struct worker_socket){ .worker = worker, .fd = fd };
+	memcpy(l->listener, s.p, s.n);
 	return true;
 }
 
@@ -120,9 +115,8 @@ take_inherited(struct listeners *all, const struct conf *c, const struct notify_
 		    s->fd, s->name, s->name);
 		return false;
 	}
-	log_say(LOG_INFO, "start", "listener %s: inherited socket %d (%s)", l->name, s->fd,
-	    s->name);
-	return keep(all, l->name, SHARED, s->fd);
+	log_say(LOG_INFO, "start", "listener %s: inherited socket %d (%s)", l->name, s->fd, s->name);
+	return keep(all, l->name, WORKER_ALL, s->fd);
 }
 
 static bool
@@ -151,11 +145,10 @@ is_inherited(const struct listeners *all, const struct conf_listener *l,
 		struct sockaddr_storage at = { 0 };
 		socklen_t len = sizeof(at);
 
-		if (all->list[i].worker != SHARED ||
-		    strcmp(all->list[i].socket.listener, l->name) != 0)
+		if (all->list[i].worker != WORKER_ALL || strcmp(all->list[i].listener, l->name) != 0)
 			continue;
 		named = true;
-		if (getsockname(all->list[i].socket.fd, (struct sockaddr *)&at, &len) == 0 &&
+		if (getsockname(all->list[i].fd, (struct sockaddr *)&at, &len) == 0 &&
 		    same_address(&at, &a->addr))
 			return true;
 	}
@@ -284,7 +277,7 @@ listeners_close(struct listeners *all)
 	if (!all)
 		return;
 	for (size_t i = 0; i < all->n; i++)
-		close(all->list[i].socket.fd);
+		close(all->list[i].fd);
 	free(all->list);
 	free(all);
 }
@@ -295,24 +288,8 @@ listeners_count(const struct listeners *all)
 	return all->n;
 }
 
-size_t
-listeners_of(const struct listeners *all, unsigned w, struct worker_socket *out, size_t max)
+const struct worker_socket *
+listeners_all(const struct listeners *all)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < all->n && n < max; i++) {
-		if (all->list[i].worker == SHARED || all->list[i].worker == (int)w)
-			out[n++] = all->list[i].socket;
-	}
-	return n;
-}
-
-void
-listeners_keep(struct listeners *all, unsigned w)
-{
-	for (size_t i = 0; i < all->n; i++) {
-		if (all->list[i].worker != SHARED && all->list[i].worker != (int)w)
-			close(all->list[i].socket.fd);
-	}
-	all->n = 0;
+	return all->list;
 }

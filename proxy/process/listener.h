@@ -6,11 +6,9 @@
  * listener - the listening sockets, made or inherited by the master and kept by it as long as it
  * lives
  *
- * For each address one SO_REUSEPORT socket a worker: the kernel spreads connections, and because
- * the master keeps every socket open, connections that wait for a worker that died are accepted by
- * its successor. Sockets inherited from systemd are one for all workers: a socket named after a
- * listener (FileDescriptorName=) is that listener's, any other belongs to the listener that has its
- * address.
+ * For each address one SO_REUSEPORT socket a worker: the kernel spreads connections, and because master and workers keep every socket open, connections that wait for a worker that died are
+ * accepted by another that serves its sockets meanwhile, or by its successor. Sockets inherited from systemd are one for all workers: a socket named after a listener (FileDescriptorName=) is that listener's, any other
+ * belongs to the listener that has its address.
  *
  * Owns:   the descriptors.
  * Errors: words name listener, address and reason.
@@ -26,11 +24,8 @@ struct listeners;
 struct listeners *listeners_open(const struct conf *conf, unsigned workers, struct text *why)
     MUST_CHECK;
 void listeners_close(struct listeners *all);
-/* What belongs to worker W: at most MAX rows to OUT, which borrow the descriptors. Returns how many
- * there are. */
-size_t listeners_of(const struct listeners *all, unsigned w, struct worker_socket *out, size_t max);
+/* As many as listeners_count() says; borrowed. */
+const struct worker_socket *listeners_all(const struct listeners *all);
 size_t listeners_count(const struct listeners *all);
-/* In the child that becomes worker W: closes what is not W's. */
-void listeners_keep(struct listeners *all, unsigned w);
 
 #endif

@@ -20,9 +20,16 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Two that take turns must not add up: a crash now and then, while the disk is full. */
+enum cause {
+	CAUSE_DIED,     /* it had served: what killed it may have gone with it */
+	CAUSE_NO_START, /* what keeps it from starting stays a while */
+	CAUSES,
+};
+
 static const double young_s = 10.0;
 static const double first_delay_s = 0.1;
-static const double longest_delay_s = 10.0;
+static const double longest_delay_s[CAUSES] = { 2.0, 10.0 };
 static const double complain_s = 60.0;
 
 struct reply_words {
@@ -39,7 +46,9 @@ struct seat {
 	pid_t pid;
 	struct channel channel;
 	ev_timer respawn;
-	double delay; /* before the next replacement */
+	double delay[CAUSES]; /* before the next replacement */
+	enum cause cause;     /* of the last death */
+	struct seat *cover;   /* who serves its sockets; NULL: itself, or nobody */
 	ev_tstamp born;
 	int64_t started;
 	unsigned generation;
@@ -211,6 +220,43 @@ supervisor_answer(const struct supervisor *c, enum supervisor_question q, unsign
 	return r->is;
 }
 
+/* ---- sockets of those that are dead ---- */
+
+static struct seat *
+next_up(struct supervisor *c)
+{
+	for (unsigned i = 0; i < c->o.workers; i++) {
+		struct seat *s = &c->seat[c->turn++ % c->o.workers];
+
+		if (s->state == SUPERVISOR_UP)
+			return s;
+	}
+	return NULL;
+}
+
+/* Clients whose connections the kernel gives to a worker that is not there wait for nobody. */
+static void
+cover_all(struct supervisor *c)
+{
+	for (unsigned w = 0; w < c->o.workers && !c->stopping; w++) {
+		struct seat *s = &c->seat[w];
+		struct seat *by;
+
+		if (s->cover || s->state == SUPERVISOR_UP || !(by = next_up(c)))
+			continue;
+		if (channel_say(&by->channel, CHANNEL_COVER, w, SLICE("")))
+			s->cover = by;
+	}
+}
+
+static void
+uncover(struct seat *s)
+{
+	if (s->cover && !channel_say(&s->cover->channel, CHANNEL_UNCOVER, s->number, SLICE("")))
+		log_say(LOG_WARNING, "worker", "worker %u does not listen", s->cover->number);
+	s->cover = NULL;
+}
+
 /* ---- starting ---- */
 
 static void
@@ -222,6 +268,8 @@ on_channel(void *owner, enum channel_verb verb, uint32_t serial, struct slice wo
 	case CHANNEL_UP:
 		if (s->state == SUPERVISOR_STARTING)
 			s->state = SUPERVISOR_UP;
+		uncover(s);
+		cover_all(s->supervisor);
 		s->supervisor->o.on_change(s->supervisor->o.ctx);
 		break;
 	case CHANNEL_DONE:
@@ -238,6 +286,8 @@ on_channel(void *owner, enum channel_verb verb, uint32_t serial, struct slice wo
 	case CHANNEL_RELOAD:
 	case CHANNEL_STATUS:
 	case CHANNEL_ASK:
+	case CHANNEL_COVER:
+	case CHANNEL_UNCOVER:
 	case CHANNEL_REOPEN:
 	case CHANNEL_DRAIN:
 	case CHANNEL_KILL:
@@ -264,8 +314,6 @@ static void
 be_worker(struct seat *s, int fd)
 {
 	struct supervisor *c = s->supervisor;
-	size_t max = listeners_count(c->o.listeners);
-	struct worker_socket *sockets = calloc(max ? max : 1, sizeof(*sockets));
 	struct worker_options o = {
 		.number = s->number,
 		.conf = c->o.conf,
@@ -273,17 +321,14 @@ be_worker(struct seat *s, int fd)
 		.board = c->o.board,
 		.tally = c->o.tally,
 		.shape = c->o.shape,
-		.sockets = sockets,
+		.sockets = listeners_all(c->o.listeners),
+		.sockets_n = listeners_count(c->o.listeners),
 		.control_fd = fd,
 		.parsers_fd = parsers_take(c->o.parsers, s->number),
 	};
 
-	if (!sockets)
-		_exit(EXIT_FAILURE);
 	ignore_signals();
 	memcpy(o.ticket_seed, c->o.ticket_seed, sizeof(o.ticket_seed));
-	o.sockets_n = listeners_of(c->o.listeners, s->number, sockets, max);
-	listeners_keep(c->o.listeners, s->number);
 	for (unsigned w = 0; w < c->o.workers; w++)
 		channel_close(&c->seat[w].channel);
 	c->o.in_child(c->o.ctx);
@@ -294,12 +339,14 @@ be_worker(struct seat *s, int fd)
 static void
 start_later(struct seat *s)
 {
+	double *delay = &s->delay[s->cause];
+
 	ev_timer_stop(loop_ev(s->supervisor->o.loop), &s->respawn);
-	ev_timer_set(&s->respawn, s->delay, 0.);
+	ev_timer_set(&s->respawn, *delay, 0.);
 	ev_timer_start(loop_ev(s->supervisor->o.loop), &s->respawn);
-	s->delay = s->delay > 0 ? s->delay * 2 : first_delay_s;
-	if (s->delay > longest_delay_s)
-		s->delay = longest_delay_s;
+	*delay = *delay > 0 ? *delay * 2 : first_delay_s;
+	if (*delay > longest_delay_s[s->cause])
+		*delay = longest_delay_s[s->cause];
 }
 
 static void
@@ -321,6 +368,7 @@ start(struct seat *s)
 		log_say(LOG_ERROR, "worker", "worker %u cannot be started: %s", s->number,
 		    strerror(errno));
 		s->pid = 0;
+		s->cause = CAUSE_NO_START;
 		if (fds[0] >= 0) {
 			close(fds[0]);
 			close(fds[1]);
@@ -366,7 +414,7 @@ say_death(const struct seat *s, int status, double lived)
 		log_u64(&l, "status", (uint64_t)WEXITSTATUS(status));
 	log_ms(&l, "lived", (uint64_t)(lived * 1000));
 	if (!s->supervisor->stopping)
-		log_ms(&l, "restart_in", (uint64_t)(s->delay * 1000));
+		log_ms(&l, "restart_in", (uint64_t)(s->delay[s->cause] * 1000));
 	log_end(&l);
 }
 
@@ -388,8 +436,9 @@ bury(struct seat *s, int status)
 	struct supervisor *c = s->supervisor;
 	double lived = loop_now(c->o.loop) - s->born;
 
+	s->cause = s->state == SUPERVISOR_STARTING ? CAUSE_NO_START : CAUSE_DIED;
 	if (lived >= young_s)
-		s->delay = 0;
+		memset(s->delay, 0, sizeof(s->delay));
 	say_death(s, status, lived);
 	channel_close(&s->channel);
 	for (enum supervisor_question q = 0; q < SUPERVISOR_QUESTIONS; q++)
@@ -398,10 +447,14 @@ bury(struct seat *s, int status)
 	s->state = SUPERVISOR_DEAD;
 	scoreboard_clear_gauges(c->o.board, s->number);
 	shape_clear(c->o.shape, s->number);
+	for (unsigned w = 0; w < c->o.workers; w++)
+		if (c->seat[w].cover == s)
+			c->seat[w].cover = NULL;
+	cover_all(c);
 	if (!c->stopping) {
 		s->deaths++;
 		scoreboard_count(c->o.board, s->number, COUNTER_WORKER_DEATHS, 1);
-		if (s->delay > 0)
+		if (s->delay[s->cause] > 0)
 			complain_if_none(c);
 		start_later(s);
 	}

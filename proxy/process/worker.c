@@ -243,6 +243,10 @@ on_master(void *owner, enum channel_verb verb, uint32_t serial, struct slice wor
 		if (!log_reopen())
 			log_say(LOG_ERROR, "log", "the log cannot be opened anew");
 		break;
+	case CHANNEL_COVER:
+	case CHANNEL_UNCOVER:
+		lanes_cover(r->lanes, (int)serial, verb == CHANNEL_COVER);
+		break;
 	case CHANNEL_DRAIN:
 		drain(r);
 		break;

@@ -58,10 +58,12 @@ struct lane {
 struct lane *lane_ref(struct lane *l);
 void lane_unref(struct lane *l);
 
-/* The listening sockets that the master made for this worker: fds[i] belongs to the listener of
- * that name. */
+enum { WORKER_ALL = -1 };
+
+/* A listening socket, of the listener of that name. */
 struct worker_socket {
 	char listener[49];
+	int worker; /* whose connections it gets; WORKER_ALL: inherited, one for all */
 	int fd;
 };
 
@@ -71,8 +73,8 @@ struct worker_options {
 	const char *conf_path; /* for reloads */
 	struct scoreboard *board;
 	struct tally_shared *tally;
-	struct shape *shape; /* relay.h */
-	const struct worker_socket *sockets;
+	struct shape *shape;                 /* relay.h */
+	const struct worker_socket *sockets; /* all workers': one may have to serve another's */
 	size_t sockets_n;
 	int control_fd;                /* socketpair to the master */
 	int parsers_fd;                /* and to the parsers */

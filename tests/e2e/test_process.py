@@ -427,6 +427,71 @@ def test_back_off(daemon):
     assert [float(s.split()[0]) for s in said] == [0, 0.1, 0.2, 0.4]
 
 
+def test_R11_nobody_waits_for_a_worker_that_keeps_dying(daemon):
+    """Its listening sockets are served by the living one, however long its delay is."""
+    daemon.start()
+
+    def wait(n):
+        took = []
+        for _ in range(n):
+            began = time.monotonic()
+            daemon.leave(daemon.greeted())
+            took.append(time.monotonic() - began)
+        return max(took)
+
+    quiet = wait(100)
+    other = daemon.workers()[1]["pid"]
+
+    def kill_until_delayed():
+        for _ in range(6):
+            until(lambda: daemon.workers()[0]["state"] == "up", what="a new worker")
+            os.kill(daemon.workers()[0]["pid"], signal.SIGKILL)
+            until(lambda: daemon.workers()[0]["state"] != "up", what="its death")
+
+    kill_until_delayed()
+    assert wait(300) < max(10 * quiet, 0.5)
+    # The clients above came while it was away: it says how long.
+    assert max(float(line.split("restart_in=")[1].split()[0]) for line in daemon.said().splitlines() if "restart_in=" in line) > 1
+    assert daemon.workers()[1]["pid"] == other
+    until(lambda: daemon.workers()[0]["state"] == "up", what="a new worker")
+    # Its sockets are its own again.
+    before = daemon.workers()[0]["sessions"]
+    held = [daemon.greeted() for _ in range(40)]
+    assert daemon.workers()[0]["sessions"] - before > 5
+    for client in held:
+        daemon.leave(client)
+
+
+def test_R11_who_serves_for_another_dies(daemon):
+    daemon.sections["server"]["workers"] = 3
+    daemon.write()
+    daemon.start()
+    for _ in range(4):
+        for number in (0, 1):
+            until(lambda n=number: daemon.workers()[n]["state"] == "up", what="a new worker")
+            os.kill(daemon.workers()[number]["pid"], signal.SIGKILL)
+        for _ in range(30):
+            daemon.leave(daemon.greeted())
+    daemon.stop()
+
+
+def test_delays_of_two_causes_do_not_add_up(daemon):
+    """A worker that cannot start waits longer and longer; one that served and died begins anew."""
+    daemon.sections["server"]["workers"] = 1
+    daemon.write()
+    daemon.start()
+    database = daemon.folder / "directory.db"
+    database.rename(daemon.folder / "away.db")
+    os.kill(daemon.workers()[0]["pid"], signal.SIGKILL)
+    until(lambda: daemon.said().count("restart_in=") >= 5, what="some deaths")
+    (daemon.folder / "away.db").rename(database)
+    until(lambda: daemon.workers()[0]["state"] == "up", what="a new worker")
+    os.kill(daemon.workers()[0]["pid"], signal.SIGKILL)
+    until(lambda: "signal=KILL" in daemon.said().splitlines()[-1] or daemon.said().count("signal=KILL") == 2, what="its death")
+    said = [line for line in daemon.said().splitlines() if "restart_in=" in line and "signal=KILL" in line]
+    assert [float(line.split("restart_in=")[1].split()[0]) for line in said] == [0, 0.1]
+
+
 def test_workers_that_cannot_start(daemon):
     """The directory goes away between the check and now: the master says so, tries on, and heals."""
     daemon.sections["server"]["workers"] = 1
