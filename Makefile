@@ -40,8 +40,12 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-protot
 WARN += $(if $(findstring clang,$(notdir $(CC))),-Wno-string-conversion -Wno-string-concatenation \
 	-Wno-format-nonliteral -Wno-enum-float-conversion)
 
+# FLAG where the compiler takes it without a word, else OTHER.
+flag = $(shell echo | $(CC) -O2 -Werror $(1) -include features.h -c -o /dev/null -xc - 2>/dev/null && echo $(1) || echo $(2))
+
 ifeq ($(FLAVOUR),release)
-OPT   := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE \
+OPT   := -O2 -g -U_FORTIFY_SOURCE $(call flag,-D_FORTIFY_SOURCE=3,-D_FORTIFY_SOURCE=2) \
+	$(call flag,-ftrivial-auto-var-init=zero) -fstack-protector-strong -fstack-clash-protection -fPIE \
 	$(if $(filter x86_64 i%86,$(shell uname -m)),-fcf-protection)
 LDOPT := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
 else ifeq ($(FLAVOUR),san)

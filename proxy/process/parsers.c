@@ -6,8 +6,8 @@
 #include "wire/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -55,36 +55,67 @@ environment(void)
 	return kept;
 }
 
-/* "bywayd --parsers [again] FD ..." */
-static _Noreturn void
-be_parsers(struct parsers *p)
+/* "bywayd --parsers [again] FD ...": all in one piece, which the caller frees. */
+static char **
+command(const struct parsers *p)
 {
 	static char program[] = "bywayd";
 	static char option[] = PARSERS_OPTION;
 	static char again[] = "again";
-	char **words = calloc(p->n + 4, sizeof(*words));
-	char *mem = calloc(p->n, WORD_MAX);
+	size_t words_n = p->n + 4;
+	char **words = calloc(1, words_n * sizeof(*words) + p->n * WORD_MAX);
+	char *mem = (char *)(words + words_n);
 	size_t n = 0;
-	sigset_t none;
 
-	if (!words || !mem)
-		_exit(EX_OSERR);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (!words)
+		return NULL;
 	words[n++] = program;
 	words[n++] = option;
 	if (p->again)
 		words[n++] = again;
-	for (unsigned i = 0; i < p->n; i++, n++) {
-		struct text t = text_over(mem + (size_t)i * WORD_MAX, WORD_MAX);
+	for (unsigned i = 0; i < p->n; i++, mem += WORD_MAX) {
+		struct text t = text_over(mem, WORD_MAX);
 
 		text_u64(&t, (uint64_t)p->pairs[i].parser);
-		if (fcntl(p->pairs[i].parser, F_SETFD, 0) != 0)
-			_exit(EX_OSERR);
-		words[n] = t.mem;
+		words[n++] = t.mem;
 	}
-	execve("/proc/self/exe", words, environment());
-	_exit(EX_OSERR);
+	return words;
+}
+
+/* The sockets lose their mark that exec closes them; signals are as for any program. */
+static bool
+set_up(const struct parsers *p, posix_spawn_file_actions_t *files, posix_spawnattr_t *how)
+{
+	sigset_t none;
+	int failed = 0;
+
+	sigemptyset(&none);
+	for (unsigned i = 0; i < p->n; i++)
+		failed |=
+		    posix_spawn_file_actions_adddup2(files, p->pairs[i].parser, p->pairs[i].parser);
+	return !failed && posix_spawnattr_setsigmask(how, &none) == 0 &&
+	    posix_spawnattr_setflags(how, POSIX_SPAWN_SETSIGMASK) == 0;
+}
+
+/* The pid, or -1 and errno. */
+static pid_t
+spawn(const struct parsers *p)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t how;
+	char **words = command(p);
+	pid_t pid = -1;
+	int failed = ENOMEM;
+
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&how);
+	if (words && set_up(p, &files, &how))
+		failed = posix_spawn(&pid, "/proc/self/exe", &files, &how, words, environment());
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&how);
+	free(words);
+	errno = failed;
+	return failed ? -1 : pid;
 }
 
 static void
@@ -101,10 +132,7 @@ start_later(struct parsers *p)
 void
 parsers_start(struct parsers *p)
 {
-	log_flush();
-	p->pid = fork();
-	if (p->pid == 0)
-		be_parsers(p);
+	p->pid = spawn(p);
 	if (p->pid < 0) {
 		log_say(LOG_ERROR, "parsers", "they cannot be started: %s", strerror(errno));
 		p->pid = 0;

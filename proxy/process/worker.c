@@ -16,10 +16,12 @@
 #include "proxy/reply.h"
 #include "proxy/dialogue/session.h"
 #include "wire/buf.h"
+#include "wire/confine.h"
 #include "wire/crypto.h"
 #include "wire/id.h"
 #include "wire/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -330,6 +332,28 @@ open_all(struct running *r, struct text *why)
 	return r->lanes && lanes_conf(r->lanes, w->conf, why);
 }
 
+/* Before there are threads: files are written where the database is, and the log. */
+static void
+confine_files(const struct running *r)
+{
+	const struct conf *c = r->w.conf;
+	const char *const files[] = { c->directory.path,
+		strcmp(c->log.path, "-") ? c->log.path : NULL };
+
+	if (!confine_writes(files, sizeof(files) / sizeof(files[0])) && r->w.number == 0)
+		log_say(LOG_INFO, "start",
+		    "this kernel does not confine where files are written: %s", strerror(errno));
+}
+
+static void
+confine_calls(const struct running *r)
+{
+	if (!confine_worker() && r->w.number == 0)
+		log_say(LOG_WARNING, "start",
+		    "no system call filter here (%s): a worker that is taken over can do more",
+		    strerror(errno));
+}
+
 /* The threads end first: what they answer still finds everything there. */
 static void
 close_all(struct running *r)
@@ -374,6 +398,7 @@ run(struct running *r)
 	r->retire.data = r;
 	channel_open(&r->master, w->loop, r->o->control_fd, on_master, r);
 	loop_at_turn_end(w->loop, stop_when_idle, r);
+	confine_calls(r);
 	lanes_start(r->lanes);
 	if (!channel_say(&r->master, CHANNEL_UP, 0, SLICE("")))
 		log_say(LOG_WARNING, "start", "the master does not listen");
@@ -398,6 +423,7 @@ worker_run(const struct worker_options *o)
 	r.w.board = o->board;
 	r.w.conf = conf_ref(o->conf);
 	reply_use(r.w.conf);
+	confine_files(&r);
 	if (!open_all(&r, &why)) {
 		/* What was opened goes with the process. */
 		log_say(LOG_ERROR, "start", "worker %u cannot start: %s", o->number,

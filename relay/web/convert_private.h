@@ -13,7 +13,7 @@ enum {
 	CONVERT_FDS = 2,
 	CONVERT_FACTOR = 2, /* base64 and escapes ... */
 	CONVERT_SLACK = 65536,
-	CONVERT_WALL_S = 20, /* of a parser */
+	CONVERT_WALL_S = 30, /* of a parser */
 	CONVERT_CPU_S = 5,
 };
 

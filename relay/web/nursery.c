@@ -28,7 +28,7 @@ enum {
 	BASE_MEMORY = 192 * 1024 * 1024, /* our libraries, and some */
 	TIMES = 8,                       /* what GMime and the JSON take of a message's size */
 	STACK = 2 * 1024 * 1024,
-	NICE = 10, /* workers come first */
+	NICE = 4, /* workers come first, and yet it comes to its end within CONVERT_WALL_S beside them */
 	RECIPIENTS_MAX = 10000,
 };
 

@@ -79,7 +79,11 @@ def send(byway, account, content):
 @pytest.mark.parametrize("name", KILLERS)
 def test_R11_content_kills_nobody(byway, api, name):
     before = byway.workers()
-    code, text = send(byway, "one", KILLERS[name])
+    # 451: the machine had no time to let it run into its bounds.
+    for _ in range(3):
+        code, text = send(byway, "one", KILLERS[name])
+        if code != 451:
+            break
     assert (code, text.split()[0]) == (554, "5.6.3"), text
     assert byway.workers() == before
     assert not api.take()

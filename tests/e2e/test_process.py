@@ -376,6 +376,25 @@ def test_files_must_be_readable_for_the_user(daemon):
     assert "key.pem" in done.stdout
 
 
+# ---- what processes have given up ----
+
+
+def test_all_processes_are_confined(daemon):
+    """No new privileges for anyone; a filter for each worker, all its threads, and for the parsers."""
+    daemon.start()
+    master = Path(f"/proc/{daemon.process.pid}")
+    children = (master / f"task/{daemon.process.pid}/children").read_text().split()
+    assert len(children) == 3  # two workers and the parsers
+    until(lambda: "\nSeccomp:\t0" not in "".join(Path(f"/proc/{pid}/status").read_text() for pid in children), what="the filters")
+    threads = [t for pid in children for t in Path(f"/proc/{pid}/task").iterdir()]
+    assert len(threads) > 5
+    for place in [master, *threads]:
+        said = dict(line.split(":\t", 1) for line in (place / "status").read_text().splitlines() if ":\t" in line)
+        assert said["NoNewPrivs"] == "1"
+        assert said["Seccomp"] == ("0" if place == master else "2"), place
+    assert "no system call filter" not in daemon.said()
+
+
 # ---- workers that die ---------------------------------------------------------------------------
 
 

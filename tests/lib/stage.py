@@ -399,6 +399,8 @@ class Byway:
         try:
             for port in self.ports.values():
                 wait_port(port, self.process, self.ip)
+            # The sockets are there before the workers are.
+            wait_until(lambda: self.process.poll() is not None or len(self.workers()) >= int(self.settings["server"]["workers"]))
         except RuntimeError as e:
             raise RuntimeError(f"{e}\n{self.said()}") from None
         Byway.running.append(self)
@@ -447,14 +449,14 @@ class Byway:
 
     def workers(self):
         """The workers' pids."""
-        return [c for c in self.children() if c not in self.parsers()]
+        return [c for c in self.children() if read(f"/proc/{c}/cmdline") == read(f"/proc/{self.process.pid}/cmdline")]
 
     def parsers(self):
         """The process that takes content apart for the APIs, in a list: it may just be replaced."""
         return [c for c in self.children() if b"--parsers" in read(f"/proc/{c}/cmdline")]
 
     def children(self):
-        return [int(c) for c in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+        return [int(c) for c in read(f"/proc/{self.process.pid}/task/{self.process.pid}/children").split()]
 
 
 def read(path):
