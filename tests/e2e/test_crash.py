@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A worker that dies in the middle of a load costs its own sessions and nothing else: what was acknowledged is upstream, others go on (DESIGN 4, L1)."""
+import contextlib
 import os
 import signal
 import smtplib
+import sqlite3
 import ssl
 import threading
 import time
@@ -79,3 +81,27 @@ def test_a_worker_dies_in_the_middle_of_a_load(folder, stack, stage_byway, how):
     assert not lost, f"acknowledged and not upstream: {lost}"
     assert all(c.acknowledged for c in clients)
     assert len(byway.events("worker")) >= 1 or "worker" in byway.log.read_text()
+
+
+def test_a_mailbox_whose_account_changes_costs_no_worker(folder, stack, stage_byway):
+    """The session is counted for the account that it logged in to, and leaves that one."""
+    native = stack.enter_context(stage.Upstream())
+    byway = stage.Byway(folder / "moved", workers=1, settings={
+        "mta one": {"host": "127.0.0.1", "port": native.port, "tls": "none"}, "limits": {"connections_per_account": 2}})
+    byway.init()
+    text = ("[plan crash]\ncan_send = yes\n[account a]\nplan = crash\n[account b]\nplan = crash\n[domain crash.example]\naccount = {}\n"
+            f"[mailbox box@crash.example]\npassword_file = {byway.secret('pw', PASSWORD)}\n")
+    byway.apply(text.format("a"))
+    stage_byway(byway)
+    context = ssl.create_default_context(cafile=str(byway.certificate()))
+    before = byway.workers()
+    for account in ("b", "a", "b"):
+        with smtplib.SMTP_SSL("localhost", byway.ports["tls"], context=context, timeout=30 * stage.SLOW) as smtp:
+            smtp.login("box@crash.example", PASSWORD)
+            # The tool does not let it, who writes the database may.
+            with contextlib.closing(sqlite3.connect(byway.folder / "state/directory.db")) as db, db:
+                db.execute("UPDATE domain SET account = (SELECT id FROM account WHERE name = ?)", (account,))
+            # The next MAIL looks the sender up anew.
+            time.sleep(1.1)
+            smtp.sendmail("box@crash.example", ["x@elsewhere.example"], "From: <box@crash.example>\r\n\r\nx\r\n")
+    assert byway.workers() == before

@@ -86,6 +86,18 @@ test_a_dead_worker(void **state)
 	scoreboard_close(b);
 }
 
+/* What was never counted is not taken away. */
+static void
+test_nobody_leaves(void **state)
+{
+	struct scoreboard *b = scoreboard_open(1);
+
+	(void)state;
+	scoreboard_leave_account(b, 0, 42);
+	assert_int_equal(scoreboard_enter_account(b, 0, 42), 1);
+	scoreboard_close(b);
+}
+
 static void
 test_addresses(void **state)
 {
@@ -189,6 +201,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_a_dead_worker),
+		cmocka_unit_test(test_nobody_leaves),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_never_too_low),
 		cmocka_unit_test(test_shared_with_children),
