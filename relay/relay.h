@@ -123,9 +123,11 @@ void shape_clear(struct shape *s, unsigned w);
 /* A profile's health: JSON object members without braces. NAME: "account/name", for the advice. */
 void shape_profile(struct shape *s, uint64_t profile, struct slice name, struct text *json);
 void relay_share(struct relay *r, struct shape *s, unsigned worker);
-/* Content is taken apart at the other end of FD (relay_nursery()), which is taken. False: no memory. */
+/* Content is taken apart at the other end of FD (relay_nursery()), which is taken. False: no
+ * memory. */
 bool relay_convert_by(struct relay *r, int fd) MUST_CHECK;
-/* All that the process of the parsers does, until the workers at the other ends of FDS have gone; its exit status. AGAIN: another one had these sockets before. */
+/* All that the process of the parsers does, until the workers at the other ends of FDS have gone;
+ * its exit status. AGAIN: another one had these sockets before. */
 int relay_nursery(const int *fds, size_t n, bool again);
 
 /* How a route is, as this worker sees it. */

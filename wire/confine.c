@@ -17,7 +17,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* ---- filters ------------------------------------------------------------------------------------ */
+/* ---- filters --------------------------------------------------------------------------------- */
 
 /* What nobody here ever calls. Numbers that this architecture lacks are skipped by libseccomp. */
 static const int deadly[] = { SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(process_vm_readv),
@@ -31,12 +31,13 @@ static const int deadly[] = { SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(pro
 	SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register), SCMP_SYS(add_key),
 	SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(unshare), SCMP_SYS(setns),
 	SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(quotactl),
-	SCMP_SYS(syslog), SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid), SCMP_SYS(setregid),
-	SCMP_SYS(setresuid), SCMP_SYS(setresgid), SCMP_SYS(setgroups), SCMP_SYS(setfsuid),
-	SCMP_SYS(setfsgid), SCMP_SYS(capset), SCMP_SYS(iopl), SCMP_SYS(ioperm), SCMP_SYS(modify_ldt),
-	SCMP_SYS(open_by_handle_at), SCMP_SYS(fanotify_init), SCMP_SYS(settimeofday),
-	SCMP_SYS(clock_settime), SCMP_SYS(adjtimex), SCMP_SYS(clock_adjtime), SCMP_SYS(sethostname),
-	SCMP_SYS(setdomainname), SCMP_SYS(vhangup), SCMP_SYS(mknod), SCMP_SYS(mknodat) };
+	SCMP_SYS(syslog), SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid),
+	SCMP_SYS(setregid), SCMP_SYS(setresuid), SCMP_SYS(setresgid), SCMP_SYS(setgroups),
+	SCMP_SYS(setfsuid), SCMP_SYS(setfsgid), SCMP_SYS(capset), SCMP_SYS(iopl), SCMP_SYS(ioperm),
+	SCMP_SYS(modify_ldt), SCMP_SYS(open_by_handle_at), SCMP_SYS(fanotify_init),
+	SCMP_SYS(settimeofday), SCMP_SYS(clock_settime), SCMP_SYS(adjtimex),
+	SCMP_SYS(clock_adjtime), SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(vhangup),
+	SCMP_SYS(mknod), SCMP_SYS(mknodat) };
 
 /* What a process does that computes, allocates and ends. */
 static const int common[] = { SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
@@ -154,7 +155,7 @@ confine_parser(int out)
 	                SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(unsigned)out, 0)) == 0);
 }
 
-/* ---- where files are written -------------------------------------------------------------------- */
+/* ---- where files are written ----------------------------------------------------------------- */
 
 enum {
 	WRITES = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |

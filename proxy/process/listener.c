@@ -115,7 +115,8 @@ take_inherited(struct listeners *all, const struct conf *c, const struct notify_
 		    s->fd, s->name, s->name);
 		return false;
 	}
-	log_say(LOG_INFO, "start", "listener %s: inherited socket %d (%s)", l->name, s->fd, s->name);
+	log_say(LOG_INFO, "start", "listener %s: inherited socket %d (%s)", l->name, s->fd,
+	    s->name);
 	return keep(all, l->name, WORKER_ALL, s->fd);
 }
 
@@ -145,7 +146,8 @@ is_inherited(const struct listeners *all, const struct conf_listener *l,
 		struct sockaddr_storage at = { 0 };
 		socklen_t len = sizeof(at);
 
-		if (all->list[i].worker != WORKER_ALL || strcmp(all->list[i].listener, l->name) != 0)
+		if (all->list[i].worker != WORKER_ALL ||
+		    strcmp(all->list[i].listener, l->name) != 0)
 			continue;
 		named = true;
 		if (getsockname(all->list[i].fd, (struct sockaddr *)&at, &len) == 0 &&

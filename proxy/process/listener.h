@@ -6,9 +6,11 @@
  * listener - the listening sockets, made or inherited by the master and kept by it as long as it
  * lives
  *
- * For each address one SO_REUSEPORT socket a worker: the kernel spreads connections, and because master and workers keep every socket open, connections that wait for a worker that died are
- * accepted by another that serves its sockets meanwhile, or by its successor. Sockets inherited from systemd are one for all workers: a socket named after a listener (FileDescriptorName=) is that listener's, any other
- * belongs to the listener that has its address.
+ * For each address one SO_REUSEPORT socket a worker: the kernel spreads connections, and because
+ * master and workers keep every socket open, connections that wait for a worker that died are
+ * accepted by another that serves its sockets meanwhile, or by its successor. Sockets inherited
+ * from systemd are one for all workers: a socket named after a listener (FileDescriptorName=) is
+ * that listener's, any other belongs to the listener that has its address.
  *
  * Owns:   the descriptors.
  * Errors: words name listener, address and reason.

@@ -38,7 +38,7 @@ struct parsers {
 	struct pair pairs[];
 };
 
-/* ---- the process -------------------------------------------------------------------------------- */
+/* ---- the process ----------------------------------------------------------------------------- */
 
 /* Of the environment only what an instrumented build listens to. */
 static char **
@@ -193,7 +193,7 @@ parsers_run(char *const *words, int n)
 	return fds && fds_n ? relay_nursery(fds, fds_n, again) : EX_USAGE;
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct parsers *
 parsers_open(struct loop *l, unsigned workers)

@@ -286,7 +286,8 @@ move(struct sketch *s, uint64_t h, int by)
 		_Atomic uint32_t *at = &s->cell[row][cell_of(h, row)];
 		uint32_t was = atomic_load_explicit(at, memory_order_relaxed);
 
-		/* One that was never counted takes nothing away from others: a wrong number is no reason to fall. */
+		/* One that was never counted takes nothing away from others: a wrong number is no
+		 * reason to fall. */
 		if (by > 0 || was > 0)
 			atomic_store_explicit(at, by > 0 ? was + 1 : was - 1, memory_order_relaxed);
 	}

@@ -5,8 +5,11 @@
 /*
  * supervisor - the workers as the master sees them: started, asked, replaced
  *
- * A worker that dies is replaced at once; if it dies young (within 10 s) again and again, after 0.1 s, doubling to 2 s where it had served and to 10 s where it could not start. Meanwhile one that is up
- * serves its listening sockets (BEHAVIOUR R11). Its column of the scoreboard is cleared in between. Never does the supervisor give up: what keeps workers from starting (a full disk, a database that is being restored) may pass.
+ * A worker that dies is replaced at once; if it dies young (within 10 s) again and again, after 0.1
+ * s, doubling to 2 s where it had served and to 10 s where it could not start. Meanwhile one that
+ * is up serves its listening sockets (BEHAVIOUR R11). Its column of the scoreboard is cleared in
+ * between. Never does the supervisor give up: what keeps workers from starting (a full disk, a
+ * database that is being restored) may pass.
  *
  * Owns:   processes, their channels, a reference to the configuration that the next worker starts
  *         with.

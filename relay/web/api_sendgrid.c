@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * api_sendgrid - POST /v3/mail/send: no message but JSON, which a parser in a process of its own makes of it (convert.h)
+ * api_sendgrid - POST /v3/mail/send: no message but JSON, which a parser in a process of its own
+ * makes of it (convert.h)
  */
 #include "relay/web/api_private.h"
 
 #include "relay/web/convert.h"
 #include "relay/web/sendgrid.h"
 
-/* ---- in this process: a probe, whose few lines are our own --------------------------------------- */
+/* ---- in this process: a probe, whose few lines are our own ----------------------------------- */
 
 static bool
 put(void *ctx, struct slice octets)
@@ -42,7 +43,7 @@ convert_here(struct api *a)
 	api_converted(a);
 }
 
-/* ---- in a parser of its own ---------------------------------------------------------------------- */
+/* ---- in a parser of its own ------------------------------------------------------------------ */
 
 static void
 on_converted(void *ctx, const struct convert_result *r)
@@ -108,7 +109,7 @@ forget(struct api *a)
 	convert_forget(a->conversion);
 }
 
-/* ---- the request --------------------------------------------------------------------------------- */
+/* ---- the request ----------------------------------------------------------------------------- */
 
 static bool
 nothing(struct api *a)

@@ -44,7 +44,7 @@ struct converter {
 	uint64_t serial; /* of the last one that was sent */
 };
 
-/* ---- the end of one ----------------------------------------------------------------------------- */
+/* ---- the end of one -------------------------------------------------------------------------- */
 
 static void
 take_off(struct conversion *v)
@@ -87,7 +87,8 @@ fail(struct conversion *v, enum convert_end why)
 	end(v, &r);
 }
 
-/* A parser that was taken over may have written anything: only the length is looked at, and of a reason what is printable. */
+/* A parser that was taken over may have written anything: only the length is looked at, and of a
+ * reason what is printable. */
 static void
 read_json(struct conversion *v, struct convert_result *r, char why[CONVERT_WHY_MAX])
 {
@@ -125,7 +126,7 @@ answered(struct conversion *v, uint64_t how)
 	end(v, &r);
 }
 
-/* ---- the socket --------------------------------------------------------------------------------- */
+/* ---- the socket ------------------------------------------------------------------------------ */
 
 static void
 lose_all(struct converter *c)
@@ -231,7 +232,7 @@ send_out(struct conversion *v)
 	return true;
 }
 
-/* ---- turns -------------------------------------------------------------------------------------- */
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 static struct tenant *
 next_tenant(struct converter *c)
@@ -341,7 +342,7 @@ convert_forget(struct conversion *v)
 		fail(v, CONVERT_UNAVAILABLE);
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct converter *
 converter_open(struct loop *l, int fd)

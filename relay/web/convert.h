@@ -3,14 +3,19 @@
 #define RELAY_WEB_CONVERT_H
 
 /*
- * convert - content that a foreign parser takes apart, in a process that holds nothing (BEHAVIOUR R10, R11)
+ * convert - content that a foreign parser takes apart, in a process that holds nothing (BEHAVIOUR
+ * R10, R11)
  *
  *      worker: convert --socketpair--> nursery: forks a parser a message --> sendgrid_convert()
- *              message (sealed memfd) + JSON (empty memfd) go by SCM_RIGHTS; the answer says how the parser ended
+ *              message (sealed memfd) + JSON (empty memfd) go by SCM_RIGHTS; the answer says how
+ *              the parser ended
  *
- * A parser lives for one message. It has no key, no socket and no other customer's octets, and bounds on memory, stack, processor and wall time; what it does beyond them ends it, and nobody else.
+ * A parser lives for one message. It has no key, no socket and no other customer's octets, and
+ * bounds on memory, stack, processor and wall time; what it does beyond them ends it, and nobody
+ * else.
  *
- * Shares:  CONVERT_SLOTS parsers a worker, of which one account has CONVERT_OF_ACCOUNT at most; accounts take turns. Who has waited CONVERT_WAIT_S hears CONVERT_UNAVAILABLE.
+ * Shares:  CONVERT_SLOTS parsers a worker, of which one account has CONVERT_OF_ACCOUNT at most;
+ *          accounts take turns. Who has waited CONVERT_WAIT_S hears CONVERT_UNAVAILABLE.
  *
  * Owns:    the socket, the JSON's file until it is handed over.
  * Never:   calls back from inside convert_start().

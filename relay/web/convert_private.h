@@ -3,9 +3,11 @@
 #define RELAY_WEB_CONVERT_PRIVATE_H
 
 /*
- * convert_private - what convert.c (a worker) and nursery.c say to each other: packets over a SOCK_SEQPACKET pair
+ * convert_private - what convert.c (a worker) and nursery.c say to each other: packets over a
+ * SOCK_SEQPACKET pair
  *
- * An order bears two descriptors: message and JSON. An answer with the serial 0 says that the nursery has begun anew: what was out is lost.
+ * An order bears two descriptors: message and JSON. An answer with the serial 0 says that the
+ * nursery has begun anew: what was out is lost.
  */
 #include "relay/web/convert.h"
 
@@ -28,7 +30,8 @@ struct convert_answer {
 	uint64_t end; /* enum convert_end */
 };
 
-/* What the JSON of a message of SIZE octets may have: beyond it is what no API would take either. */
+/* What the JSON of a message of SIZE octets may have: beyond it is what no API would take
+ * either. */
 static inline uint64_t
 convert_json_max(uint64_t size)
 {

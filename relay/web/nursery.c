@@ -28,7 +28,8 @@ enum {
 	BASE_MEMORY = 192 * 1024 * 1024, /* our libraries, and some */
 	TIMES = 8,                       /* what GMime and the JSON take of a message's size */
 	STACK = 2 * 1024 * 1024,
-	NICE = 4, /* workers come first, and yet it comes to its end within CONVERT_WALL_S beside them */
+	/* workers come first, and yet it comes to its end within CONVERT_WALL_S beside them */
+	NICE = 4,
 	RECIPIENTS_MAX = 10000,
 };
 
@@ -55,7 +56,7 @@ struct nursery {
 	int signals;
 };
 
-/* ---- a parser ----------------------------------------------------------------------------------- */
+/* ---- a parser -------------------------------------------------------------------------------- */
 
 struct output {
 	uint64_t n, max;
@@ -146,7 +147,8 @@ parse(struct slice all, const struct convert_ask *ask)
 		return EXIT_CANNOT;
 	got = sendgrid_convert(&job, &why);
 	if (out.full)
-		return say_why(SLICE("Not possible through this provider's API: too large as JSON"));
+		return say_why(
+		    SLICE("Not possible through this provider's API: too large as JSON"));
 	if (got == SENDGRID_REFUSED)
 		return say_why(text_slice(&why));
 	return got == SENDGRID_OK ? EXIT_DONE : EXIT_CANNOT;
@@ -183,7 +185,7 @@ be_parser(const struct convert_ask *ask, const int fds[CONVERT_FDS])
 	_exit(parse(slice_of(at, (size_t)st.st_size), ask));
 }
 
-/* ---- orders and answers ------------------------------------------------------------------------- */
+/* ---- orders and answers ---------------------------------------------------------------------- */
 
 static time_t
 now_s(void)
@@ -282,9 +284,10 @@ read_ask(struct nursery *n, size_t seat)
 		close(fds[i]);
 }
 
-/* ---- ends --------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
-/* What the bounds kill is the content's doing. SIGKILL before the processor time is used up is not: the machine was too busy for it, or somebody else did it. */
+/* What the bounds kill is the content's doing. SIGKILL before the processor time is used up is not:
+ * the machine was too busy for it, or somebody else did it. */
 static enum convert_end
 end_of(int status, const struct rusage *used)
 {
@@ -327,7 +330,7 @@ kill_overdue(struct nursery *n)
 	}
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 /* False: nobody is there any more. */
 static bool
@@ -426,7 +429,8 @@ nursery_run(const int *fds, size_t seats, bool again)
 	if (!open_nursery(&n, fds, seats))
 		return EX_OSERR;
 	if (!confine_nursery()) {
-		fprintf(stderr, "bywayd: no system call filter here (%s): content is not converted\n",
+		fprintf(stderr,
+		    "bywayd: no system call filter here (%s): content is not converted\n",
 		    strerror(errno));
 		return EX_UNAVAILABLE;
 	}

@@ -5,7 +5,8 @@
 /*
  * nursery - the process that forks a parser for each message and says how it ended (convert.h)
  *
- * It is started by exec, so that nothing of the daemon's memory is in it; it never looks at content itself. A socket a worker; it ends when nobody holds the other end of any.
+ * It is started by exec, so that nothing of the daemon's memory is in it; it never looks at content
+ * itself. A socket a worker; it ends when nobody holds the other end of any.
  *
  * Never: reads a file, opens a socket, has more than CONVERT_SLOTS parsers a socket.
  */

@@ -11,7 +11,7 @@ sendgrid_refuse(struct sendgrid *c, const char *why)
 	return false;
 }
 
-/* ---- header fields ------------------------------------------------------------------------------ */
+/* ---- header fields --------------------------------------------------------------------------- */
 
 bool
 sendgrid_is_one_of(const char *name, const char *const *all)
@@ -155,7 +155,7 @@ put_headers(struct sendgrid *c, GMimeMessage *m)
 	return true;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static bool
 convert(struct sendgrid *c, GMimeMessage *m)
@@ -189,7 +189,8 @@ parse(struct slice message)
 	return m;
 }
 
-/* iconv reads its modules from files when they are first needed, and a parser can read none: what mail is written in is there before. */
+/* iconv reads its modules from files when they are first needed, and a parser can read none: what
+ * mail is written in is there before. */
 static void
 load_charsets(void)
 {

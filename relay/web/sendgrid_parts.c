@@ -31,7 +31,8 @@ token_of(struct slice s)
 	return n;
 }
 
-/* "text", "text/", "html; charset=utf-8", "": no type at all, which is text/plain (RFC 2045, 5.2); the parameters stay. */
+/* "text", "text/", "html; charset=utf-8", "": no type at all, which is text/plain (RFC 2045, 5.2);
+ * the parameters stay. */
 static void
 mend_type(GMimeObject *o)
 {
@@ -56,7 +57,8 @@ mend_type(GMimeObject *o)
 static bool
 add_attachment(struct sendgrid *c, GMimePart *part, bool in_place)
 {
-	if (is_type(GMIME_OBJECT(part), "text", "calendar") && parameter(GMIME_OBJECT(part), "method"))
+	if (is_type(GMIME_OBJECT(part), "text", "calendar") &&
+	    parameter(GMIME_OBJECT(part), "method"))
 		return sendgrid_refuse(c, "an invitation (text/calendar with a method)");
 	if (is_type(GMIME_OBJECT(part), "application", "pkcs7-mime") ||
 	    is_type(GMIME_OBJECT(part), "application", "x-pkcs7-mime"))

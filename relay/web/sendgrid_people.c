@@ -6,9 +6,10 @@
 
 enum { PERSONS_MAX = 1000, COMMENTS_MAX = 8 };
 
-/* ---- before GMime ------------------------------------------------------------------------------- */
+/* ---- before GMime ---------------------------------------------------------------------------- */
 
-/* GMime goes down a level for each group in a group, and for each comment in a comment. A group holds mailboxes only (RFC 5322, 3.4). */
+/* GMime goes down a level for each group in a group, and for each comment in a comment. A group
+ * holds mailboxes only (RFC 5322, 3.4). */
 static const char *
 too_deep(struct slice s)
 {
@@ -56,7 +57,8 @@ holds_addresses(struct slice name)
 	return false;
 }
 
-/* The field that S begins with, with its folded lines; S is what follows. Empty: the header has ended. */
+/* The field that S begins with, with its folded lines; S is what follows. Empty: the header has
+ * ended. */
 static struct slice
 cut_field(struct slice *s)
 {
@@ -91,7 +93,7 @@ sendgrid_is_shallow(struct sendgrid *c, struct slice message)
 	return true;
 }
 
-/* ---- addresses ---------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 /* "a@x": the domain's case never counts, and who writes the rest in two ways means one mailbox. */
 static bool
@@ -238,7 +240,8 @@ static bool
 put_each_alone(struct sendgrid *c)
 {
 	if (c->job->recipients_n > PERSONS_MAX)
-		return sendgrid_refuse(c, "no recipient stands in To, and there are more than 1,000");
+		return sendgrid_refuse(c,
+		    "no recipient stands in To, and there are more than 1,000");
 	for (size_t i = 0; i < c->job->recipients_n; i++) {
 		sendgrid_put(c, i ? ",{\"to\":[{\"email\":\"" : "{\"to\":[{\"email\":\"");
 		sendgrid_put_escaped(c, c->job->recipients[i]);

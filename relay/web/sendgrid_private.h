@@ -3,7 +3,8 @@
 #define RELAY_WEB_SENDGRID_PRIVATE_H
 
 /*
- * sendgrid_private - what sendgrid.c (all of it, header fields), sendgrid_people.c (who), sendgrid_parts.c (bodies, attachments) and sendgrid_json.c (writing) share
+ * sendgrid_private - what sendgrid.c (all of it, header fields), sendgrid_people.c (who),
+ * sendgrid_parts.c (bodies, attachments) and sendgrid_json.c (writing) share
  */
 #include <gmime/gmime.h>
 
@@ -21,9 +22,10 @@ struct sendgrid {
 	struct text *why;
 	bool failed; /* no memory */
 	const char *subject;
-	bool *placed;                  /* recipients that stand in to or cc */
-	GHashTable *seen;              /* names of header fields, in lower case */
-	GMimePart *bodies[BODIES_MAX]; /* plain, html, AMP: in the order in which the API wants them */
+	bool *placed;     /* recipients that stand in to or cc */
+	GHashTable *seen; /* names of header fields, in lower case */
+	/* plain, html, AMP: in the order in which the API wants them */
+	GMimePart *bodies[BODIES_MAX];
 	struct attachment attachments[ATTACHMENTS_MAX];
 	size_t attachments_n;
 };
@@ -35,7 +37,8 @@ bool sendgrid_refuse(struct sendgrid *c, const char *why);
 void sendgrid_put(struct sendgrid *c, const char *s);
 /* Inside a string; S is valid UTF-8. */
 void sendgrid_put_escaped(struct sendgrid *c, struct slice s);
-void sendgrid_put_member(struct sendgrid *c, const char *before, const char *name, const char *value);
+void sendgrid_put_member(struct sendgrid *c, const char *before, const char *name,
+    const char *value);
 void sendgrid_put_base64(struct sendgrid *c, struct slice s);
 
 /* sendgrid_people.c: personalizations, from, reply_to; the object's beginning. */

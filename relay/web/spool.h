@@ -9,7 +9,8 @@
  * An HTTP API is given a request of known size, so its body is gathered here. Nothing touches a
  * disk. All spools of a worker draw on one budget.
  *
- * Shares: an account may always hold a quarter of the budget; more only while half of it is free. So whoever comes first cannot take what the others need (BEHAVIOUR R10).
+ * Shares: an account may always hold a quarter of the budget; more only while half of it is free.
+ * So whoever comes first cannot take what the others need (BEHAVIOUR R10).
  *
  * Owns:   its memory and its file; takes from the budget what it holds.
  * Errors: false: over the budget, or no memory. What was put stays.
@@ -44,9 +45,11 @@ void spool_wipe(struct spool *s);
 bool spool_put(struct spool *s, struct slice octets) MUST_CHECK;
 /* At most N octets from AT on; less only at the end. False: they cannot be read. */
 bool spool_read(const struct spool *s, size_t at, char *to, size_t n, size_t *n_r) MUST_CHECK;
-/* All of it as a file, whatever its size, that nobody can change any more: for another process. -1: no memory. */
+/* All of it as a file, whatever its size, that nobody can change any more: for another process. -1:
+ * no memory. */
 int spool_seal(struct spool *s) MUST_CHECK;
-/* S holds the N octets of FD, which it takes, in place of what it held. False: over the budget; FD is closed. */
+/* S holds the N octets of FD, which it takes, in place of what it held. False: over the budget; FD
+ * is closed. */
 bool spool_take(struct spool *s, int fd, size_t n) MUST_CHECK;
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message as SendGrid's JSON: whatever comes in, what comes out is an object that ends, in UTF-8, without a raw control; or a sentence says why not.
+ * A message as SendGrid's JSON: whatever comes in, what comes out is an object that ends, in UTF-8,
+ * without a raw control; or a sentence says why not.
  *
  * make fuzz T=sendgrid
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a confined process cannot do any more, each in a child of its own: the child exits with 0 where it was let, with the errno where it was refused, or is killed.
+ * What a confined process cannot do any more, each in a child of its own: the child exits with 0
+ * where it was let, with the errno where it was refused, or is killed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -194,7 +195,8 @@ try_allocate(void)
 static int
 try_code(void)
 {
-	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+	        MAP_FAILED
 	    ? errno
 	    : LET;
 }
