@@ -464,8 +464,9 @@ def test_R11_nobody_waits_for_a_worker_that_keeps_dying(daemon):
     def kill_until_delayed():
         for _ in range(6):
             until(lambda: daemon.workers()[0]["state"] == "up", what="a new worker")
-            os.kill(daemon.workers()[0]["pid"], signal.SIGKILL)
-            until(lambda: daemon.workers()[0]["state"] != "up", what="its death")
+            pid = daemon.workers()[0]["pid"]
+            os.kill(pid, signal.SIGKILL)
+            until(lambda p=pid: daemon.workers()[0]["pid"] != p, what="its death")
 
     kill_until_delayed()
     assert wait(300) < max(10 * quiet, 0.5)

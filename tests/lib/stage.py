@@ -449,7 +449,7 @@ class Byway:
 
     def workers(self):
         """The workers' pids."""
-        return [c for c in self.children() if read(f"/proc/{c}/cmdline") == read(f"/proc/{self.process.pid}/cmdline")]
+        return [c for c in self.children() if re.fullmatch(rb"bywayd/\d+\n", read(f"/proc/{c}/comm"))]
 
     def parsers(self):
         """The process that takes content apart for the APIs, in a list: it may just be replaced."""
