@@ -479,7 +479,7 @@ forgive(struct worker *w, struct slice name)
 	struct guess_rules rules = guess_rules_of(w->conf);
 
 	guess_forgive(scoreboard_guess(w->board), name);
-	guess_tell_forgiven(w->tally, w->vault, &rules, name);
+	guess_tell_forgiven(w->counters, w->vault, &rules, name);
 }
 
 void

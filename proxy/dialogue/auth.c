@@ -250,7 +250,7 @@ on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sen
 	switch (result) {
 	case LOGIN_OK:
 		guess_right(g, &rules, &s->attempt, loop_now(w->loop));
-		guess_tell_right(w->tally, &rules, &s->mark);
+		guess_tell_right(w->counters, &rules, &s->mark);
 		s->held = sender;
 		turn_away_late_owner(s);
 		answer_when_due(s);
@@ -258,7 +258,7 @@ on_login(void *ctx, uint64_t owner, enum login_result result, struct sender *sen
 	case LOGIN_REFUSED:
 		guess_wrong(g, &rules, &s->attempt, loop_now(w->loop));
 		if (!s->attempt.known)
-			guess_tell_wrong(w->tally, &rules, &s->mark);
+			guess_tell_wrong(w->counters, &rules, &s->mark);
 		note_failure(s, why);
 		answer_when_due(s);
 		break;
@@ -348,8 +348,8 @@ ask(struct session *s, struct slice user, struct slice password)
 	s->mark = (struct guess_mark){ 0 };
 	guess_who(scoreboard_guess(w->board), &rules, from, user, loop_now(w->loop), &s->attempt);
 	if (!s->attempt.known)
-		s->query = guess_ask(w->tally, w->vault, &rules, from, user, &s->mark, on_nodes, w,
-		    s->number);
+		s->query = guess_ask(w->counters, w->vault, &rules, from, user, &s->mark, on_nodes,
+		    w, s->number);
 	return s->query != NULL ? wait_for_nodes(s, password) : try(s, password);
 }
 

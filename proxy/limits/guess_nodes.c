@@ -12,7 +12,7 @@ enum { SUBJECT_MAX = 1024 };
 enum { BY_NAME, BY_ADDRESS, ORDERS };
 
 struct leg {
-	struct tally_order order; /* first */
+	struct counters_order order; /* first */
 	struct guess_inquiry *query;
 };
 
@@ -57,9 +57,9 @@ mark(struct vault *v, char kind, struct slice name, const struct sockaddr *from,
 }
 
 static void
-add_line(struct tally_order *o, char kind, uint64_t id, double over_s)
+add_line(struct counters_order *o, char kind, uint64_t id, double over_s)
 {
-	o->line[o->lines_n++] = (struct tally_line){
+	o->line[o->lines_n++] = (struct counters_line){
 		.kind = kind,
 		.id = id,
 		.grain_s = over_s >= 2 ? (uint32_t)(over_s / 2) : 1,
@@ -69,7 +69,7 @@ add_line(struct tally_order *o, char kind, uint64_t id, double over_s)
 }
 
 static void
-add_failures(struct tally_order *o, unsigned which, const struct guess_rules *r,
+add_failures(struct counters_order *o, unsigned which, const struct guess_rules *r,
     const struct guess_mark *m)
 {
 	o->group = which == BY_NAME ? m->name : m->address;
@@ -78,7 +78,7 @@ add_failures(struct tally_order *o, unsigned which, const struct guess_rules *r,
 }
 
 static void
-add_known(struct tally_order *o, unsigned which, const struct guess_rules *r,
+add_known(struct counters_order *o, unsigned which, const struct guess_rules *r,
     const struct guess_mark *m)
 {
 	o->group = which == BY_NAME ? m->name : m->address;
@@ -103,12 +103,12 @@ learn(struct guess_inquiry *q)
 
 	m->answered = true;
 	for (size_t k = 0; k < ORDERS; k++) {
-		const struct tally_order *o = &q->leg[k].order;
+		const struct counters_order *o = &q->leg[k].order;
 
-		if (o->lines_n > 0 && o->verdict != TALLY_FITS)
+		if (o->lines_n > 0 && o->verdict != COUNTERS_FITS)
 			m->answered = false;
-		for (unsigned i = 0; o->verdict == TALLY_FITS && i < o->lines_n; i++) {
-			const struct tally_line *line = &o->line[i];
+		for (unsigned i = 0; o->verdict == COUNTERS_FITS && i < o->lines_n; i++) {
+			const struct counters_line *line = &o->line[i];
 
 			if (line->kind == 'N')
 				m->common.name = clamp(line->used);
@@ -123,7 +123,7 @@ learn(struct guess_inquiry *q)
 }
 
 static void
-on_tally(struct tally_order *o)
+on_counters(struct counters_order *o)
 {
 	struct guess_inquiry *q = ((struct leg *)o)->query;
 
@@ -137,14 +137,14 @@ on_tally(struct tally_order *o)
 }
 
 struct guess_inquiry *
-guess_ask(struct tally *t, struct vault *v, const struct guess_rules *r,
+guess_ask(struct counters *t, struct vault *v, const struct guess_rules *r,
     const struct sockaddr *from, struct slice name, struct guess_mark *m, guess_answered_fn *fn,
     void *ctx, uint64_t owner)
 {
 	struct guess_inquiry *q = NULL;
 
 	*m = (struct guess_mark){ 0 };
-	if (!tally_has_servers(t) || (r->name_failures == 0 && r->address_failures == 0))
+	if (!counters_has_servers(t) || (r->name_failures == 0 && r->address_failures == 0))
 		return NULL;
 	m->counts = mark(v, 'n', name, from, &m->name) && mark(v, 'a', name, from, &m->address) &&
 	    mark(v, 'p', name, from, &m->pair);
@@ -155,13 +155,13 @@ guess_ask(struct tally *t, struct vault *v, const struct guess_rules *r,
 	q->ctx = ctx;
 	q->owner = owner;
 	for (unsigned k = 0; k < ORDERS; k++) {
-		struct tally_order *o = &q->leg[k].order;
+		struct counters_order *o = &q->leg[k].order;
 
 		q->leg[k].query = q;
-		o->done = on_tally;
+		o->done = on_counters;
 		add_failures(o, k, r, m);
 		add_known(o, k, r, m);
-		if (o->lines_n > 0 && tally_bare_read(t, o) == TALLY_LATER)
+		if (o->lines_n > 0 && counters_bare_read(t, o) == COUNTERS_LATER)
 			q->waits++;
 	}
 	if (q->waits > 0)
@@ -181,15 +181,15 @@ guess_drop(struct guess_inquiry *q)
 /* ---- telling ---- */
 
 static void
-on_told(struct tally_order *o)
+on_told(struct counters_order *o)
 {
 	free(o);
 }
 
-static struct tally_order *
+static struct counters_order *
 new_order(void)
 {
-	struct tally_order *o = calloc(1, sizeof(*o));
+	struct counters_order *o = calloc(1, sizeof(*o));
 
 	if (o) {
 		o->n = 1;
@@ -199,17 +199,17 @@ new_order(void)
 }
 
 static void
-add(struct tally *t, struct tally_order *o)
+add(struct counters *t, struct counters_order *o)
 {
-	if (o && (o->lines_n == 0 || tally_bare_add(t, o) == TALLY_NOW))
+	if (o && (o->lines_n == 0 || counters_bare_add(t, o) == COUNTERS_NOW))
 		free(o);
 }
 
 void
-guess_tell_wrong(struct tally *t, const struct guess_rules *r, const struct guess_mark *m)
+guess_tell_wrong(struct counters *t, const struct guess_rules *r, const struct guess_mark *m)
 {
 	for (unsigned k = 0; m->counts && k < ORDERS; k++) {
-		struct tally_order *o = new_order();
+		struct counters_order *o = new_order();
 
 		if (o)
 			add_failures(o, k, r, m);
@@ -218,13 +218,13 @@ guess_tell_wrong(struct tally *t, const struct guess_rules *r, const struct gues
 }
 
 void
-guess_tell_right(struct tally *t, const struct guess_rules *r, const struct guess_mark *m)
+guess_tell_right(struct counters *t, const struct guess_rules *r, const struct guess_mark *m)
 {
 	/* Whether it is known already must be known, lest one user count as many. */
 	if (!m->answered || m->common.known)
 		return;
 	for (unsigned k = 0; k < ORDERS; k++) {
-		struct tally_order *o = new_order();
+		struct counters_order *o = new_order();
 
 		if (o)
 			add_known(o, k, r, m);
@@ -233,16 +233,16 @@ guess_tell_right(struct tally *t, const struct guess_rules *r, const struct gues
 }
 
 void
-guess_tell_forgiven(struct tally *t, struct vault *v, const struct guess_rules *r,
+guess_tell_forgiven(struct counters *t, struct vault *v, const struct guess_rules *r,
     struct slice name)
 {
 	struct guess_mark m = { 0 };
-	struct tally_order *o;
+	struct counters_order *o;
 
-	if (!tally_has_servers(t) || r->name_failures == 0 || !mark(v, 'n', name, NULL, &m.name) ||
-	    !(o = new_order()))
+	if (!counters_has_servers(t) || r->name_failures == 0 ||
+	    !mark(v, 'n', name, NULL, &m.name) || !(o = new_order()))
 		return;
 	add_failures(o, BY_NAME, r, &m);
-	if (tally_bare_reset(t, o) == TALLY_NOW)
+	if (counters_bare_reset(t, o) == COUNTERS_NOW)
 		free(o);
 }

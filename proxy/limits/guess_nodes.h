@@ -24,7 +24,7 @@
  */
 #include "conf/vault/vault.h"
 #include "proxy/limits/guess.h"
-#include "proxy/limits/tally.h"
+#include "proxy/limits/counters.h"
 
 struct guess_inquiry;
 
@@ -40,15 +40,15 @@ typedef void guess_answered_fn(void *ctx, uint64_t owner);
 
 /* NULL: M is filled in. Else it will be when FN is called, and must live until then or
  * guess_drop(). */
-struct guess_inquiry *guess_ask(struct tally *t, struct vault *v, const struct guess_rules *r,
+struct guess_inquiry *guess_ask(struct counters *t, struct vault *v, const struct guess_rules *r,
     const struct sockaddr *from, struct slice name, struct guess_mark *m, guess_answered_fn *fn,
     void *ctx, uint64_t owner);
 /* FN is not called any more. NULL is fine. */
 void guess_drop(struct guess_inquiry *q);
 /* How it ended, for all nodes. */
-void guess_tell_wrong(struct tally *t, const struct guess_rules *r, const struct guess_mark *m);
-void guess_tell_right(struct tally *t, const struct guess_rules *r, const struct guess_mark *m);
-void guess_tell_forgiven(struct tally *t, struct vault *v, const struct guess_rules *r,
+void guess_tell_wrong(struct counters *t, const struct guess_rules *r, const struct guess_mark *m);
+void guess_tell_right(struct counters *t, const struct guess_rules *r, const struct guess_mark *m);
+void guess_tell_forgiven(struct counters *t, struct vault *v, const struct guess_rules *r,
     struct slice name);
 /* What the configuration says. */
 struct guess_rules guess_rules_of(const struct conf *c);

@@ -41,26 +41,26 @@ static const char *const limit_words[LIMITS] = {
 	[LIMIT_RATE] = "rate",
 };
 
-_Static_assert((int)LIMITS <= (int)TALLY_LINES, "an order has room for all limits");
+_Static_assert((int)LIMITS <= (int)COUNTERS_LINES, "an order has room for all limits");
 
 enum purpose { FOR_MAIL, FOR_CONTENT, FOR_USAGE, FOR_RESET };
 
 struct quota_ticket {
-	struct tally_order order;  /* first */
-	struct quota_ticket *next; /* among the unused */
-	struct task tell;          /* an instant answer goes through the loop */
+	struct counters_order order; /* first */
+	struct quota_ticket *next;   /* among the unused */
+	struct task tell;            /* an instant answer goes through the loop */
 	struct quota *quota;
 	uint64_t owner;
 	uint64_t recipients;
 	enum purpose purpose;
 	enum quota_state state;
 	enum count_unit unit;
-	bool waits;     /* for the tally */
+	bool waits;     /* for the counters */
 	bool abandoned; /* by its owner, while it waited */
 	bool is_address;
 	uint64_t account;
-	int64_t month_ends;            /* day */
-	enum limit limit[TALLY_LINES]; /* what each line is */
+	int64_t month_ends;               /* day */
+	enum limit limit[COUNTERS_LINES]; /* what each line is */
 	struct id_text {
 		char s[24];
 	} id;
@@ -72,7 +72,7 @@ struct quota_ticket {
 
 struct quota {
 	struct loop *loop;
-	struct tally *tally;
+	struct counters *counters;
 	quota_fn *fn;
 	void *ctx;
 	struct quota_ticket *unused;
@@ -121,7 +121,7 @@ quota_month(int64_t day, unsigned renewal_day, int64_t *begins_r, int64_t *ends_
 /* ---- lines ---- */
 
 static void
-add_line(struct quota_ticket *t, enum limit limit, const struct tally_line *line)
+add_line(struct quota_ticket *t, enum limit limit, const struct counters_line *line)
 {
 	t->limit[t->order.lines_n] = limit;
 	t->order.line[t->order.lines_n++] = *line;
@@ -130,12 +130,12 @@ add_line(struct quota_ticket *t, enum limit limit, const struct tally_line *line
 static void
 add_account(struct quota_ticket *t, const struct account *a)
 {
-	int64_t today = (int64_t)(tally_wall_ms() / 1000 / DAY_S);
+	int64_t today = (int64_t)(counters_wall_ms() / 1000 / DAY_S);
 	int64_t begins;
 
 	quota_month(today, a->renewal_day, &begins, &t->month_ends);
 	add_line(t, LIMIT_MONTH,
-	    &(struct tally_line){ .kind = 'd',
+	    &(struct counters_line){ .kind = 'd',
 	        .id = a->id,
 	        .grain_s = DAY_S,
 	        .span = (uint32_t)(today - begins + 1),
@@ -149,7 +149,7 @@ add_mailbox_day(struct quota_ticket *t, const struct sender *s)
 	if (s->is_address)
 		return;
 	add_line(t, LIMIT_MAILBOX_DAY,
-	    &(struct tally_line){ .kind = 'b',
+	    &(struct counters_line){ .kind = 'b',
 	        .id = s->id,
 	        .grain_s = DAY_S,
 	        .span = 1,
@@ -161,7 +161,7 @@ static void
 add_account_day_and_hour(struct quota_ticket *t, const struct account *a)
 {
 	add_line(t, LIMIT_ACCOUNT_DAY,
-	    &(struct tally_line){ .kind = 'd',
+	    &(struct counters_line){ .kind = 'd',
 	        .id = a->id,
 	        .grain_s = DAY_S,
 	        .span = 1,
@@ -169,7 +169,7 @@ add_account_day_and_hour(struct quota_ticket *t, const struct account *a)
 	        .adds = true,
 	        .cap = a->plan.account_day });
 	add_line(t, LIMIT_HOUR,
-	    &(struct tally_line){ .kind = 'h',
+	    &(struct counters_line){ .kind = 'h',
 	        .id = a->id,
 	        .grain_s = MINUTE_S,
 	        .span = HOUR_SPAN,
@@ -184,7 +184,7 @@ add_rate(struct quota_ticket *t, const struct sender *s)
 	if (s->rate_per_minute == 0)
 		return;
 	add_line(t, LIMIT_RATE,
-	    &(struct tally_line){ .kind = s->is_address ? 'a' : 'r',
+	    &(struct counters_line){ .kind = s->is_address ? 'a' : 'r',
 	        .id = s->id,
 	        .grain_s = RATE_S,
 	        .span = RATE_SPAN,
@@ -209,7 +209,7 @@ write_free(struct text *out, int64_t s)
 static void
 refuse(struct quota_ticket *t)
 {
-	const struct tally_line *line = &t->order.line[t->order.over];
+	const struct counters_line *line = &t->order.line[t->order.over];
 	enum limit limit = t->limit[t->order.over];
 	struct text more = text_over(t->no.more, sizeof(t->no.more));
 
@@ -239,7 +239,7 @@ refuse(struct quota_ticket *t)
 /* ---- thresholds (Q11) ---- */
 
 static void
-log_level(const struct quota_ticket *t, enum limit limit, const struct tally_line *line,
+log_level(const struct quota_ticket *t, enum limit limit, const struct counters_line *line,
     uint64_t used, unsigned level)
 {
 	struct log_line l;
@@ -262,7 +262,7 @@ watch_levels(struct quota_ticket *t)
 	static const unsigned levels[] = { 100, 95, 90, 80 };
 
 	for (unsigned i = 0; i < t->order.lines_n; i++) {
-		const struct tally_line *line = &t->order.line[i];
+		const struct counters_line *line = &t->order.line[i];
 		enum limit limit = t->limit[i];
 		uint64_t used = line->used + t->order.n;
 		/* A rolling hour has no beginning: the clock's hour stands for it. */
@@ -275,7 +275,7 @@ watch_levels(struct quota_ticket *t)
 		for (size_t k = 0; k < sizeof(levels) / sizeof(levels[0]); k++) {
 			if (used * 100 < line->cap * levels[k])
 				continue;
-			if (tally_tell(t->quota->tally, line, limit == LIMIT_MONTH, period,
+			if (counters_tell(t->quota->counters, line, limit == LIMIT_MONTH, period,
 			        levels[k]))
 				log_level(t, limit, line, used, levels[k]);
 			break;
@@ -288,7 +288,7 @@ watch_levels(struct quota_ticket *t)
 static uint64_t
 resets_at(const struct quota_ticket *t, unsigned i)
 {
-	const struct tally_line *line = &t->order.line[i];
+	const struct counters_line *line = &t->order.line[i];
 
 	if (t->limit[i] == LIMIT_MONTH)
 		return (uint64_t)t->month_ends * DAY_S;
@@ -300,7 +300,7 @@ write_usage(const struct quota_ticket *t, struct text *out)
 {
 	text_put(out, SLICE("\"limits\":["));
 	for (unsigned i = 0; i < t->order.lines_n; i++) {
-		const struct tally_line *line = &t->order.line[i];
+		const struct counters_line *line = &t->order.line[i];
 
 		text_fmt(out, "%s{\"limit\":\"%s\",\"used\":%llu,\"cap\":%llu,", i ? "," : "",
 		    limit_words[t->limit[i]], (unsigned long long)line->used,
@@ -358,23 +358,23 @@ static void
 give_back(struct quota_ticket *t, uint64_t n)
 {
 	if (n > 0)
-		tally_refund(t->quota->tally, &t->order, (uint32_t)n);
+		counters_refund(t->quota->counters, &t->order, (uint32_t)n);
 }
 
 static void
 answer(struct quota_ticket *t)
 {
 	switch (t->order.verdict) {
-	case TALLY_FITS:
+	case COUNTERS_FITS:
 		t->state = QUOTA_OK;
 		if (t->purpose == FOR_CONTENT)
 			watch_levels(t);
 		break;
-	case TALLY_OVER:
+	case COUNTERS_OVER:
 		t->state = QUOTA_NO;
 		refuse(t);
 		break;
-	case TALLY_LOST:
+	case COUNTERS_LOST:
 		t->state = QUOTA_NO;
 		t->no.say = SAY_COUNTERS_DOWN;
 		break;
@@ -387,7 +387,7 @@ tell_usage(struct quota_ticket *t)
 	char mem[2048];
 	struct text out = text_over(mem, sizeof(mem));
 
-	if (t->order.verdict != TALLY_LOST)
+	if (t->order.verdict != COUNTERS_LOST)
 		write_usage(t, &out);
 	t->usage(t->ctx, text_slice(&out));
 	free_ticket(t);
@@ -396,7 +396,7 @@ tell_usage(struct quota_ticket *t)
 static void
 tell_reset(struct quota_ticket *t)
 {
-	t->reset(t->ctx, t->order.verdict != TALLY_LOST);
+	t->reset(t->ctx, t->order.verdict != COUNTERS_LOST);
 	free_ticket(t);
 }
 
@@ -413,7 +413,7 @@ on_tell(struct task *task)
 }
 
 static void
-on_tally(struct tally_order *o)
+on_counters(struct counters_order *o)
 {
 	struct quota_ticket *t = (struct quota_ticket *)o;
 	struct quota *q = t->quota;
@@ -424,7 +424,7 @@ on_tally(struct tally_order *o)
 	} else if (t->purpose == FOR_RESET) {
 		tell_reset(t);
 	} else if (t->abandoned) {
-		if (t->purpose == FOR_CONTENT && o->verdict == TALLY_FITS)
+		if (t->purpose == FOR_CONTENT && o->verdict == COUNTERS_FITS)
 			give_back(t, o->n);
 		free_ticket(t);
 	} else {
@@ -434,9 +434,9 @@ on_tally(struct tally_order *o)
 }
 
 static struct quota_ticket *
-ask(struct quota_ticket *t, enum tally_when when)
+ask(struct quota_ticket *t, enum counters_when when)
 {
-	t->waits = when == TALLY_LATER;
+	t->waits = when == COUNTERS_LATER;
 	if (!t->waits)
 		answer(t);
 	return t;
@@ -447,7 +447,7 @@ fill(struct quota_ticket *t, const struct sender *s, bool whole)
 {
 	t->account = s->account.id;
 	t->order.group = s->account.id;
-	t->order.done = on_tally;
+	t->order.done = on_counters;
 	t->unit = s->account.plan.unit;
 	t->is_address = s->is_address;
 	add_account(t, &s->account);
@@ -466,7 +466,7 @@ quota_look(struct quota *q, const struct sender *s, uint64_t owner)
 	if (!t)
 		return NULL;
 	fill(t, s, false);
-	return ask(t, tally_look(q->tally, &t->order));
+	return ask(t, counters_look(q->counters, &t->order));
 }
 
 struct quota_ticket *
@@ -483,7 +483,7 @@ quota_reserve(struct quota *q, const struct sender *s, uint64_t recipients, stru
 	fill(t, s, false);
 	t->recipients = recipients;
 	t->order.n = t->unit == COUNT_RECIPIENTS ? (uint32_t)recipients : 1;
-	return ask(t, tally_reserve(q->tally, &t->order));
+	return ask(t, counters_reserve(q->counters, &t->order));
 }
 
 enum quota_state
@@ -546,7 +546,7 @@ quota_usage(struct quota *q, const struct sender *s, bool whole, quota_usage_fn 
 	fill(t, s, whole);
 	t->usage = fn;
 	t->ctx = ctx;
-	if (tally_read(q->tally, &t->order) == TALLY_NOW)
+	if (counters_read(q->counters, &t->order) == COUNTERS_NOW)
 		loop_defer(q->loop, &t->tell);
 	return true;
 }
@@ -561,7 +561,7 @@ quota_reset(struct quota *q, const struct sender *s, bool whole, quota_reset_fn 
 	fill(t, s, whole);
 	t->reset = fn;
 	t->ctx = ctx;
-	if (tally_reset(q->tally, &t->order) == TALLY_NOW)
+	if (counters_reset(q->counters, &t->order) == COUNTERS_NOW)
 		loop_defer(q->loop, &t->tell);
 	return true;
 }
@@ -569,12 +569,12 @@ quota_reset(struct quota *q, const struct sender *s, bool whole, quota_reset_fn 
 /* ---- life ---- */
 
 struct quota *
-quota_open(struct loop *l, struct tally *tally, quota_fn *fn, void *ctx)
+quota_open(struct loop *l, struct counters *counters, quota_fn *fn, void *ctx)
 {
 	struct quota *q = calloc(1, sizeof(*q));
 
 	if (q)
-		*q = (struct quota){ .loop = l, .tally = tally, .fn = fn, .ctx = ctx };
+		*q = (struct quota){ .loop = l, .counters = counters, .fn = fn, .ctx = ctx };
 	return q;
 }
 

@@ -19,7 +19,7 @@
  */
 #include "conf/directory/directory.h"
 #include "proxy/reply.h"
-#include "proxy/limits/tally.h"
+#include "proxy/limits/counters.h"
 
 struct quota;
 struct quota_ticket;
@@ -37,7 +37,8 @@ struct quota_refusal {
 typedef void quota_fn(void *ctx, uint64_t owner, struct quota_ticket *ticket);
 
 /* FN and CTX as for every ticket. TALLY must outlive it. */
-struct quota *quota_open(struct loop *l, struct tally *tally, quota_fn *fn, void *ctx) MUST_CHECK;
+struct quota *quota_open(struct loop *l, struct counters *counters, quota_fn *fn, void *ctx)
+    MUST_CHECK;
 /* Open tickets are not told; what they hold stays charged. */
 void quota_close(struct quota *q);
 

@@ -14,7 +14,7 @@
 #include "proxy/process/privilege.h"
 #include "proxy/process/reload.h"
 #include "proxy/desk/status.h"
-#include "proxy/limits/tally_shared.h"
+#include "proxy/limits/counters_shared.h"
 #include "relay/relay.h"
 #include "wire/log.h"
 
@@ -39,7 +39,7 @@ struct master {
 	struct listeners *listeners;
 	struct loop *loop;
 	struct scoreboard *board;
-	struct tally_shared *tally;
+	struct counters_shared *counters;
 	struct shape *shape;
 	struct control *control;
 	struct supervisor *supervisor;
@@ -390,7 +390,7 @@ open_crew(struct master *m)
 		.conf_path = m->path,
 		.conf = m->conf,
 		.board = m->board,
-		.tally = m->tally,
+		.counters = m->counters,
 		.shape = m->shape,
 		.listeners = m->listeners,
 		.parsers = m->parsers,
@@ -414,10 +414,10 @@ open_all(struct master *m, struct text *why)
 
 	m->loop = loop_open();
 	m->board = scoreboard_open(count_workers(m->conf));
-	m->tally = tally_shared_open(m->conf->counters.series);
+	m->counters = counters_shared_open(m->conf->counters.series);
 	m->shape = shape_open(count_workers(m->conf));
 	m->parsers = m->loop ? parsers_open(m->loop, count_workers(m->conf)) : NULL;
-	if (!m->loop || !m->board || !m->tally || !m->shape || !m->parsers || !open_crew(m))
+	if (!m->loop || !m->board || !m->counters || !m->shape || !m->parsers || !open_crew(m))
 		return EX_OSERR;
 	m->reload = reload_open(m->loop, m->supervisor, m->path, on_conf, m);
 	const struct status_options s = {
@@ -460,7 +460,7 @@ close_all(struct master *m)
 		loop_close(m->loop);
 	}
 	scoreboard_close(m->board);
-	tally_shared_close(m->tally);
+	counters_shared_close(m->counters);
 	shape_close(m->shape);
 	conf_unref(m->conf);
 }

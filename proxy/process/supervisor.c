@@ -319,7 +319,7 @@ be_worker(struct seat *s, int fd)
 		.conf = c->o.conf,
 		.conf_path = c->o.conf_path,
 		.board = c->o.board,
-		.tally = c->o.tally,
+		.counters = c->o.counters,
 		.shape = c->o.shape,
 		.sockets = listeners_all(c->o.listeners),
 		.sockets_n = listeners_count(c->o.listeners),

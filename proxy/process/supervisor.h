@@ -19,7 +19,7 @@
 #include "proxy/process/scoreboard.h"
 
 struct parsers;
-struct tally_shared;
+struct counters_shared;
 
 enum supervisor_state { SUPERVISOR_DEAD, SUPERVISOR_STARTING, SUPERVISOR_UP, SUPERVISOR_DRAINING };
 
@@ -37,7 +37,7 @@ struct supervisor_options {
 	const char *conf_path;
 	struct conf *conf; /* reference is taken */
 	struct scoreboard *board;
-	struct tally_shared *tally;
+	struct counters_shared *counters;
 	struct shape *shape;
 	struct listeners *listeners;
 	struct parsers *parsers;

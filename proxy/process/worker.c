@@ -154,7 +154,7 @@ put_in_place(struct running *r, struct conf *conf, struct vault *vault)
 	directory_reconf(r->w.directory, conf, vault);
 	relay_reconf(r->w.relay, conf, vault);
 	callouts_reconf(r->w.callouts, conf);
-	tally_reconf(r->w.tally, conf);
+	counters_reconf(r->w.counters, conf);
 	conf_unref(r->w.conf);
 	r->w.conf = conf;
 	r->w.vault = vault;
@@ -221,7 +221,7 @@ answer_status(struct running *r, uint32_t serial)
 	if (!relay.overflow)
 		text_put(&out, text_slice(&relay));
 	text_put(&out, SLICE("},\"counters\":{"));
-	tally_status(r->w.tally, &out);
+	counters_status(r->w.counters, &out);
 	text_char(&out, '}');
 	(void)!channel_say(&r->master, CHANNEL_DONE, serial, text_slice(&out));
 }
@@ -321,8 +321,8 @@ open_all(struct running *r, struct text *why)
 		relay_on_token(w->relay, on_token);
 	if (!w->relay || !(w->mail_domains = mail_domains_open(w->loop, relay_dns(w->relay), w)) ||
 	    !(w->callouts = callouts_open(w->loop, w->relay, w->conf, sender_on_callout, w)) ||
-	    !(w->tally = tally_open(w->loop, w->work, w->conf, o->tally, why)) ||
-	    !(w->quota = quota_open(w->loop, w->tally, session_on_quota, w)) ||
+	    !(w->counters = counters_open(w->loop, w->work, w->conf, o->counters, why)) ||
+	    !(w->quota = quota_open(w->loop, w->counters, session_on_quota, w)) ||
 	    !(w->sessions = sessions_open(w)) || !(w->desk = desk_open(w, on_desk, r)))
 		return false;
 	relay_share(w->relay, o->shape, o->number);
@@ -372,7 +372,7 @@ close_all(struct running *r)
 	lanes_stop(r->lanes);
 	sessions_close(w->sessions);
 	relay_free(w->relay);
-	tally_close(w->tally);
+	counters_close(w->counters);
 	quota_close(w->quota);
 	directory_close(w->directory);
 	lanes_close(r->lanes);

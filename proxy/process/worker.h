@@ -26,8 +26,8 @@ struct callouts;
 struct quota;
 struct desk;
 struct sessions;
-struct tally;
-struct tally_shared;
+struct counters;
+struct counters_shared;
 
 struct worker {
 	unsigned number; /* column of the scoreboard */
@@ -39,7 +39,7 @@ struct worker {
 	struct relay *relay;
 	struct mail_domains *mail_domains;
 	struct callouts *callouts;
-	struct tally *tally;
+	struct counters *counters;
 	struct quota *quota;
 	struct scoreboard *board;
 	struct sessions *sessions;
@@ -72,7 +72,7 @@ struct worker_options {
 	struct conf *conf;     /* reference is taken */
 	const char *conf_path; /* for reloads */
 	struct scoreboard *board;
-	struct tally_shared *tally;
+	struct counters_shared *counters;
 	struct shape *shape;                 /* relay.h */
 	const struct worker_socket *sockets; /* all workers': one may have to serve another's */
 	size_t sockets_n;

@@ -16,7 +16,7 @@
 #include "conf/directory/checkpoint.h"
 #include "conf/directory/directory_db_sqlite.h"
 #include "proxy/limits/quota.h"
-#include "proxy/limits/tally_shared.h"
+#include "proxy/limits/counters_shared.h"
 
 static const char *node = "node";
 static char folder[] = "/tmp/byway-quota-XXXXXX";
@@ -39,7 +39,7 @@ static void
 go_to_noon(void)
 {
 	set_clock(0);
-	int64_t now = (int64_t)(tally_wall_ms() / 1000);
+	int64_t now = (int64_t)(counters_wall_ms() / 1000);
 
 	set_clock(now / 86400 * 86400 + 43200 + 930 - now);
 }
@@ -49,8 +49,8 @@ go_to_noon(void)
 struct rig {
 	struct loop *loop;
 	struct work *work;
-	struct tally_shared *shared;
-	struct tally *tally;
+	struct counters_shared *shared;
+	struct counters *counters;
 	struct quota *quota;
 	struct conf conf;
 };
@@ -75,20 +75,20 @@ rig_open(struct rig *r)
 	r->conf.server.instance = node;
 	r->conf.counters.checkpoint_s = 10;
 	r->work = work_open(r->loop, "work", 1, 8);
-	r->shared = tally_shared_open(1024);
-	r->tally = tally_open(r->loop, r->work, &r->conf, r->shared, &why);
-	if (!r->tally)
+	r->shared = counters_shared_open(1024);
+	r->counters = counters_open(r->loop, r->work, &r->conf, r->shared, &why);
+	if (!r->counters)
 		fail_msg("%s", mem);
-	r->quota = quota_open(r->loop, r->tally, on_answer, NULL);
+	r->quota = quota_open(r->loop, r->counters, on_answer, NULL);
 }
 
 static void
 rig_close(struct rig *r)
 {
 	work_close(r->work);
-	tally_close(r->tally);
+	counters_close(r->counters);
 	quota_close(r->quota);
-	tally_shared_close(r->shared);
+	counters_shared_close(r->shared);
 	loop_close(r->loop);
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef PROXY_LIMITS_TALLY_MEMCACHED_H
-#define PROXY_LIMITS_TALLY_MEMCACHED_H
+#ifndef PROXY_LIMITS_COUNTERS_MEMCACHED_H
+#define PROXY_LIMITS_COUNTERS_MEMCACHED_H
 
 /*
- * tally_memcached - orders on memcached servers, by a thread for each server
+ * counters_memcached - orders on memcached servers, by a thread for each server
  *
  * What a worker's sessions ask in one turn of the loop goes to the thread in one piece; the thread
  * takes all that has gathered while it waited for the server, and sends it as one batch
- * (tally_batch.h). All numbers of a group are on one server: KETAMA_WEIGHTED over the groups, so
+ * (counters_batch.h). All numbers of a group are on one server: KETAMA_WEIGHTED over the groups, so
  * that a server that comes or goes moves few of them. No server is ever ejected: the groups of one
  * that is away are counted here meanwhile, and nowhere else.
  *
@@ -18,25 +18,25 @@
  * Errors: an addition that was not answered counts as made; it is never sent again.
  * Never:  blocks the loop; logs from a thread.
  */
-#include "proxy/limits/tally_batch.h"
+#include "proxy/limits/counters_batch.h"
 
-struct tally_remote;
+struct counters_remote;
 
-struct tally_remote *tally_remote_open(struct loop *l, const struct conf *c,
-    struct tally_shared *shared, struct text *why) MUST_CHECK;
+struct counters_remote *counters_remote_open(struct loop *l, const struct conf *c,
+    struct counters_shared *shared, struct text *why) MUST_CHECK;
 /* NODE: which this is among those that share the servers. False: no threads. */
-bool tally_remote_start(struct tally_remote *r, const char *node) MUST_CHECK;
+bool counters_remote_start(struct counters_remote *r, const char *node) MUST_CHECK;
 /* Sends what is owed, then tells all that waits. */
-void tally_remote_close(struct tally_remote *r);
-void tally_remote_reconf(struct tally_remote *r, const struct conf *c);
-enum tally_when tally_remote_ask(struct tally_remote *r, struct tally_order *o);
+void counters_remote_close(struct counters_remote *r);
+void counters_remote_reconf(struct counters_remote *r, const struct conf *c);
+enum counters_when counters_remote_ask(struct counters_remote *r, struct counters_order *o);
 /* N of what O had reserved goes back. */
-void tally_remote_refund(struct tally_remote *r, const struct tally_order *o, uint32_t n);
+void counters_remote_refund(struct counters_remote *r, const struct counters_order *o, uint32_t n);
 /* Which server a group's numbers are on. */
-unsigned tally_remote_server(struct tally_remote *r, uint64_t group);
-void tally_remote_status(const struct tally_remote *r, struct text *out);
+unsigned counters_remote_server(struct counters_remote *r, uint64_t group);
+void counters_remote_status(const struct counters_remote *r, struct text *out);
 
-/* ---- tally_memcached_server.c: one server as its thread sees it ---- */
+/* ---- counters_memcached_server.c: one server as its thread sees it ---- */
 
 enum exchange { EXCHANGE_OK, EXCHANGE_EPOCH, EXCHANGE_REFUSED, EXCHANGE_SILENT };
 
@@ -45,7 +45,7 @@ struct memcached_link;
 struct memcached_link *link_open(const struct counter_server *at, unsigned timeout_ms) MUST_CHECK;
 void link_close(struct memcached_link *l);
 /* REFUSED: nothing was sent. EPOCH: *EPOCH_R is what the server has, 0: none. */
-enum exchange link_exchange(struct memcached_link *l, struct tally_batch *b, uint64_t *epoch_r);
+enum exchange link_exchange(struct memcached_link *l, struct counters_batch *b, uint64_t *epoch_r);
 /* The server's epoch; where it has none, or OLD at most, NEXT becomes it. OK or why not. */
 enum exchange link_epoch(struct memcached_link *l, uint64_t old, uint64_t next, uint64_t *epoch_r);
 /* A word that only one may write in this epoch; *FIRST_R: it was us. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef PROXY_LIMITS_TALLY_SHARED_H
-#define PROXY_LIMITS_TALLY_SHARED_H
+#ifndef PROXY_LIMITS_COUNTERS_SHARED_H
+#define PROXY_LIMITS_COUNTERS_SHARED_H
 
 /*
- * tally_shared - the machine's numbers: series in memory that all workers share
+ * counters_shared - the machine's numbers: series in memory that all workers share
  *
  * Made by the master before the fork. A series is a ring of 64 periods; what is older is forgotten.
  * Series lie in partitions by their name; each partition has a lock that outlives a worker that
@@ -22,17 +22,17 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "proxy/limits/tally.h"
+#include "proxy/limits/counters.h"
 
-enum { TALLY_SERVERS = 64 };
+enum { COUNTERS_SERVERS = 64 };
 
-struct tally_cell {
+struct counters_cell {
 	uint32_t seen;
 	uint32_t own;
 	uint32_t pushed;
 };
 
-struct tally_record {
+struct counters_record {
 	uint64_t id;
 	uint64_t group;
 	char kind;
@@ -48,54 +48,57 @@ struct tally_record {
 	uint64_t made;     /* a bit a cell: its number has been seen on the server, in this epoch */
 	uint64_t epoch;    /* of the server, that FINAL and PUSHED are about */
 	uint64_t asked_ms; /* when the open period was last seen on the server */
-	struct tally_cell cell[TALLY_RING];
+	struct counters_cell cell[COUNTERS_RING];
 };
 
 /* SERIES: room for so many. */
-struct tally_shared *tally_shared_open(unsigned series) MUST_CHECK;
-void tally_shared_close(struct tally_shared *s);
+struct counters_shared *counters_shared_open(unsigned series) MUST_CHECK;
+void counters_shared_close(struct counters_shared *s);
 
 /* The partitions of an order's lines, locked; RECORD[i] is line i's, made where it was not. False:
  * full; nothing is locked then. */
-struct tally_hold {
-	struct tally_shared *shared;
+struct counters_hold {
+	struct counters_shared *shared;
 	unsigned locks_n;
-	size_t lock[TALLY_LINES];
-	struct tally_record *record[TALLY_LINES];
+	size_t lock[COUNTERS_LINES];
+	struct counters_record *record[COUNTERS_LINES];
 };
-bool tally_hold(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms,
-    struct tally_hold *h) MUST_CHECK;
-void tally_release(struct tally_hold *h);
+bool counters_hold(struct counters_shared *s, const struct counters_order *o, uint64_t now_ms,
+    struct counters_hold *h) MUST_CHECK;
+void counters_release(struct counters_hold *h);
 
 /* NULL: outside the ring. ADVANCE: the ring goes on to PERIOD. */
-struct tally_cell *tally_cell(struct tally_record *r, uint32_t period, bool advance);
+struct counters_cell *counters_cell(struct counters_record *r, uint32_t period, bool advance);
 /* Fills in the line's period; the first and last that count. */
-void tally_range(struct tally_line *line, const struct tally_record *r, uint64_t now_ms,
+void counters_range(struct counters_line *line, const struct counters_record *r, uint64_t now_ms,
     uint32_t *first_r, uint32_t *last_r);
 /* Sums up what is known; sets every line's answer and the order's verdict (FITS or OVER). */
-void tally_judge(struct tally_order *o, struct tally_hold *h, uint64_t now_ms);
+void counters_judge(struct counters_order *o, struct counters_hold *h, uint64_t now_ms);
 /* SEEN of LINE's span; the line's at, used and free_s. False: with N more it is over its cap. */
-bool tally_judge_line(struct tally_line *line, struct tally_record *r, uint32_t n, uint64_t now_ms);
+bool counters_judge_line(struct counters_line *line, struct counters_record *r, uint32_t n,
+    uint64_t now_ms);
 /* N more in every line that adds, seen and own. */
-void tally_admit(struct tally_order *o, struct tally_hold *h);
-void tally_take_back(const struct tally_order *o, struct tally_hold *h, uint32_t n);
+void counters_admit(struct counters_order *o, struct counters_hold *h);
+void counters_take_back(const struct counters_order *o, struct counters_hold *h, uint32_t n);
 
 /* The whole of an order on this machine's memory alone. _add: whatever the caps say. */
-enum tally_verdict tally_shared_do(struct tally_shared *s, struct tally_order *o, uint64_t now_ms);
-enum tally_verdict tally_shared_add(struct tally_shared *s, struct tally_order *o, uint64_t now_ms);
-void tally_shared_refund(struct tally_shared *s, const struct tally_order *o, uint32_t n,
+enum counters_verdict counters_shared_do(struct counters_shared *s, struct counters_order *o,
     uint64_t now_ms);
-bool tally_shared_tell(struct tally_shared *s, const struct tally_line *line, unsigned slot,
-    uint32_t period, unsigned level, uint64_t now_ms);
+enum counters_verdict counters_shared_add(struct counters_shared *s, struct counters_order *o,
+    uint64_t now_ms);
+void counters_shared_refund(struct counters_shared *s, const struct counters_order *o, uint32_t n,
+    uint64_t now_ms);
+bool counters_shared_tell(struct counters_shared *s, const struct counters_line *line,
+    unsigned slot, uint32_t period, unsigned level, uint64_t now_ms);
 
 /* Calls FN with each series from *AT (0: the first) on, under its lock; FN must not call back.
  * False of FN stops before the series is done with: false then, and the next call begins with
  * it. */
-typedef bool tally_each_fn(void *ctx, struct tally_record *r);
-bool tally_each(struct tally_shared *s, size_t *at, tally_each_fn *fn, void *ctx);
+typedef bool counters_each_fn(void *ctx, struct counters_record *r);
+bool counters_each(struct counters_shared *s, size_t *at, counters_each_fn *fn, void *ctx);
 
 /* What the workers of a node agree on beside the numbers. */
-struct tally_common {
+struct counters_common {
 	pthread_mutex_t restoring; /* robust */
 	bool restored;
 	uint64_t life;                  /* of this start */
@@ -107,8 +110,8 @@ struct tally_common {
 		_Atomic uint64_t since_ms; /* when that was */
 		_Atomic bool
 		    refilled; /* an earlier life of this node has put its numbers into that epoch */
-	} server[TALLY_SERVERS];
+	} server[COUNTERS_SERVERS];
 };
-struct tally_common *tally_common(struct tally_shared *s);
+struct counters_common *counters_common(struct counters_shared *s);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tally_memcached - queues, threads, breaker
+ * counters_memcached - queues, threads, breaker
  *
  *      loop:    ask -> gathered --(end of turn)--> queue          answers -> done()
  *                                                    |                ^
  *      thread:                            all that is due -> batch ---'--> again, a little later
  */
-#include "proxy/limits/tally_memcached.h"
+#include "proxy/limits/counters_memcached.h"
 
 #include "wire/log.h"
 
@@ -31,11 +31,11 @@ enum {
 enum news { NEWS_NONE, NEWS_LOST = 1, NEWS_BACK = 2, NEWS_EMPTY = 4, NEWS_EVICTED = 8 };
 
 struct orders {
-	struct tally_order *first, **last;
+	struct counters_order *first, **last;
 };
 
 struct server {
-	struct tally_remote *remote;
+	struct counters_remote *remote;
 	unsigned index;
 	struct counter_server at;
 	struct orders gathered; /* the loop's */
@@ -50,7 +50,7 @@ struct server {
 	_Atomic uint64_t batches, orders, silences;
 	/* the thread's */
 	struct memcached_link *link;
-	struct tally_batch batch;
+	struct counters_batch batch;
 	unsigned silent;
 	uint64_t began_us;                                 /* the last batch */
 	bool crowded;                                      /* it was for more than one */
@@ -60,9 +60,9 @@ struct server {
 	unsigned dice;
 };
 
-struct tally_remote {
+struct counters_remote {
 	struct loop *loop;
-	struct tally_shared *shared;
+	struct counters_shared *shared;
 	memcached_st *ring; /* for its hash alone, on the loop */
 	_Atomic enum counter_loss loss;
 	char claim[32]; /* this node's word in each epoch */
@@ -99,17 +99,17 @@ orders_init(struct orders *l)
 }
 
 static void
-orders_put(struct orders *l, struct tally_order *o)
+orders_put(struct orders *l, struct counters_order *o)
 {
 	o->next = NULL;
 	*l->last = o;
 	l->last = &o->next;
 }
 
-static struct tally_order *
+static struct counters_order *
 orders_take(struct orders *l)
 {
-	struct tally_order *o = l->first;
+	struct counters_order *o = l->first;
 
 	if (o) {
 		l->first = o->next;
@@ -132,9 +132,9 @@ orders_move(struct orders *to, struct orders *from)
 /* ---- the thread: answers ---- */
 
 static void
-answer(struct server *s, struct tally_order *o)
+answer(struct server *s, struct counters_order *o)
 {
-	struct tally_remote *r = s->remote;
+	struct counters_remote *r = s->remote;
 
 	if (!o->done) { /* a sync of ours */
 		free(o);
@@ -153,7 +153,7 @@ tell(struct server *s, enum news news)
 }
 
 static void
-queue_again(struct server *s, struct tally_order *o, uint64_t in_ms)
+queue_again(struct server *s, struct counters_order *o, uint64_t in_ms)
 {
 	o->due_ms = in_ms ? mono_ms() + in_ms : 0;
 	pthread_mutex_lock(&s->lock);
@@ -163,7 +163,7 @@ queue_again(struct server *s, struct tally_order *o, uint64_t in_ms)
 
 /* An order that came through a batch. */
 static void
-dispose(struct server *s, struct tally_order *o)
+dispose(struct server *s, struct counters_order *o)
 {
 	if (o->again && ++o->tries < TRIES && !s->stopping) {
 		o->exact = true;
@@ -171,9 +171,9 @@ dispose(struct server *s, struct tally_order *o)
 		queue_again(s, o, (unsigned)rand_r(&s->dice) % (4U << o->tries));
 		return;
 	}
-	if (o->verb == TALLY_RESERVE && o->verdict == TALLY_OVER && o->again) {
+	if (o->verb == COUNTERS_RESERVE && o->verdict == COUNTERS_OVER && o->again) {
 		/* Once more through a batch, which takes back what it had added. */
-		o->verb = TALLY_SYNC;
+		o->verb = COUNTERS_SYNC;
 		o->again = false;
 		queue_again(s, o, 0);
 		return;
@@ -187,7 +187,7 @@ dispose(struct server *s, struct tally_order *o)
 static enum exchange
 adopt(struct server *s, uint64_t epoch)
 {
-	struct tally_common *c = tally_common(s->remote->shared);
+	struct counters_common *c = counters_common(s->remote->shared);
 	uint64_t known = atomic_load(&c->server[s->index].epoch);
 
 	while (epoch > known) {
@@ -200,7 +200,7 @@ adopt(struct server *s, uint64_t epoch)
 		if (!atomic_compare_exchange_weak(&c->server[s->index].epoch, &known, epoch))
 			continue;
 		if (known != 0) {
-			atomic_store(&c->server[s->index].since_ms, tally_wall_ms());
+			atomic_store(&c->server[s->index].since_ms, counters_wall_ms());
 			tell(s, NEWS_EMPTY);
 		}
 		break;
@@ -248,9 +248,9 @@ note_bad(struct server *s, enum exchange e)
 static enum exchange
 look_up_epoch(struct server *s, bool bump)
 {
-	struct tally_common *c = tally_common(s->remote->shared);
+	struct counters_common *c = counters_common(s->remote->shared);
 	uint64_t known = atomic_load(&c->server[s->index].epoch);
-	uint64_t next = tally_wall_ms();
+	uint64_t next = counters_wall_ms();
 	uint64_t epoch;
 	/* Where the server is in the epoch that we know, that is well. */
 	uint64_t old = bump || known == 0 ? known : known - 1;
@@ -281,7 +281,7 @@ probe(struct server *s)
 static enum exchange
 exchange(struct server *s)
 {
-	struct tally_batch *b = &s->batch;
+	struct counters_batch *b = &s->batch;
 	uint64_t epoch;
 
 	if (b->stale) {
@@ -304,9 +304,9 @@ exchange(struct server *s)
 static void
 fill(struct server *s, struct orders *todo)
 {
-	struct tally_batch *b = &s->batch;
+	struct counters_batch *b = &s->batch;
 
-	batch_begin(b, s->remote->shared, s->index, tally_wall_ms());
+	batch_begin(b, s->remote->shared, s->index, counters_wall_ms());
 	while (todo->first && batch_add(b, todo->first))
 		(void)orders_take(todo);
 }
@@ -314,10 +314,10 @@ fill(struct server *s, struct orders *todo)
 static enum exchange
 send_batch(struct server *s, struct orders *todo)
 {
-	struct tally_batch *b = &s->batch;
+	struct counters_batch *b = &s->batch;
 	enum exchange e = EXCHANGE_EPOCH;
 
-	if (atomic_load(&tally_common(s->remote->shared)->server[s->index].epoch) == 0) {
+	if (atomic_load(&counters_common(s->remote->shared)->server[s->index].epoch) == 0) {
 		e = look_up_epoch(s, false);
 		if (e != EXCHANGE_OK) {
 			fill(s, todo);
@@ -351,7 +351,7 @@ send_batch(struct server *s, struct orders *todo)
 static void
 run(struct server *s, struct orders *todo)
 {
-	struct tally_batch *b = &s->batch;
+	struct counters_batch *b = &s->batch;
 
 	s->began_us = mono_us();
 	enum exchange e = send_batch(s, todo);
@@ -379,12 +379,12 @@ run(struct server *s, struct orders *todo)
 static void
 decide_here(struct server *s, struct orders *todo)
 {
-	struct tally_order *o;
+	struct counters_order *o;
 
 	while ((o = orders_take(todo))) {
-		if (o->verb != TALLY_SYNC)
+		if (o->verb != COUNTERS_SYNC)
 			batch_decide_here(s->remote->shared, o, atomic_load(&s->remote->loss),
-			    tally_wall_ms());
+			    counters_wall_ms());
 		o->again = false;
 		answer(s, o);
 	}
@@ -392,13 +392,13 @@ decide_here(struct server *s, struct orders *todo)
 }
 
 static bool
-sync_one(void *ctx, struct tally_record *r)
+sync_one(void *ctx, struct counters_record *r)
 {
 	struct server *s = ctx;
 
 	if (r->server != s->index)
 		return true;
-	if (s->batch.ops_n + TALLY_RING > BATCH_OPS)
+	if (s->batch.ops_n + COUNTERS_RING > BATCH_OPS)
 		return false;
 	(void)batch_sync(&s->batch, r);
 	return !s->batch.stale;
@@ -410,8 +410,8 @@ scan(struct server *s)
 {
 	uint64_t epoch;
 
-	batch_begin(&s->batch, s->remote->shared, s->index, tally_wall_ms());
-	s->scans = !tally_each(s->remote->shared, &s->scan_at, sync_one, s);
+	batch_begin(&s->batch, s->remote->shared, s->index, counters_wall_ms());
+	s->scans = !counters_each(s->remote->shared, &s->scan_at, sync_one, s);
 	if (s->batch.stale) {
 		batch_undo(&s->batch);
 		s->scan_at = 0;
@@ -455,7 +455,7 @@ next(struct server *s, struct orders *todo)
 	struct orders later;
 	uint64_t now = mono_ms();
 	uint64_t until = atomic_load(&s->down) ? s->retry_ms : s->probe_ms;
-	struct tally_order *o;
+	struct counters_order *o;
 
 	orders_init(todo);
 	orders_init(&later);
@@ -511,8 +511,8 @@ serve(void *arg)
 static void
 on_flush(struct task *t)
 {
-	struct tally_remote *r =
-	    (struct tally_remote *)(void *)((char *)t - offsetof(struct tally_remote, flush));
+	struct counters_remote *r =
+	    (struct counters_remote *)(void *)((char *)t - offsetof(struct counters_remote, flush));
 
 	for (size_t i = 0; i < r->servers_n; i++) {
 		struct server *s = &r->server[i];
@@ -546,10 +546,10 @@ log_news(struct server *s)
 }
 
 static void
-tell_all(struct tally_remote *r)
+tell_all(struct counters_remote *r)
 {
 	struct orders all;
-	struct tally_order *o;
+	struct counters_order *o;
 
 	orders_init(&all);
 	pthread_mutex_lock(&r->lock);
@@ -562,7 +562,7 @@ tell_all(struct tally_remote *r)
 static void
 on_answered(struct ev_loop *ev, ev_async *w, int revents)
 {
-	struct tally_remote *r = w->data;
+	struct counters_remote *r = w->data;
 
 	(void)ev;
 	(void)revents;
@@ -573,7 +573,7 @@ on_answered(struct ev_loop *ev, ev_async *w, int revents)
 }
 
 unsigned
-tally_remote_server(struct tally_remote *r, uint64_t group)
+counters_remote_server(struct counters_remote *r, uint64_t group)
 {
 	char mem[24];
 	struct text t = text_over(mem, sizeof(mem));
@@ -585,41 +585,41 @@ tally_remote_server(struct tally_remote *r, uint64_t group)
 }
 
 static void
-gather(struct tally_remote *r, struct tally_order *o)
+gather(struct counters_remote *r, struct counters_order *o)
 {
 	orders_put(&r->server[o->server].gathered, o);
 	loop_defer(r->loop, &r->flush);
 }
 
-enum tally_when
-tally_remote_ask(struct tally_remote *r, struct tally_order *o)
+enum counters_when
+counters_remote_ask(struct counters_remote *r, struct counters_order *o)
 {
-	o->server = tally_remote_server(r, o->group);
+	o->server = counters_remote_server(r, o->group);
 	o->due_ms = 0;
 	o->tries = 0;
-	o->exact = o->verb == TALLY_READ;
+	o->exact = o->verb == COUNTERS_READ;
 	if (atomic_load_explicit(&r->server[o->server].down, memory_order_relaxed)) {
-		batch_decide_here(r->shared, o, atomic_load(&r->loss), tally_wall_ms());
-		return TALLY_NOW;
+		batch_decide_here(r->shared, o, atomic_load(&r->loss), counters_wall_ms());
+		return COUNTERS_NOW;
 	}
-	if (o->verb == TALLY_LOOK && batch_look(r->shared, o, tally_wall_ms()))
-		return TALLY_NOW;
-	o->likely = o->verb == TALLY_RESERVE && batch_is_far(r->shared, o, tally_wall_ms());
+	if (o->verb == COUNTERS_LOOK && batch_look(r->shared, o, counters_wall_ms()))
+		return COUNTERS_NOW;
+	o->likely = o->verb == COUNTERS_RESERVE && batch_is_far(r->shared, o, counters_wall_ms());
 	gather(r, o);
-	return TALLY_LATER;
+	return COUNTERS_LATER;
 }
 
 void
-tally_remote_refund(struct tally_remote *r, const struct tally_order *o, uint32_t n)
+counters_remote_refund(struct counters_remote *r, const struct counters_order *o, uint32_t n)
 {
-	struct tally_order *sync;
+	struct counters_order *sync;
 
-	tally_shared_refund(r->shared, o, n, tally_wall_ms());
+	counters_shared_refund(r->shared, o, n, counters_wall_ms());
 	if (atomic_load_explicit(&r->server[o->server].down, memory_order_relaxed) ||
 	    !(sync = malloc(sizeof(*sync))))
 		return; /* it is owed, and a scan finds it */
 	*sync = *o;
-	sync->verb = TALLY_SYNC;
+	sync->verb = COUNTERS_SYNC;
 	sync->done = NULL;
 	sync->due_ms = 0;
 	gather(r, sync);
@@ -628,7 +628,7 @@ tally_remote_refund(struct tally_remote *r, const struct tally_order *o, uint32_
 /* ---- life ---- */
 
 static bool
-open_server(struct tally_remote *r, unsigned index, const struct counter_server *at,
+open_server(struct counters_remote *r, unsigned index, const struct counter_server *at,
     unsigned timeout_ms)
 {
 	struct server *s = &r->server[index];
@@ -656,7 +656,7 @@ open_server(struct tally_remote *r, unsigned index, const struct counter_server 
 }
 
 bool
-tally_remote_start(struct tally_remote *r, const char *node)
+counters_remote_start(struct counters_remote *r, const char *node)
 {
 	struct text claim = text_over(r->claim, sizeof(r->claim));
 	uint64_t h = 0xcbf29ce484222325U;
@@ -674,8 +674,8 @@ tally_remote_start(struct tally_remote *r, const char *node)
 	return true;
 }
 
-struct tally_remote *
-tally_remote_open(struct loop *l, const struct conf *c, struct tally_shared *shared,
+struct counters_remote *
+counters_remote_open(struct loop *l, const struct conf *c, struct counters_shared *shared,
     struct text *why)
 {
 	struct counter_server at;
@@ -684,7 +684,7 @@ tally_remote_open(struct loop *l, const struct conf *c, struct tally_shared *sha
 
 	while (conf_counter_server(c, &word, &at, &wrong))
 		n++;
-	struct tally_remote *r = calloc(1, sizeof(*r) + n * sizeof(r->server[0]));
+	struct counters_remote *r = calloc(1, sizeof(*r) + n * sizeof(r->server[0]));
 
 	if (!r)
 		return NULL;
@@ -708,12 +708,12 @@ tally_remote_open(struct loop *l, const struct conf *c, struct tally_shared *sha
 	if (ok)
 		return r;
 	text_put(why, SLICE("the counters' threads cannot be started"));
-	tally_remote_close(r);
+	counters_remote_close(r);
 	return NULL;
 }
 
 void
-tally_remote_close(struct tally_remote *r)
+counters_remote_close(struct counters_remote *r)
 {
 	if (!r)
 		return;
@@ -751,13 +751,13 @@ tally_remote_close(struct tally_remote *r)
 }
 
 void
-tally_remote_reconf(struct tally_remote *r, const struct conf *c)
+counters_remote_reconf(struct counters_remote *r, const struct conf *c)
 {
 	atomic_store(&r->loss, c->counters.loss);
 }
 
 void
-tally_remote_status(const struct tally_remote *r, struct text *out)
+counters_remote_status(const struct counters_remote *r, struct text *out)
 {
 	text_put(out, SLICE("\"servers\":["));
 	for (size_t i = 0; i < r->servers_n; i++) {

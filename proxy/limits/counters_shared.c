@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tally_shared - partitions of records under robust locks
+ * counters_shared - partitions of records under robust locks
  *
  *      | common | partition 0 ... n-1: lock, used, index[INDEX] -> record | records of partition 0 | 1 | ...
  *
  * Records are taken in order, so that few series touch few pages; the index is open addressing. A
  * series that nobody can ask for any more gives its place to the next one that meets it.
  */
-#include "proxy/limits/tally_shared.h"
+#include "proxy/limits/counters_shared.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,11 +22,11 @@ struct partition {
 	uint16_t index[INDEX]; /* record + 1; 0: empty */
 };
 
-struct tally_shared {
+struct counters_shared {
 	size_t size; /* of the mapping */
 	size_t mask; /* partitions - 1 */
-	struct tally_common common;
-	struct tally_record *records;
+	struct counters_common common;
+	struct counters_record *records;
 	struct partition partition[];
 };
 
@@ -56,25 +56,25 @@ lock(pthread_mutex_t *m)
 	assert(e == 0);
 }
 
-struct tally_shared *
-tally_shared_open(unsigned series)
+struct counters_shared *
+counters_shared_open(unsigned series)
 {
 	size_t partitions = 1;
 
 	while (partitions * RECORDS < series)
 		partitions *= 2;
-	size_t head = sizeof(struct tally_shared) + partitions * sizeof(struct partition);
+	size_t head = sizeof(struct counters_shared) + partitions * sizeof(struct partition);
 	size_t at = (head + 63) & ~(size_t)63;
-	size_t size = at + partitions * RECORDS * sizeof(struct tally_record);
+	size_t size = at + partitions * RECORDS * sizeof(struct counters_record);
 	/* cppcheck-suppress invalidFunctionArg ; -1 is no file */
-	struct tally_shared *s = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	struct counters_shared *s = mmap(NULL, size, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (s == MAP_FAILED)
 		return NULL;
 	s->size = size;
 	s->mask = partitions - 1;
-	s->records = (struct tally_record *)(void *)((char *)s + at);
+	s->records = (struct counters_record *)(void *)((char *)s + at);
 	bool ok = lock_init(&s->common.restoring);
 
 	for (size_t i = 0; ok && i < partitions; i++)
@@ -90,14 +90,14 @@ tally_shared_open(unsigned series)
 }
 
 void
-tally_shared_close(struct tally_shared *s)
+counters_shared_close(struct counters_shared *s)
 {
 	if (s)
 		munmap(s, s->size);
 }
 
-struct tally_common *
-tally_common(struct tally_shared *s)
+struct counters_common *
+counters_common(struct counters_shared *s)
 {
 	return &s->common;
 }
@@ -115,13 +115,13 @@ hash(char kind, uint64_t id)
 /* ---- series ---- */
 
 static bool
-is_stale(const struct tally_record *r, uint64_t now_ms)
+is_stale(const struct counters_record *r, uint64_t now_ms)
 {
 	return ((uint64_t)r->latest + r->keep + 2) * r->grain_s * 1000 < now_ms;
 }
 
-static struct tally_record *
-record_at(struct tally_shared *s, size_t p, size_t i)
+static struct counters_record *
+record_at(struct counters_shared *s, size_t p, size_t i)
 {
 	return &s->records[p * RECORDS + i];
 }
@@ -129,7 +129,7 @@ record_at(struct tally_shared *s, size_t p, size_t i)
 /* A record of this partition that has had its time, or the next unused one; RECORDS where there is
  * none. */
 static unsigned
-find_place(struct tally_shared *s, size_t p, uint64_t now_ms)
+find_place(struct counters_shared *s, size_t p, uint64_t now_ms)
 {
 	struct partition *part = &s->partition[p];
 
@@ -143,13 +143,13 @@ find_place(struct tally_shared *s, size_t p, uint64_t now_ms)
 
 /* The index anew: records have changed their names. */
 static void
-reindex(struct tally_shared *s, size_t p)
+reindex(struct counters_shared *s, size_t p)
 {
 	struct partition *part = &s->partition[p];
 
 	memset(part->index, 0, sizeof(part->index));
 	for (unsigned i = 0; i < part->used; i++) {
-		const struct tally_record *r = record_at(s, p, i);
+		const struct counters_record *r = record_at(s, p, i);
 		size_t at = hash(r->kind, r->id) >> 32;
 
 		while (part->index[at % INDEX] != EMPTY)
@@ -158,15 +158,15 @@ reindex(struct tally_shared *s, size_t p)
 	}
 }
 
-static struct tally_record *
-find(struct tally_shared *s, size_t p, const struct tally_line *line, uint64_t group,
+static struct counters_record *
+find(struct counters_shared *s, size_t p, const struct counters_line *line, uint64_t group,
     uint64_t now_ms)
 {
 	struct partition *part = &s->partition[p];
 	size_t at = hash(line->kind, line->id) >> 32;
 
 	for (; part->index[at % INDEX] != EMPTY; at++) {
-		struct tally_record *r = record_at(s, p, part->index[at % INDEX] - 1U);
+		struct counters_record *r = record_at(s, p, part->index[at % INDEX] - 1U);
 
 		if (r->id == line->id && r->kind == line->kind)
 			return r;
@@ -180,9 +180,9 @@ find(struct tally_shared *s, size_t p, const struct tally_line *line, uint64_t g
 		atomic_fetch_add_explicit(&s->common.full, 1, memory_order_relaxed);
 		return NULL;
 	}
-	struct tally_record *r = record_at(s, p, i);
+	struct counters_record *r = record_at(s, p, i);
 
-	*r = (struct tally_record){
+	*r = (struct counters_record){
 		.id = line->id,
 		.kind = line->kind,
 		.group = group,
@@ -199,7 +199,7 @@ find(struct tally_shared *s, size_t p, const struct tally_line *line, uint64_t g
 /* ---- locks ---- */
 
 static void
-add_lock(struct tally_hold *h, size_t p)
+add_lock(struct counters_hold *h, size_t p)
 {
 	unsigned i = 0;
 
@@ -213,8 +213,8 @@ add_lock(struct tally_hold *h, size_t p)
 }
 
 bool
-tally_hold(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms,
-    struct tally_hold *h)
+counters_hold(struct counters_shared *s, const struct counters_order *o, uint64_t now_ms,
+    struct counters_hold *h)
 {
 	h->shared = s;
 	h->locks_n = 0;
@@ -223,12 +223,12 @@ tally_hold(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms,
 	for (unsigned i = 0; i < h->locks_n; i++)
 		lock(&s->partition[h->lock[i]].lock);
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		const struct tally_line *line = &o->line[i];
+		const struct counters_line *line = &o->line[i];
 
 		h->record[i] =
 		    find(s, hash(line->kind, line->id) & s->mask, line, o->group, now_ms);
 		if (!h->record[i]) {
-			tally_release(h);
+			counters_release(h);
 			return false;
 		}
 		h->record[i]->server = (uint8_t)o->server;
@@ -241,7 +241,7 @@ tally_hold(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms,
 }
 
 void
-tally_release(struct tally_hold *h)
+counters_release(struct counters_hold *h)
 {
 	while (h->locks_n > 0)
 		pthread_mutex_unlock(&h->shared->partition[h->lock[--h->locks_n]].lock);
@@ -250,19 +250,19 @@ tally_release(struct tally_hold *h)
 /* ---- periods ---- */
 
 static void
-clear_cell(struct tally_record *r, uint32_t period)
+clear_cell(struct counters_record *r, uint32_t period)
 {
-	r->cell[period % TALLY_RING] = (struct tally_cell){ 0 };
-	r->final &= ~(UINT64_C(1) << period % TALLY_RING);
-	r->made &= ~(UINT64_C(1) << period % TALLY_RING);
+	r->cell[period % COUNTERS_RING] = (struct counters_cell){ 0 };
+	r->final &= ~(UINT64_C(1) << period % COUNTERS_RING);
+	r->made &= ~(UINT64_C(1) << period % COUNTERS_RING);
 }
 
 static void
-go_on(struct tally_record *r, uint32_t period)
+go_on(struct counters_record *r, uint32_t period)
 {
 	uint32_t steps = period - r->latest;
 
-	for (uint32_t i = 0; i < steps && i < TALLY_RING; i++)
+	for (uint32_t i = 0; i < steps && i < COUNTERS_RING; i++)
 		clear_cell(r, period - i);
 	r->latest = period;
 }
@@ -270,34 +270,34 @@ go_on(struct tally_record *r, uint32_t period)
 /* The clock went back further than the ring reaches: what counted last counts on, in the period
  * that is now. */
 static void
-go_back(struct tally_record *r, uint32_t period)
+go_back(struct counters_record *r, uint32_t period)
 {
-	struct tally_record was = *r;
+	struct counters_record was = *r;
 
 	memset(r->cell, 0, sizeof(r->cell));
-	for (uint32_t i = 0; i < r->keep && i < TALLY_RING; i++) {
-		struct tally_cell *c = &r->cell[(period - i) % TALLY_RING];
+	for (uint32_t i = 0; i < r->keep && i < COUNTERS_RING; i++) {
+		struct counters_cell *c = &r->cell[(period - i) % COUNTERS_RING];
 
-		*c = was.cell[(was.latest - i) % TALLY_RING];
+		*c = was.cell[(was.latest - i) % COUNTERS_RING];
 		c->pushed = 0;
 	}
 	r->latest = period;
 	r->final = r->made = 0;
 }
 
-struct tally_cell *
-tally_cell(struct tally_record *r, uint32_t period, bool advance)
+struct counters_cell *
+counters_cell(struct counters_record *r, uint32_t period, bool advance)
 {
 	if (period > r->latest) {
 		if (!advance)
 			return NULL;
 		go_on(r, period);
 	}
-	return r->latest - period < TALLY_RING ? &r->cell[period % TALLY_RING] : NULL;
+	return r->latest - period < COUNTERS_RING ? &r->cell[period % COUNTERS_RING] : NULL;
 }
 
 void
-tally_range(struct tally_line *line, const struct tally_record *r, uint64_t now_ms,
+counters_range(struct counters_line *line, const struct counters_record *r, uint64_t now_ms,
     uint32_t *first_r, uint32_t *last_r)
 {
 	uint64_t grain_ms = (uint64_t)line->grain_s * 1000;
@@ -308,9 +308,9 @@ tally_range(struct tally_line *line, const struct tally_record *r, uint64_t now_
 	*last_r = line->at;
 	if (!line->slides)
 		return;
-	if (into < TALLY_SKEW_MS)
+	if (into < COUNTERS_SKEW_MS)
 		--*first_r;
-	if (into >= grain_ms - TALLY_SKEW_MS)
+	if (into >= grain_ms - COUNTERS_SKEW_MS)
 		++*last_r;
 	/* Our own clock has gone back: what it wrote ahead of itself still counts. */
 	if (r->latest > *last_r)
@@ -319,13 +319,13 @@ tally_range(struct tally_line *line, const struct tally_record *r, uint64_t now_
 
 /* When so much of FIRST.. has left the window that NEED is free. */
 static uint64_t
-free_at(const struct tally_line *line, struct tally_record *r, uint32_t first, uint32_t last,
+free_at(const struct counters_line *line, struct counters_record *r, uint32_t first, uint32_t last,
     uint64_t need)
 {
 	uint64_t left = 0;
 
 	for (uint32_t p = first; p <= last; p++) {
-		const struct tally_cell *c = tally_cell(r, p, false);
+		const struct counters_cell *c = counters_cell(r, p, false);
 
 		left += c ? c->seen : 0;
 		if (left >= need)
@@ -335,18 +335,19 @@ free_at(const struct tally_line *line, struct tally_record *r, uint32_t first, u
 }
 
 bool
-tally_judge_line(struct tally_line *line, struct tally_record *r, uint32_t n, uint64_t now_ms)
+counters_judge_line(struct counters_line *line, struct counters_record *r, uint32_t n,
+    uint64_t now_ms)
 {
 	uint32_t first, last;
 
 	line->at = (uint32_t)(now_ms / 1000 / line->grain_s);
-	if (r->latest > line->at && r->latest - line->at >= TALLY_RING - line->span)
+	if (r->latest > line->at && r->latest - line->at >= COUNTERS_RING - line->span)
 		go_back(r, line->at);
-	tally_range(line, r, now_ms, &first, &last);
+	counters_range(line, r, now_ms, &first, &last);
 	line->used = 0;
 	line->free_s = 0;
 	for (uint32_t p = first; p <= last; p++) {
-		const struct tally_cell *c = tally_cell(r, p, false);
+		const struct counters_cell *c = counters_cell(r, p, false);
 
 		line->used += c ? c->seen : 0;
 	}
@@ -359,42 +360,42 @@ tally_judge_line(struct tally_line *line, struct tally_record *r, uint32_t n, ui
 
 /* When the next unit frees, for who only reads. */
 static void
-see_next(struct tally_line *line, struct tally_record *r, uint64_t now_ms)
+see_next(struct counters_line *line, struct counters_record *r, uint64_t now_ms)
 {
 	uint32_t first, last;
 
 	if (!line->slides || line->used == 0)
 		return;
-	tally_range(line, r, now_ms, &first, &last);
+	counters_range(line, r, now_ms, &first, &last);
 	line->free_s = free_at(line, r, first, last, 1);
 }
 
 void
-tally_judge(struct tally_order *o, struct tally_hold *h, uint64_t now_ms)
+counters_judge(struct counters_order *o, struct counters_hold *h, uint64_t now_ms)
 {
-	o->verdict = TALLY_FITS;
-	for (unsigned i = 0; o->verb == TALLY_READ && i < o->lines_n; i++) {
-		(void)tally_judge_line(&o->line[i], h->record[i], 0, now_ms);
+	o->verdict = COUNTERS_FITS;
+	for (unsigned i = 0; o->verb == COUNTERS_READ && i < o->lines_n; i++) {
+		(void)counters_judge_line(&o->line[i], h->record[i], 0, now_ms);
 		see_next(&o->line[i], h->record[i], now_ms);
 	}
-	for (unsigned i = 0; o->verb != TALLY_READ && i < o->lines_n; i++) {
-		if (tally_judge_line(&o->line[i], h->record[i], o->n, now_ms) ||
-		    o->verdict == TALLY_OVER)
+	for (unsigned i = 0; o->verb != COUNTERS_READ && i < o->lines_n; i++) {
+		if (counters_judge_line(&o->line[i], h->record[i], o->n, now_ms) ||
+		    o->verdict == COUNTERS_OVER)
 			continue;
-		o->verdict = TALLY_OVER;
+		o->verdict = COUNTERS_OVER;
 		o->over = i;
 	}
 }
 
 void
-tally_admit(struct tally_order *o, struct tally_hold *h)
+counters_admit(struct counters_order *o, struct counters_hold *h)
 {
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		struct tally_cell *c;
+		struct counters_cell *c;
 
 		if (!o->line[i].adds)
 			continue;
-		c = tally_cell(h->record[i], o->line[i].at, true);
+		c = counters_cell(h->record[i], o->line[i].at, true);
 		if (!c)
 			continue;
 		c->seen += o->n;
@@ -410,14 +411,14 @@ less(uint32_t v, uint32_t by)
 }
 
 void
-tally_take_back(const struct tally_order *o, struct tally_hold *h, uint32_t n)
+counters_take_back(const struct counters_order *o, struct counters_hold *h, uint32_t n)
 {
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		struct tally_cell *c;
+		struct counters_cell *c;
 
 		if (!o->line[i].adds)
 			continue;
-		c = tally_cell(h->record[i], o->line[i].at, false);
+		c = counters_cell(h->record[i], o->line[i].at, false);
 		if (!c)
 			continue;
 		c->seen = less(c->seen, n);
@@ -429,10 +430,10 @@ tally_take_back(const struct tally_order *o, struct tally_hold *h, uint32_t n)
 /* ---- orders ---- */
 
 static void
-reset(struct tally_order *o, struct tally_hold *h)
+reset(struct counters_order *o, struct counters_hold *h)
 {
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		struct tally_record *r = h->record[i];
+		struct counters_record *r = h->record[i];
 
 		memset(r->cell, 0, sizeof(r->cell));
 		memset(r->told, 0, sizeof(r->told));
@@ -440,60 +441,60 @@ reset(struct tally_order *o, struct tally_hold *h)
 	}
 }
 
-enum tally_verdict
-tally_shared_do(struct tally_shared *s, struct tally_order *o, uint64_t now_ms)
+enum counters_verdict
+counters_shared_do(struct counters_shared *s, struct counters_order *o, uint64_t now_ms)
 {
-	struct tally_hold h;
+	struct counters_hold h;
 
-	if (!tally_hold(s, o, now_ms, &h))
-		return o->verdict = TALLY_LOST;
-	if (o->verb == TALLY_RESET)
+	if (!counters_hold(s, o, now_ms, &h))
+		return o->verdict = COUNTERS_LOST;
+	if (o->verb == COUNTERS_RESET)
 		reset(o, &h);
-	tally_judge(o, &h, now_ms);
-	if (o->verb == TALLY_RESERVE && o->verdict == TALLY_FITS)
-		tally_admit(o, &h);
-	tally_release(&h);
+	counters_judge(o, &h, now_ms);
+	if (o->verb == COUNTERS_RESERVE && o->verdict == COUNTERS_FITS)
+		counters_admit(o, &h);
+	counters_release(&h);
 	return o->verdict;
 }
 
-enum tally_verdict
-tally_shared_add(struct tally_shared *s, struct tally_order *o, uint64_t now_ms)
+enum counters_verdict
+counters_shared_add(struct counters_shared *s, struct counters_order *o, uint64_t now_ms)
 {
-	struct tally_hold h;
+	struct counters_hold h;
 
-	if (!tally_hold(s, o, now_ms, &h))
-		return o->verdict = TALLY_LOST;
-	tally_judge(o, &h, now_ms);
-	if (o->verb == TALLY_RESERVE)
-		tally_admit(o, &h);
-	tally_release(&h);
-	return o->verdict = TALLY_FITS;
+	if (!counters_hold(s, o, now_ms, &h))
+		return o->verdict = COUNTERS_LOST;
+	counters_judge(o, &h, now_ms);
+	if (o->verb == COUNTERS_RESERVE)
+		counters_admit(o, &h);
+	counters_release(&h);
+	return o->verdict = COUNTERS_FITS;
 }
 
 void
-tally_shared_refund(struct tally_shared *s, const struct tally_order *o, uint32_t n,
+counters_shared_refund(struct counters_shared *s, const struct counters_order *o, uint32_t n,
     uint64_t now_ms)
 {
-	struct tally_hold h;
+	struct counters_hold h;
 
-	if (!tally_hold(s, o, now_ms, &h))
+	if (!counters_hold(s, o, now_ms, &h))
 		return;
-	tally_take_back(o, &h, n);
-	tally_release(&h);
+	counters_take_back(o, &h, n);
+	counters_release(&h);
 }
 
 bool
-tally_shared_tell(struct tally_shared *s, const struct tally_line *line, unsigned slot,
+counters_shared_tell(struct counters_shared *s, const struct counters_line *line, unsigned slot,
     uint32_t period, unsigned level, uint64_t now_ms)
 {
-	struct tally_order o = { .lines_n = 1, .line = { *line } };
-	struct tally_hold h;
+	struct counters_order o = { .lines_n = 1, .line = { *line } };
+	struct counters_hold h;
 	bool news;
 
 	assert(slot < 2);
-	if (!tally_hold(s, &o, now_ms, &h))
+	if (!counters_hold(s, &o, now_ms, &h))
 		return false;
-	struct tally_record *r = h.record[0];
+	struct counters_record *r = h.record[0];
 
 	if (r->told_in[slot] != period) {
 		r->told_in[slot] = period;
@@ -502,12 +503,12 @@ tally_shared_tell(struct tally_shared *s, const struct tally_line *line, unsigne
 	news = level > r->told[slot];
 	if (news)
 		r->told[slot] = (uint8_t)level;
-	tally_release(&h);
+	counters_release(&h);
 	return news;
 }
 
 bool
-tally_each(struct tally_shared *s, size_t *at, tally_each_fn *fn, void *ctx)
+counters_each(struct counters_shared *s, size_t *at, counters_each_fn *fn, void *ctx)
 {
 	while (*at / RECORDS <= s->mask) {
 		struct partition *part = &s->partition[*at / RECORDS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tally on memcached: exact over workers and nodes, and what happens when a server freezes, dies,
+/* counters on memcached: exact over workers and nodes, and what happens when a server freezes, dies,
  * comes back empty or forgets. A real memcached, found in PATH; without one the tests are
  * skipped. */
 #include <arpa/inet.h>
@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/limits/tally_memcached.h"
+#include "proxy/limits/counters_memcached.h"
 
 enum { MINUTE = 60, DAY = 86400, NODES = 2, WORKERS = 2 };
 
@@ -100,7 +100,7 @@ there_is_none(void)
 
 struct rig {
 	struct loop *loop;
-	struct tally_remote *remote;
+	struct counters_remote *remote;
 	struct conf conf;
 	const char *words[8];
 	char names[8][32];
@@ -109,7 +109,8 @@ struct rig {
 };
 
 static struct rig
-rig_open(struct tally_shared *shared, const struct memcached *m, size_t n, enum counter_loss loss)
+rig_open(struct counters_shared *shared, const struct memcached *m, size_t n,
+    enum counter_loss loss)
 {
 	struct rig r = { .loop = loop_open() };
 	char mem[128] = "";
@@ -123,8 +124,8 @@ rig_open(struct tally_shared *shared, const struct memcached *m, size_t n, enum 
 	r.conf.counters.servers_n = n;
 	r.conf.counters.timeout_ms = 50;
 	r.conf.counters.loss = loss;
-	r.remote = tally_remote_open(r.loop, &r.conf, shared, &why);
-	if (!r.remote || !tally_remote_start(r.remote, "node"))
+	r.remote = counters_remote_open(r.loop, &r.conf, shared, &why);
+	if (!r.remote || !counters_remote_start(r.remote, "node"))
 		fail_msg("%s", mem);
 	return r;
 }
@@ -132,18 +133,18 @@ rig_open(struct tally_shared *shared, const struct memcached *m, size_t n, enum 
 static void
 rig_close(struct rig *r)
 {
-	tally_remote_close(r->remote);
+	counters_remote_close(r->remote);
 	loop_close(r->loop);
 }
 
 struct ask {
-	struct tally_order order; /* first */
+	struct counters_order order; /* first */
 	struct rig *rig;
 	bool done;
 };
 
 static void
-on_done(struct tally_order *o)
+on_done(struct counters_order *o)
 {
 	struct ask *a = (struct ask *)o;
 
@@ -171,10 +172,10 @@ run_for(struct rig *r, double s)
 	ev_timer_stop(loop_ev(r->loop), &t);
 }
 
-static struct tally_line
+static struct counters_line
 hour(uint64_t id, uint64_t cap)
 {
-	return (struct tally_line){ .kind = 'h',
+	return (struct counters_line){ .kind = 'h',
 		.id = id,
 		.grain_s = MINUTE,
 		.span = 60,
@@ -183,10 +184,10 @@ hour(uint64_t id, uint64_t cap)
 		.cap = cap };
 }
 
-static struct tally_line
+static struct counters_line
 day(char kind, uint64_t id, uint64_t cap)
 {
-	return (struct tally_line){ .kind = kind,
+	return (struct counters_line){ .kind = kind,
 		.id = id,
 		.grain_s = DAY,
 		.span = 1,
@@ -196,7 +197,7 @@ day(char kind, uint64_t id, uint64_t cap)
 }
 
 static void
-fill(struct ask *a, struct rig *r, enum tally_verb verb, uint32_t n, uint64_t id, uint64_t cap)
+fill(struct ask *a, struct rig *r, enum counters_verb verb, uint32_t n, uint64_t id, uint64_t cap)
 {
 	*a = (struct ask){ .rig = r,
 		.order = { .group = id,
@@ -210,13 +211,13 @@ fill(struct ask *a, struct rig *r, enum tally_verb verb, uint32_t n, uint64_t id
 static void
 ask(struct ask *a)
 {
-	a->done = tally_remote_ask(a->rig->remote, &a->order) == TALLY_NOW;
+	a->done = counters_remote_ask(a->rig->remote, &a->order) == COUNTERS_NOW;
 	if (!a->done)
 		a->rig->waits++;
 }
 
-static enum tally_verdict
-ask_one(struct rig *r, enum tally_verb verb, uint32_t n, uint64_t id, uint64_t cap,
+static enum counters_verdict
+ask_one(struct rig *r, enum counters_verb verb, uint32_t n, uint64_t id, uint64_t cap,
     uint64_t *used_r)
 {
 	struct ask a;
@@ -236,7 +237,7 @@ used(struct rig *r, uint64_t id)
 {
 	uint64_t n = 0;
 
-	assert_int_equal(ask_one(r, TALLY_READ, 1, id, 0, &n), TALLY_FITS);
+	assert_int_equal(ask_one(r, COUNTERS_READ, 1, id, 0, &n), COUNTERS_FITS);
 	return n;
 }
 
@@ -251,21 +252,22 @@ work(struct rig *r, unsigned seed, unsigned each, uint64_t cap)
 
 	for (unsigned k = 0; k < each; k += 32) {
 		for (unsigned i = 0; i < 32; i++) {
-			fill(&flock[i], r, TALLY_RESERVE, 1 + (unsigned)rand_r(&seed) % 3, 7, cap);
+			fill(&flock[i], r, COUNTERS_RESERVE, 1 + (unsigned)rand_r(&seed) % 3, 7,
+			    cap);
 			ask(&flock[i]);
 		}
 		if (r->waits)
 			run_for(r, 10);
 		assert_int_equal(r->waits, 0);
 		for (unsigned i = 0; i < 32; i++) {
-			struct tally_order *o = &flock[i].order;
+			struct counters_order *o = &flock[i].order;
 
-			if (o->verdict != TALLY_FITS)
+			if (o->verdict != COUNTERS_FITS)
 				continue;
 			uint32_t back = (unsigned)rand_r(&seed) % 4 == 0 ? o->n : 0;
 
 			if (back)
-				tally_remote_refund(r->remote, o, back);
+				counters_remote_refund(r->remote, o, back);
 			kept += o->n - back;
 		}
 	}
@@ -278,7 +280,7 @@ test_exact(void **state)
 {
 	enum { CAP = 1501 };
 	struct memcached m[1] = { 0 };
-	struct tally_shared *node[NODES];
+	struct counters_shared *node[NODES];
 	int pipes[2], status;
 	uint64_t kept = 0, one;
 
@@ -288,7 +290,7 @@ test_exact(void **state)
 	start(m);
 	assert_int_equal(pipe(pipes), 0);
 	for (int n = 0; n < NODES; n++) {
-		node[n] = tally_shared_open(1024);
+		node[n] = counters_shared_open(1024);
 		assert_non_null(node[n]);
 		for (int w = 0; w < WORKERS; w++) {
 			if (fork() > 0)
@@ -311,11 +313,11 @@ test_exact(void **state)
 
 		assert_int_equal(used(&r, 7), kept);
 		assert_true(kept <= CAP);
-		while (ask_one(&r, TALLY_RESERVE, 1, 7, CAP, NULL) == TALLY_FITS)
+		while (ask_one(&r, COUNTERS_RESERVE, 1, 7, CAP, NULL) == COUNTERS_FITS)
 			kept++;
 		assert_int_equal(kept, CAP);
 		rig_close(&r);
-		tally_shared_close(node[n]);
+		counters_shared_close(node[n]);
 	}
 	close(pipes[0]);
 	close(pipes[1]);
@@ -328,7 +330,7 @@ static void
 reserve(struct rig *r, uint64_t id, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		assert_int_equal(ask_one(r, TALLY_RESERVE, 1, id, 1000, NULL), TALLY_FITS);
+		assert_int_equal(ask_one(r, COUNTERS_RESERVE, 1, id, 1000, NULL), COUNTERS_FITS);
 }
 
 static double
@@ -348,7 +350,7 @@ wait_up(struct rig *r)
 		char mem[1024];
 		struct text t = text_over(mem, sizeof(mem));
 
-		tally_remote_status(r->remote, &t);
+		counters_remote_status(r->remote, &t);
 		if (strstr(mem, "\"up\":true") && !strstr(mem, "\"up\":false"))
 			return;
 		run_for(r, 0.1);
@@ -361,7 +363,7 @@ static void
 test_empty(void **state)
 {
 	struct memcached m[1] = { 0 };
-	struct tally_shared *node[NODES];
+	struct counters_shared *node[NODES];
 	struct rig r[NODES];
 
 	(void)state;
@@ -369,7 +371,7 @@ test_empty(void **state)
 		skip();
 	start(m);
 	for (int n = 0; n < NODES; n++) {
-		node[n] = tally_shared_open(1024);
+		node[n] = counters_shared_open(1024);
 		r[n] = rig_open(node[n], m, 1, COUNTER_LOSS_LOCAL);
 	}
 	reserve(&r[0], 1, 40);
@@ -391,7 +393,7 @@ test_empty(void **state)
 	assert_int_equal(used(&r[1], 1), 108);
 	for (int n = 0; n < NODES; n++) {
 		rig_close(&r[n]);
-		tally_shared_close(node[n]);
+		counters_shared_close(node[n]);
 	}
 	stop(m);
 }
@@ -402,7 +404,7 @@ static void
 test_frozen(void **state)
 {
 	struct memcached m[1] = { 0 };
-	struct tally_shared *node = tally_shared_open(1024);
+	struct counters_shared *node = counters_shared_open(1024);
 
 	(void)state;
 	if (there_is_none())
@@ -427,7 +429,7 @@ test_frozen(void **state)
 	run_for(&r, 0.3);
 	assert_int_equal(used(&r, 1), 120);
 	rig_close(&r);
-	tally_shared_close(node);
+	counters_shared_close(node);
 	stop(m);
 }
 
@@ -436,25 +438,26 @@ test_policies(void **state)
 {
 	static const struct {
 		enum counter_loss loss;
-		enum tally_verdict below, above;
+		enum counters_verdict below, above;
 	} cases[] = {
-		{ COUNTER_LOSS_LOCAL, TALLY_FITS, TALLY_OVER },
-		{ COUNTER_LOSS_CLOSED, TALLY_LOST, TALLY_LOST },
-		{ COUNTER_LOSS_OPEN, TALLY_FITS, TALLY_FITS },
+		{ COUNTER_LOSS_LOCAL, COUNTERS_FITS, COUNTERS_OVER },
+		{ COUNTER_LOSS_CLOSED, COUNTERS_LOST, COUNTERS_LOST },
+		{ COUNTER_LOSS_OPEN, COUNTERS_FITS, COUNTERS_FITS },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct memcached m[1] = { { .port = free_port() } }; /* nobody there */
-		struct tally_shared *node = tally_shared_open(1024);
+		struct counters_shared *node = counters_shared_open(1024);
 		struct rig r = rig_open(node, m, 1, cases[i].loss);
 
 		for (int k = 0; k < 3; k++)
-			assert_int_equal(ask_one(&r, TALLY_RESERVE, 1, 1, 3, NULL), cases[i].below);
-		assert_int_equal(ask_one(&r, TALLY_RESERVE, 1, 1, 3, NULL), cases[i].above);
-		assert_int_equal(ask_one(&r, TALLY_LOOK, 1, 1, 3, NULL), cases[i].above);
+			assert_int_equal(ask_one(&r, COUNTERS_RESERVE, 1, 1, 3, NULL),
+			    cases[i].below);
+		assert_int_equal(ask_one(&r, COUNTERS_RESERVE, 1, 1, 3, NULL), cases[i].above);
+		assert_int_equal(ask_one(&r, COUNTERS_LOOK, 1, 1, 3, NULL), cases[i].above);
 		rig_close(&r);
-		tally_shared_close(node);
+		counters_shared_close(node);
 	}
 }
 
@@ -463,7 +466,7 @@ static void
 test_three(void **state)
 {
 	struct memcached m[3] = { 0 };
-	struct tally_shared *node = tally_shared_open(1024);
+	struct counters_shared *node = counters_shared_open(1024);
 	unsigned met[3] = { 0 };
 
 	(void)state;
@@ -474,7 +477,7 @@ test_three(void **state)
 	struct rig r = rig_open(node, m, 3, COUNTER_LOSS_LOCAL);
 
 	for (uint64_t id = 1; id <= 60; id++) {
-		met[tally_remote_server(r.remote, id)]++;
+		met[counters_remote_server(r.remote, id)]++;
 		reserve(&r, id, 2);
 	}
 	for (int i = 0; i < 3; i++)
@@ -490,7 +493,7 @@ test_three(void **state)
 	for (uint64_t id = 1; id <= 60; id++)
 		assert_int_equal(used(&r, id), 3);
 	rig_close(&r);
-	tally_shared_close(node);
+	counters_shared_close(node);
 	for (int i = 0; i < 3; i++)
 		stop(&m[i]);
 }
@@ -500,7 +503,7 @@ static void
 test_evicted(void **state)
 {
 	struct memcached m[1] = { 0 };
-	struct tally_shared *node[NODES];
+	struct counters_shared *node[NODES];
 	struct rig r[NODES];
 	char line[256];
 
@@ -509,16 +512,16 @@ test_evicted(void **state)
 		skip();
 	start(m);
 	for (int n = 0; n < NODES; n++) {
-		node[n] = tally_shared_open(1024);
+		node[n] = counters_shared_open(1024);
 		r[n] = rig_open(node[n], m, 1, COUNTER_LOSS_LOCAL);
 		reserve(&r[n], 1, 50);
 	}
 	for (int n = 0; n < NODES; n++)
 		assert_int_equal(used(&r[n], 1), 100);
 	/* All of this minute's and day's numbers, but not the epoch. */
-	uint64_t epoch = atomic_load(&tally_common(node[0])->server[0].epoch);
-	unsigned minute = (unsigned)(tally_wall_ms() / 60000),
-	         today = (unsigned)(tally_wall_ms() / 86400000);
+	uint64_t epoch = atomic_load(&counters_common(node[0])->server[0].epoch);
+	unsigned minute = (unsigned)(counters_wall_ms() / 60000),
+	         today = (unsigned)(counters_wall_ms() / 86400000);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	struct sockaddr_in a = { .sin_family = AF_INET,
 		.sin_port = htons((uint16_t)m->port),
@@ -539,10 +542,10 @@ test_evicted(void **state)
 	}
 	for (int n = 0; n < NODES; n++)
 		assert_int_equal(used(&r[n], 1), 100);
-	assert_true(atomic_load(&tally_common(node[0])->server[0].epoch) > epoch);
+	assert_true(atomic_load(&counters_common(node[0])->server[0].epoch) > epoch);
 	for (int n = 0; n < NODES; n++) {
 		rig_close(&r[n]);
-		tally_shared_close(node[n]);
+		counters_shared_close(node[n]);
 	}
 	stop(m);
 }
@@ -551,7 +554,7 @@ static void
 test_reset(void **state)
 {
 	struct memcached m[1] = { 0 };
-	struct tally_shared *node[NODES];
+	struct counters_shared *node[NODES];
 	struct rig r[NODES];
 
 	(void)state;
@@ -559,17 +562,17 @@ test_reset(void **state)
 		skip();
 	start(m);
 	for (int n = 0; n < NODES; n++) {
-		node[n] = tally_shared_open(1024);
+		node[n] = counters_shared_open(1024);
 		r[n] = rig_open(node[n], m, 1, COUNTER_LOSS_LOCAL);
 		reserve(&r[n], 1, 50);
 	}
-	assert_int_equal(ask_one(&r[0], TALLY_RESET, 1, 1, 0, NULL), TALLY_FITS);
+	assert_int_equal(ask_one(&r[0], COUNTERS_RESET, 1, 1, 0, NULL), COUNTERS_FITS);
 	assert_int_equal(used(&r[0], 1), 0);
 	reserve(&r[0], 1, 1);
 	assert_int_equal(used(&r[0], 1), 1);
 	for (int n = 0; n < NODES; n++) {
 		rig_close(&r[n]);
-		tally_shared_close(node[n]);
+		counters_shared_close(node[n]);
 	}
 	stop(m);
 }
@@ -579,7 +582,7 @@ static void
 test_look(void **state)
 {
 	struct memcached m[1] = { 0 };
-	struct tally_shared *node = tally_shared_open(1024);
+	struct counters_shared *node = counters_shared_open(1024);
 	struct ask a;
 
 	(void)state;
@@ -588,25 +591,25 @@ test_look(void **state)
 	start(m);
 	struct rig r = rig_open(node, m, 1, COUNTER_LOSS_LOCAL);
 
-	fill(&a, &r, TALLY_LOOK, 1, 1, 10);
+	fill(&a, &r, COUNTERS_LOOK, 1, 1, 10);
 	ask(&a);
 	assert_false(a.done); /* nothing is known yet */
 	run_for(&r, 5);
-	assert_int_equal(a.order.verdict, TALLY_FITS);
-	fill(&a, &r, TALLY_LOOK, 1, 1, 10);
+	assert_int_equal(a.order.verdict, COUNTERS_FITS);
+	fill(&a, &r, COUNTERS_LOOK, 1, 1, 10);
 	ask(&a);
 	assert_true(a.done);
-	assert_int_equal(a.order.verdict, TALLY_FITS);
+	assert_int_equal(a.order.verdict, COUNTERS_FITS);
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(ask_one(&r, TALLY_RESERVE, 1, 1, 10, NULL), TALLY_FITS);
-	assert_int_equal(ask_one(&r, TALLY_LOOK, 1, 1, 10, NULL), TALLY_OVER);
+		assert_int_equal(ask_one(&r, COUNTERS_RESERVE, 1, 1, 10, NULL), COUNTERS_FITS);
+	assert_int_equal(ask_one(&r, COUNTERS_LOOK, 1, 1, 10, NULL), COUNTERS_OVER);
 	rig_close(&r);
-	tally_shared_close(node);
+	counters_shared_close(node);
 	stop(m);
 }
 
-static enum tally_verdict
-bare(struct rig *r, enum tally_verb verb, uint32_t n, uint64_t id, uint64_t used_r[2])
+static enum counters_verdict
+bare(struct rig *r, enum counters_verb verb, uint32_t n, uint64_t id, uint64_t used_r[2])
 {
 	struct ask a = { .rig = r,
 		.order = { .group = id,
@@ -627,7 +630,7 @@ bare(struct rig *r, enum tally_verb verb, uint32_t n, uint64_t id, uint64_t used
 }
 
 static bool
-is_bare_record(void *ctx, struct tally_record *r)
+is_bare_record(void *ctx, struct counters_record *r)
 {
 	(void)ctx;
 	assert_true(r->kind != 'N' && r->kind != 'P');
@@ -640,7 +643,7 @@ static void
 test_bare(void **state)
 {
 	struct memcached m[1] = { 0 };
-	struct tally_shared *node[NODES];
+	struct counters_shared *node[NODES];
 	struct rig r[NODES];
 	uint64_t sum[2];
 	size_t at;
@@ -650,31 +653,33 @@ test_bare(void **state)
 		skip();
 	start(m);
 	for (int n = 0; n < NODES; n++) {
-		node[n] = tally_shared_open(1024);
+		node[n] = counters_shared_open(1024);
 		r[n] = rig_open(node[n], m, 1, COUNTER_LOSS_OPEN);
-		assert_int_equal(bare(&r[n], TALLY_BARE_ADD, 2, UINT64_MAX, NULL), TALLY_FITS);
+		assert_int_equal(bare(&r[n], COUNTERS_BARE_ADD, 2, UINT64_MAX, NULL),
+		    COUNTERS_FITS);
 		reserve(&r[n], 1, 5);
 	}
 	for (int n = 0; n < NODES; n++) {
-		assert_int_equal(bare(&r[n], TALLY_BARE_READ, 1, UINT64_MAX, sum), TALLY_FITS);
+		assert_int_equal(bare(&r[n], COUNTERS_BARE_READ, 1, UINT64_MAX, sum),
+		    COUNTERS_FITS);
 		assert_int_equal(sum[0], 4);
 		assert_int_equal(sum[1], 4);
-		assert_int_equal(bare(&r[n], TALLY_BARE_READ, 1, 8, sum), TALLY_FITS);
+		assert_int_equal(bare(&r[n], COUNTERS_BARE_READ, 1, 8, sum), COUNTERS_FITS);
 		assert_int_equal(sum[0], 0);
 		assert_int_equal(used(&r[n], 1), 10);
 	}
-	assert_int_equal(bare(&r[0], TALLY_BARE_RESET, 1, UINT64_MAX, NULL), TALLY_FITS);
-	assert_int_equal(bare(&r[1], TALLY_BARE_READ, 1, UINT64_MAX, sum), TALLY_FITS);
+	assert_int_equal(bare(&r[0], COUNTERS_BARE_RESET, 1, UINT64_MAX, NULL), COUNTERS_FITS);
+	assert_int_equal(bare(&r[1], COUNTERS_BARE_READ, 1, UINT64_MAX, sum), COUNTERS_FITS);
 	assert_int_equal(sum[0] + sum[1], 0);
 	kill(m->pid, SIGSTOP);
-	assert_int_equal(bare(&r[0], TALLY_BARE_READ, 1, UINT64_MAX, NULL), TALLY_LOST);
-	assert_int_equal(bare(&r[0], TALLY_BARE_ADD, 1, UINT64_MAX, NULL), TALLY_LOST);
+	assert_int_equal(bare(&r[0], COUNTERS_BARE_READ, 1, UINT64_MAX, NULL), COUNTERS_LOST);
+	assert_int_equal(bare(&r[0], COUNTERS_BARE_ADD, 1, UINT64_MAX, NULL), COUNTERS_LOST);
 	kill(m->pid, SIGCONT);
 	for (int n = 0; n < NODES; n++) {
 		at = 0;
-		assert_true(tally_each(node[n], &at, is_bare_record, NULL));
+		assert_true(counters_each(node[n], &at, is_bare_record, NULL));
 		rig_close(&r[n]);
-		tally_shared_close(node[n]);
+		counters_shared_close(node[n]);
 	}
 	stop(m);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef PROXY_LIMITS_TALLY_BATCH_H
-#define PROXY_LIMITS_TALLY_BATCH_H
+#ifndef PROXY_LIMITS_COUNTERS_BATCH_H
+#define PROXY_LIMITS_COUNTERS_BATCH_H
 
 /*
- * tally_batch - many orders as few operations on a server's numbers, and the verdicts from what the
+ * counters_batch - many orders as few operations on a server's numbers, and the verdicts from what the
  * server then holds
  *
  *      add   own reservations in FIRST, then read: ops[] = { number, by }
@@ -25,11 +25,11 @@
  *
  * Never:  I/O. Does not know libmemcached.
  */
-#include "proxy/limits/tally_shared.h"
+#include "proxy/limits/counters_shared.h"
 
 enum { BATCH_OPS = 512, BATCH_INDEX = 1024, BATCH_ORDERS = 128, SETTLE_MS = 2000, FLOOR_MS = 3000 };
 
-struct tally_op {
+struct counters_op {
 	char kind;
 	bool create; /* this node has not seen it in this epoch */
 	bool zero;   /* is set to 0 */
@@ -48,8 +48,8 @@ struct tally_op {
 	bool known;     /* BASE is set */
 };
 
-struct tally_batch {
-	struct tally_shared *shared;
+struct counters_batch {
+	struct counters_shared *shared;
 	unsigned server;
 	uint64_t epoch;
 	uint64_t now_ms;
@@ -58,30 +58,32 @@ struct tally_batch {
 	bool stale;  /* the epoch has moved on: nothing may be sent */
 	unsigned ops_n;
 	unsigned orders_n;
-	struct tally_op op[BATCH_OPS];
+	struct counters_op op[BATCH_OPS];
 	uint16_t index[BATCH_INDEX];
-	struct tally_order *order[BATCH_ORDERS];
+	struct counters_order *order[BATCH_ORDERS];
 };
 
 /* In the server's epoch as this node knows it. */
-void batch_begin(struct tally_batch *b, struct tally_shared *s, unsigned server, uint64_t now_ms);
+void batch_begin(struct counters_batch *b, struct counters_shared *s, unsigned server,
+    uint64_t now_ms);
 /* False: no room, O must wait for the next batch. */
-bool batch_add(struct tally_batch *b, struct tally_order *o) MUST_CHECK;
+bool batch_add(struct counters_batch *b, struct counters_order *o) MUST_CHECK;
 /* What this node's cells of R owe the server, or the server them. True: something. */
-bool batch_sync(struct tally_batch *b, struct tally_record *r);
+bool batch_sync(struct counters_batch *b, struct counters_record *r);
 /* All ops were sent and all numbers read: every order gets its verdict, or again. */
-void batch_settle(struct tally_batch *b, enum counter_loss loss);
+void batch_settle(struct counters_batch *b, enum counter_loss loss);
 /* Nothing was sent: what was to be pushed is owed again. */
-void batch_undo(struct tally_batch *b);
+void batch_undo(struct counters_batch *b);
 /* Nothing was read. SENT: it may have arrived, and is taken as if it had. Orders are decided as
  * LOSS says. */
-void batch_fail(struct tally_batch *b, bool sent, enum counter_loss loss);
+void batch_fail(struct counters_batch *b, bool sent, enum counter_loss loss);
 /* One order without any server. */
-void batch_decide_here(struct tally_shared *s, struct tally_order *o, enum counter_loss loss,
+void batch_decide_here(struct counters_shared *s, struct counters_order *o, enum counter_loss loss,
     uint64_t now_ms);
 /* True where O would fit twice as far as is known, and that is not long ago. */
-bool batch_is_far(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms) MUST_CHECK;
+bool batch_is_far(struct counters_shared *s, const struct counters_order *o, uint64_t now_ms)
+    MUST_CHECK;
 /* True where SEEN is good enough to let a look pass; O then has its verdict. */
-bool batch_look(struct tally_shared *s, struct tally_order *o, uint64_t now_ms) MUST_CHECK;
+bool batch_look(struct counters_shared *s, struct counters_order *o, uint64_t now_ms) MUST_CHECK;
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/limits/tally_batch.h"
+#include "proxy/limits/counters_batch.h"
 
 #include <assert.h>
 
@@ -9,13 +9,13 @@ enum { ORDER_OPS = 160 };
 enum { RECENT_MS = 1000, STALE_MS = 60000, HOUR_S = 3600 };
 
 void
-batch_begin(struct tally_batch *b, struct tally_shared *s, unsigned server, uint64_t now_ms)
+batch_begin(struct counters_batch *b, struct counters_shared *s, unsigned server, uint64_t now_ms)
 {
 	b->shared = s;
 	b->server = server;
-	b->epoch = atomic_load(&tally_common(s)->server[server].epoch);
+	b->epoch = atomic_load(&counters_common(s)->server[server].epoch);
 	b->now_ms = now_ms;
-	b->floors = now_ms < atomic_load(&tally_common(s)->server[server].since_ms) + FLOOR_MS;
+	b->floors = now_ms < atomic_load(&counters_common(s)->server[server].since_ms) + FLOOR_MS;
 	b->lost = b->stale = false;
 	b->ops_n = b->orders_n = 0;
 	memset(b->index, 0, sizeof(b->index));
@@ -35,16 +35,16 @@ place(char kind, uint64_t id, uint32_t period)
 static bool
 is_set(uint64_t bits, uint32_t period)
 {
-	return bits >> period % TALLY_RING & 1;
+	return bits >> period % COUNTERS_RING & 1;
 }
 
-static struct tally_op *
-find_named(struct tally_batch *b, char kind, uint64_t id, uint32_t period, bool make)
+static struct counters_op *
+find_named(struct counters_batch *b, char kind, uint64_t id, uint32_t period, bool make)
 {
 	size_t at = place(kind, id, period);
 
 	for (; b->index[at]; at = (at + 1) % BATCH_INDEX) {
-		struct tally_op *op = &b->op[b->index[at] - 1];
+		struct counters_op *op = &b->op[b->index[at] - 1];
 
 		if (op->id == id && op->period == period && op->kind == kind)
 			return op;
@@ -52,9 +52,9 @@ find_named(struct tally_batch *b, char kind, uint64_t id, uint32_t period, bool 
 	if (!make)
 		return NULL;
 	assert(b->ops_n < BATCH_OPS);
-	struct tally_op *op = &b->op[b->ops_n++];
+	struct counters_op *op = &b->op[b->ops_n++];
 
-	*op = (struct tally_op){
+	*op = (struct counters_op){
 		.kind = kind,
 		.id = id,
 		.period = period,
@@ -63,10 +63,10 @@ find_named(struct tally_batch *b, char kind, uint64_t id, uint32_t period, bool 
 	return op;
 }
 
-static struct tally_op *
-find_op(struct tally_batch *b, const struct tally_record *r, uint32_t period, bool make)
+static struct counters_op *
+find_op(struct counters_batch *b, const struct counters_record *r, uint32_t period, bool make)
 {
-	struct tally_op *op = find_named(b, r->kind, r->id, period, make);
+	struct counters_op *op = find_named(b, r->kind, r->id, period, make);
 
 	if (op && make) {
 		op->ttl_s = (r->keep + 2) * r->grain_s + HOUR_S;
@@ -78,7 +78,7 @@ find_op(struct tally_batch *b, const struct tally_record *r, uint32_t period, bo
 /* The record's PUSHED and FINAL are about the batch's epoch from now on. False: the record is
  * further on than we are. */
 static bool
-enter_epoch(struct tally_batch *b, struct tally_record *r)
+enter_epoch(struct counters_batch *b, struct counters_record *r)
 {
 	if (r->epoch == b->epoch)
 		return true;
@@ -87,9 +87,9 @@ enter_epoch(struct tally_batch *b, struct tally_record *r)
 		return false;
 	}
 	bool there =
-	    r->restored && atomic_load(&tally_common(b->shared)->server[b->server].refilled);
+	    r->restored && atomic_load(&counters_common(b->shared)->server[b->server].refilled);
 
-	for (size_t i = 0; i < TALLY_RING; i++)
+	for (size_t i = 0; i < COUNTERS_RING; i++)
 		r->cell[i].pushed = there ? r->cell[i].own : 0;
 	r->restored = false;
 	r->dirty = true;
@@ -100,15 +100,15 @@ enter_epoch(struct tally_batch *b, struct tally_record *r)
 }
 
 bool
-batch_sync(struct tally_batch *b, struct tally_record *r)
+batch_sync(struct counters_batch *b, struct counters_record *r)
 {
 	bool any = false;
 
 	if (!enter_epoch(b, r))
 		return false;
-	for (uint32_t i = 0; i <= r->keep && i < TALLY_RING && i <= r->latest; i++) {
-		struct tally_cell *c = &r->cell[(r->latest - i) % TALLY_RING];
-		struct tally_op *op;
+	for (uint32_t i = 0; i <= r->keep && i < COUNTERS_RING && i <= r->latest; i++) {
+		struct counters_cell *c = &r->cell[(r->latest - i) % COUNTERS_RING];
+		struct counters_op *op;
 
 		if (c->own == c->pushed)
 			continue;
@@ -122,20 +122,20 @@ batch_sync(struct tally_batch *b, struct tally_record *r)
 }
 
 static bool
-is_final(const struct tally_record *r, uint32_t period)
+is_final(const struct counters_record *r, uint32_t period)
 {
-	return r->latest - period < TALLY_RING && is_set(r->final, period);
+	return r->latest - period < COUNTERS_RING && is_set(r->final, period);
 }
 
 /* What LINE must read, and what it adds. */
 static void
-add_line(struct tally_batch *b, struct tally_order *o, unsigned i, struct tally_record *r)
+add_line(struct counters_batch *b, struct counters_order *o, unsigned i, struct counters_record *r)
 {
-	struct tally_line *line = &o->line[i];
+	struct counters_line *line = &o->line[i];
 	uint32_t first, last;
 
-	tally_range(line, r, b->now_ms, &first, &last);
-	(void)tally_cell(r, line->at, true);
+	counters_range(line, r, b->now_ms, &first, &last);
+	(void)counters_cell(r, line->at, true);
 	for (uint32_t p = first; p <= last; p++) {
 		if (is_final(r, p) && !o->exact && p != line->at) {
 			o->trusted = true;
@@ -143,14 +143,14 @@ add_line(struct tally_batch *b, struct tally_order *o, unsigned i, struct tally_
 		}
 		find_op(b, r, p, true)->read = true;
 	}
-	if (o->verb == TALLY_RESET) {
+	if (o->verb == COUNTERS_RESET) {
 		for (uint32_t p = first; p <= last; p++)
 			find_op(b, r, p, true)->zero = true;
 		return;
 	}
-	if (o->verb != TALLY_RESERVE || !line->adds)
+	if (o->verb != COUNTERS_RESERVE || !line->adds)
 		return;
-	struct tally_op *op = find_op(b, r, line->at, true);
+	struct counters_op *op = find_op(b, r, line->at, true);
 
 	op->read = true;
 	op->by += o->n;
@@ -158,26 +158,26 @@ add_line(struct tally_batch *b, struct tally_order *o, unsigned i, struct tally_
 }
 
 static bool
-is_bare(const struct tally_order *o)
+is_bare(const struct counters_order *o)
 {
-	return o->verb >= TALLY_BARE_ADD;
+	return o->verb >= COUNTERS_BARE_ADD;
 }
 
 static void
-add_bare(struct tally_batch *b, struct tally_order *o)
+add_bare(struct counters_batch *b, struct counters_order *o)
 {
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		struct tally_line *line = &o->line[i];
+		struct counters_line *line = &o->line[i];
 
 		line->at = (uint32_t)(b->now_ms / 1000 / line->grain_s);
-		for (uint32_t k = o->verb == TALLY_BARE_ADD ? 1 : line->span; k-- > 0;) {
-			struct tally_op *op =
+		for (uint32_t k = o->verb == COUNTERS_BARE_ADD ? 1 : line->span; k-- > 0;) {
+			struct counters_op *op =
 			    find_named(b, line->kind, line->id, line->at - k, true);
 
 			op->ttl_s = (line->span + 1) * line->grain_s;
-			op->read = op->read || o->verb == TALLY_BARE_READ;
-			op->zero = op->zero || o->verb == TALLY_BARE_RESET;
-			if (o->verb != TALLY_BARE_ADD)
+			op->read = op->read || o->verb == COUNTERS_BARE_READ;
+			op->zero = op->zero || o->verb == COUNTERS_BARE_RESET;
+			if (o->verb != COUNTERS_BARE_ADD)
 				continue;
 			op->create = true;
 			op->by += o->n;
@@ -186,15 +186,15 @@ add_bare(struct tally_batch *b, struct tally_order *o)
 }
 
 static void
-settle_bare(struct tally_batch *b, struct tally_order *o)
+settle_bare(struct counters_batch *b, struct counters_order *o)
 {
-	o->verdict = TALLY_FITS;
+	o->verdict = COUNTERS_FITS;
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		struct tally_line *line = &o->line[i];
+		struct counters_line *line = &o->line[i];
 
 		line->used = 0;
 		for (uint32_t k = 0; k < line->span; k++) {
-			const struct tally_op *op =
+			const struct counters_op *op =
 			    find_named(b, line->kind, line->id, line->at - k, false);
 
 			line->used += op ? op->value : 0;
@@ -203,7 +203,7 @@ settle_bare(struct tally_batch *b, struct tally_order *o)
 }
 
 static void
-forget(struct tally_record *r)
+forget(struct counters_record *r)
 {
 	memset(r->cell, 0, sizeof(r->cell));
 	memset(r->told, 0, sizeof(r->told));
@@ -212,9 +212,9 @@ forget(struct tally_record *r)
 }
 
 bool
-batch_add(struct tally_batch *b, struct tally_order *o)
+batch_add(struct counters_batch *b, struct counters_order *o)
 {
-	struct tally_hold h;
+	struct counters_hold h;
 
 	if (b->orders_n == BATCH_ORDERS || b->ops_n + ORDER_OPS > BATCH_OPS)
 		return false;
@@ -224,16 +224,16 @@ batch_add(struct tally_batch *b, struct tally_order *o)
 		add_bare(b, o);
 		return true;
 	}
-	if (!tally_hold(b->shared, o, b->now_ms, &h))
+	if (!counters_hold(b->shared, o, b->now_ms, &h))
 		return true; /* settle finds no place for it either */
 	for (unsigned i = 0; i < o->lines_n && !b->stale; i++) {
-		if (o->verb == TALLY_RESET)
+		if (o->verb == COUNTERS_RESET)
 			forget(h.record[i]);
 		(void)batch_sync(b, h.record[i]);
-		if (!b->stale && o->verb != TALLY_SYNC)
+		if (!b->stale && o->verb != COUNTERS_SYNC)
 			add_line(b, o, i, h.record[i]);
 	}
-	tally_release(&h);
+	counters_release(&h);
 	return true;
 }
 
@@ -241,9 +241,9 @@ batch_add(struct tally_batch *b, struct tally_order *o)
 
 /* What the server holds of a number, less what this batch's orders have added to it. */
 static uint64_t
-base_of(struct tally_batch *b, struct tally_record *r, struct tally_op *op)
+base_of(struct counters_batch *b, struct counters_record *r, struct counters_op *op)
 {
-	struct tally_cell *c = tally_cell(r, op->period, false);
+	struct counters_cell *c = counters_cell(r, op->period, false);
 
 	if (op->known)
 		return op->base;
@@ -263,8 +263,8 @@ base_of(struct tally_batch *b, struct tally_record *r, struct tally_op *op)
 
 /* The numbers that were read into the record. */
 static void
-learn(struct tally_batch *b, const struct tally_order *o, struct tally_record *r, uint32_t first,
-    uint32_t last)
+learn(struct counters_batch *b, const struct counters_order *o, struct counters_record *r,
+    uint32_t first, uint32_t last)
 {
 	uint64_t grain_ms = (uint64_t)r->grain_s * 1000;
 
@@ -273,26 +273,26 @@ learn(struct tally_batch *b, const struct tally_order *o, struct tally_record *r
 	for (uint32_t p = first; p <= last; p++) {
 		if (is_final(r, p) && !o->exact)
 			continue; /* it was not read */
-		struct tally_op *op = find_op(b, r, p, false);
-		struct tally_cell *c = tally_cell(r, p, false);
+		struct counters_op *op = find_op(b, r, p, false);
+		struct counters_cell *c = counters_cell(r, p, false);
 
 		if (!op || !c)
 			continue;
 		c->seen = (uint32_t)base_of(b, r, op);
 		if (op->found)
-			r->made |= UINT64_C(1) << p % TALLY_RING;
+			r->made |= UINT64_C(1) << p % COUNTERS_RING;
 		if (!b->floors && ((uint64_t)p + 1) * grain_ms + SETTLE_MS < b->now_ms)
-			r->final |= UINT64_C(1) << p % TALLY_RING;
+			r->final |= UINT64_C(1) << p % COUNTERS_RING;
 	}
 }
 
 static void
-let_in(struct tally_batch *b, struct tally_order *o, struct tally_hold *h)
+let_in(struct counters_batch *b, struct counters_order *o, struct counters_hold *h)
 {
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		struct tally_record *r = h->record[i];
-		struct tally_cell *c = tally_cell(r, o->line[i].at, false);
-		struct tally_op *op = find_op(b, r, o->line[i].at, false);
+		struct counters_record *r = h->record[i];
+		struct counters_cell *c = counters_cell(r, o->line[i].at, false);
+		struct counters_op *op = find_op(b, r, o->line[i].at, false);
 
 		if (!o->line[i].adds || !c || !op)
 			continue;
@@ -307,11 +307,11 @@ let_in(struct tally_batch *b, struct tally_order *o, struct tally_hold *h)
 
 /* The server has what O added; the next sync takes it back. */
 static void
-turn_away(struct tally_batch *b, struct tally_order *o, struct tally_hold *h)
+turn_away(struct counters_batch *b, struct counters_order *o, struct counters_hold *h)
 {
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		struct tally_record *r = h->record[i];
-		struct tally_cell *c = tally_cell(r, o->line[i].at, false);
+		struct counters_record *r = h->record[i];
+		struct counters_cell *c = counters_cell(r, o->line[i].at, false);
 
 		if (o->line[i].adds && c && r->epoch == b->epoch)
 			c->pushed += o->n;
@@ -320,12 +320,12 @@ turn_away(struct tally_batch *b, struct tally_order *o, struct tally_hold *h)
 
 /* What O was to be added to could not be made: the server has no memory left. */
 static bool
-is_full(struct tally_batch *b, const struct tally_order *o, const struct tally_hold *h)
+is_full(struct counters_batch *b, const struct counters_order *o, const struct counters_hold *h)
 {
-	if (o->verb != TALLY_RESERVE)
+	if (o->verb != COUNTERS_RESERVE)
 		return false;
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		const struct tally_op *op = find_op(b, h->record[i], o->line[i].at, false);
+		const struct counters_op *op = find_op(b, h->record[i], o->line[i].at, false);
 
 		if (!o->line[i].adds || !op || op->found)
 			continue;
@@ -336,44 +336,44 @@ is_full(struct tally_batch *b, const struct tally_order *o, const struct tally_h
 }
 
 static void
-settle(struct tally_batch *b, struct tally_order *o, enum counter_loss loss)
+settle(struct counters_batch *b, struct counters_order *o, enum counter_loss loss)
 {
-	struct tally_hold h;
+	struct counters_hold h;
 
-	if (!tally_hold(b->shared, o, b->now_ms, &h)) {
-		o->verdict = TALLY_LOST;
+	if (!counters_hold(b->shared, o, b->now_ms, &h)) {
+		o->verdict = COUNTERS_LOST;
 		return;
 	}
 	if (is_full(b, o, &h)) {
-		tally_release(&h);
+		counters_release(&h);
 		batch_decide_here(b->shared, o, loss, b->now_ms);
 		return;
 	}
 	for (unsigned i = 0; i < o->lines_n; i++) {
 		uint32_t first, last;
 
-		tally_range(&o->line[i], h.record[i], b->now_ms, &first, &last);
+		counters_range(&o->line[i], h.record[i], b->now_ms, &first, &last);
 		learn(b, o, h.record[i], first, last);
 		if (h.record[i]->epoch == b->epoch)
 			h.record[i]->asked_ms = b->now_ms;
 	}
-	tally_judge(o, &h, b->now_ms);
-	if (o->verb == TALLY_RESERVE && o->verdict == TALLY_FITS)
+	counters_judge(o, &h, b->now_ms);
+	if (o->verb == COUNTERS_RESERVE && o->verdict == COUNTERS_FITS)
 		let_in(b, o, &h);
-	else if (o->verb == TALLY_RESERVE)
+	else if (o->verb == COUNTERS_RESERVE)
 		turn_away(b, o, &h);
-	tally_release(&h);
-	o->again = o->verdict == TALLY_OVER && (o->verb == TALLY_RESERVE || o->trusted) &&
-	    (o->verb == TALLY_RESERVE || o->verb == TALLY_LOOK);
+	counters_release(&h);
+	o->again = o->verdict == COUNTERS_OVER && (o->verb == COUNTERS_RESERVE || o->trusted) &&
+	    (o->verb == COUNTERS_RESERVE || o->verb == COUNTERS_LOOK);
 }
 
 void
-batch_settle(struct tally_batch *b, enum counter_loss loss)
+batch_settle(struct counters_batch *b, enum counter_loss loss)
 {
 	for (unsigned i = 0; i < b->orders_n; i++) {
 		if (is_bare(b->order[i]))
 			settle_bare(b, b->order[i]);
-		else if (b->order[i]->verb != TALLY_SYNC)
+		else if (b->order[i]->verb != COUNTERS_SYNC)
 			settle(b, b->order[i], loss);
 	}
 }
@@ -381,59 +381,59 @@ batch_settle(struct tally_batch *b, enum counter_loss loss)
 /* ---- without the server ---- */
 
 void
-batch_decide_here(struct tally_shared *s, struct tally_order *o, enum counter_loss loss,
+batch_decide_here(struct counters_shared *s, struct counters_order *o, enum counter_loss loss,
     uint64_t now_ms)
 {
 	o->again = false;
 	if (is_bare(o)) {
-		o->verdict = TALLY_LOST;
+		o->verdict = COUNTERS_LOST;
 		return;
 	}
 	switch (loss) {
 	case COUNTER_LOSS_LOCAL:
-		(void)tally_shared_do(s, o, now_ms);
+		(void)counters_shared_do(s, o, now_ms);
 		break;
 	case COUNTER_LOSS_CLOSED:
-		o->verdict = TALLY_LOST;
+		o->verdict = COUNTERS_LOST;
 		break;
 	case COUNTER_LOSS_OPEN:
-		(void)tally_shared_add(s, o, now_ms);
+		(void)counters_shared_add(s, o, now_ms);
 		break;
 	}
-	if (o->verb == TALLY_READ)
-		(void)tally_shared_do(s, o, now_ms);
+	if (o->verb == COUNTERS_READ)
+		(void)counters_shared_do(s, o, now_ms);
 }
 
 void
-batch_undo(struct tally_batch *b)
+batch_undo(struct counters_batch *b)
 {
 	for (unsigned i = 0; i < b->ops_n; i++) {
-		const struct tally_op *op = &b->op[i];
-		struct tally_order o = { .lines_n = 1, .server = b->server };
-		struct tally_hold h;
-		struct tally_cell *c;
+		const struct counters_op *op = &b->op[i];
+		struct counters_order o = { .lines_n = 1, .server = b->server };
+		struct counters_hold h;
+		struct counters_cell *c;
 
 		if (op->synced == 0)
 			continue;
-		o.line[0] = (struct tally_line){ .kind = op->kind, .id = op->id, .grain_s = 1 };
-		if (!tally_hold(b->shared, &o, b->now_ms, &h))
+		o.line[0] = (struct counters_line){ .kind = op->kind, .id = op->id, .grain_s = 1 };
+		if (!counters_hold(b->shared, &o, b->now_ms, &h))
 			continue;
-		c = tally_cell(h.record[0], op->period, false);
+		c = counters_cell(h.record[0], op->period, false);
 		if (c && h.record[0]->epoch == b->epoch)
 			c->pushed = (uint32_t)((int64_t)c->pushed - op->synced);
-		tally_release(&h);
+		counters_release(&h);
 	}
 }
 
 /* What O added may have arrived: then it has been pushed, and nobody pushes it again. */
 static void
-take_as_sent(struct tally_batch *b, struct tally_order *o, struct tally_hold *h)
+take_as_sent(struct counters_batch *b, struct counters_order *o, struct counters_hold *h)
 {
-	if (o->verb != TALLY_RESERVE || o->verdict != TALLY_FITS)
+	if (o->verb != COUNTERS_RESERVE || o->verdict != COUNTERS_FITS)
 		return;
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		struct tally_record *r = h->record[i];
-		struct tally_cell *c = tally_cell(r, o->line[i].at, false);
+		struct counters_record *r = h->record[i];
+		struct counters_cell *c = counters_cell(r, o->line[i].at, false);
 
 		if (o->line[i].adds && c && r->epoch == b->epoch)
 			c->pushed += o->n;
@@ -441,65 +441,65 @@ take_as_sent(struct tally_batch *b, struct tally_order *o, struct tally_hold *h)
 }
 
 void
-batch_fail(struct tally_batch *b, bool sent, enum counter_loss loss)
+batch_fail(struct counters_batch *b, bool sent, enum counter_loss loss)
 {
 	if (!sent)
 		batch_undo(b);
 	for (unsigned i = 0; i < b->orders_n; i++) {
-		struct tally_order *o = b->order[i];
-		struct tally_hold h;
+		struct counters_order *o = b->order[i];
+		struct counters_hold h;
 
-		if (o->verb != TALLY_SYNC)
+		if (o->verb != COUNTERS_SYNC)
 			batch_decide_here(b->shared, o, loss, b->now_ms);
-		if (!sent || is_bare(o) || !tally_hold(b->shared, o, b->now_ms, &h))
+		if (!sent || is_bare(o) || !counters_hold(b->shared, o, b->now_ms, &h))
 			continue;
 		take_as_sent(b, o, &h);
-		tally_release(&h);
+		counters_release(&h);
 	}
 }
 
 /* ---- looks ---- */
 
 bool
-batch_look(struct tally_shared *s, struct tally_order *o, uint64_t now_ms)
+batch_look(struct counters_shared *s, struct counters_order *o, uint64_t now_ms)
 {
-	struct tally_hold h;
+	struct counters_hold h;
 	bool good = true;
 
-	if (!tally_hold(s, o, now_ms, &h)) {
-		o->verdict = TALLY_LOST;
+	if (!counters_hold(s, o, now_ms, &h)) {
+		o->verdict = COUNTERS_LOST;
 		return true;
 	}
-	tally_judge(o, &h, now_ms);
+	counters_judge(o, &h, now_ms);
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		const struct tally_line *line = &o->line[i];
+		const struct counters_line *line = &o->line[i];
 		uint64_t age = now_ms - h.record[i]->asked_ms;
 		bool far = line->cap == 0 || line->used + o->n <= line->cap / 2;
 
 		if (line->cap > 0 && age > (far ? STALE_MS : RECENT_MS))
 			good = false;
 	}
-	tally_release(&h);
-	return good && o->verdict == TALLY_FITS;
+	counters_release(&h);
+	return good && o->verdict == COUNTERS_FITS;
 }
 
 bool
-batch_is_far(struct tally_shared *s, const struct tally_order *o, uint64_t now_ms)
+batch_is_far(struct counters_shared *s, const struct counters_order *o, uint64_t now_ms)
 {
-	struct tally_hold h;
+	struct counters_hold h;
 	bool far = true;
 
-	if (!tally_hold(s, o, now_ms, &h))
+	if (!counters_hold(s, o, now_ms, &h))
 		return false;
 	for (unsigned i = 0; i < o->lines_n; i++) {
-		struct tally_line line = o->line[i];
+		struct counters_line line = o->line[i];
 
-		(void)tally_judge_line(&line, h.record[i], o->n, now_ms);
+		(void)counters_judge_line(&line, h.record[i], o->n, now_ms);
 		far = far &&
 		    (line.cap == 0 ||
 		        (line.used + o->n <= line.cap / 2 &&
 		            now_ms - h.record[i]->asked_ms <= STALE_MS));
 	}
-	tally_release(&h);
+	counters_release(&h);
 	return far;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/limits/tally_checkpoint.h"
+#include "proxy/limits/counters_checkpoint.h"
 
 #include "conf/directory/checkpoint.h"
 #include "wire/log.h"
@@ -8,18 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-_Static_assert((int)CHECKPOINT_PERIODS == (int)TALLY_RING, "a row is a ring");
+_Static_assert((int)CHECKPOINT_PERIODS == (int)COUNTERS_RING, "a row is a ring");
 
 struct checkpointer {
 	struct loop *loop;
 	struct work *work;
-	struct tally_shared *shared;
+	struct counters_shared *shared;
 	ev_timer timer;
 	unsigned every_s;
 	bool busy;
 	char *path;
 	char node[512];
-	struct tally_remote *remote; /* while restoring */
+	struct counters_remote *remote; /* while restoring */
 };
 
 /* What one save takes. */
@@ -36,7 +36,7 @@ struct save {
 /* ---- out ---- */
 
 static bool
-take(void *ctx, struct tally_record *r)
+take(void *ctx, struct counters_record *r)
 {
 	struct save *s = ctx;
 
@@ -60,7 +60,7 @@ take(void *ctx, struct tally_record *r)
 		.keep = r->keep,
 		.latest = r->latest,
 		.epoch = r->epoch };
-	for (size_t i = 0; i < TALLY_RING; i++) {
+	for (size_t i = 0; i < COUNTERS_RING; i++) {
 		row->own[i] = r->cell[i].own;
 		row->pushed[i] = r->cell[i].pushed;
 	}
@@ -75,16 +75,16 @@ write_rows(struct save *s)
 	struct text why = text_over(s->why, sizeof(s->why));
 	size_t at = 0;
 
-	s->all = atomic_exchange(&tally_common(k->shared)->save_all, false);
-	s->now_ms = tally_wall_ms();
-	s->ok = tally_each(k->shared, &at, take, s);
+	s->all = atomic_exchange(&counters_common(k->shared)->save_all, false);
+	s->now_ms = counters_wall_ms();
+	s->ok = counters_each(k->shared, &at, take, s);
 	if (!s->ok)
 		text_put(&why, SLICE("out of memory"));
 	else if (s->n > 0)
 		s->ok = checkpoint_save(k->path, k->node, s->rows, s->n,
 		    (int64_t)(s->now_ms / 1000), &why);
 	if (!s->ok)
-		atomic_store(&tally_common(k->shared)->save_all, true);
+		atomic_store(&counters_common(k->shared)->save_all, true);
 }
 
 static void
@@ -127,7 +127,7 @@ new_save(struct checkpointer *k)
 static bool
 is_our_turn(struct checkpointer *k)
 {
-	_Atomic uint64_t *at = &tally_common(k->shared)->checkpoint_ms;
+	_Atomic uint64_t *at = &counters_common(k->shared)->checkpoint_ms;
 	uint64_t was = atomic_load(at);
 	uint64_t now = (uint64_t)(loop_now(k->loop) * 1000);
 
@@ -156,38 +156,38 @@ static void
 put(void *ctx, const struct checkpoint_row *row)
 {
 	struct checkpointer *k = ctx;
-	struct tally_order o = { .group = row->account, .lines_n = 1 };
-	struct tally_hold h;
+	struct counters_order o = { .group = row->account, .lines_n = 1 };
+	struct counters_hold h;
 
-	o.line[0] = (struct tally_line){
+	o.line[0] = (struct counters_line){
 		.kind = row->kind, .id = row->id, .grain_s = row->grain_s, .keep = row->keep
 	};
-	o.server = k->remote ? tally_remote_server(k->remote, row->account) : 0;
-	if (!tally_hold(k->shared, &o, tally_wall_ms(), &h))
+	o.server = k->remote ? counters_remote_server(k->remote, row->account) : 0;
+	if (!counters_hold(k->shared, &o, counters_wall_ms(), &h))
 		return;
-	struct tally_record *r = h.record[0];
+	struct counters_record *r = h.record[0];
 
 	if (r->latest < row->latest)
 		r->latest = row->latest;
 	r->epoch = row->epoch;
 	r->restored = true;
-	for (uint32_t i = 0; i < TALLY_RING && i <= row->latest; i++) {
+	for (uint32_t i = 0; i < COUNTERS_RING && i <= row->latest; i++) {
 		uint32_t period = row->latest - i;
-		struct tally_cell *c = tally_cell(r, period, false);
+		struct counters_cell *c = counters_cell(r, period, false);
 
 		if (!c)
 			break;
-		c->own = row->own[period % TALLY_RING];
-		c->pushed = row->pushed[period % TALLY_RING];
+		c->own = row->own[period % COUNTERS_RING];
+		c->pushed = row->pushed[period % COUNTERS_RING];
 		c->seen = c->own;
 	}
-	tally_release(&h);
+	counters_release(&h);
 }
 
 void
-checkpointer_restore(struct checkpointer *k, struct tally_remote *remote)
+checkpointer_restore(struct checkpointer *k, struct counters_remote *remote)
 {
-	struct tally_common *c = tally_common(k->shared);
+	struct counters_common *c = counters_common(k->shared);
 	char mem[256] = "";
 	struct text why = text_over(mem, sizeof(mem));
 
@@ -195,7 +195,7 @@ checkpointer_restore(struct checkpointer *k, struct tally_remote *remote)
 		(void)pthread_mutex_consistent(&c->restoring);
 	k->remote = remote;
 	if (!c->restored && k->every_s > 0 &&
-	    !checkpoint_load(k->path, k->node, (int64_t)(tally_wall_ms() / 1000), put, k, &why))
+	    !checkpoint_load(k->path, k->node, (int64_t)(counters_wall_ms() / 1000), put, k, &why))
 		log_say(LOG_WARNING, "counters", "the last checkpoint cannot be read: %s", mem);
 	c->restored = true;
 	pthread_mutex_unlock(&c->restoring);
@@ -217,7 +217,8 @@ set_timer(struct checkpointer *k, unsigned every_s)
 }
 
 struct checkpointer *
-checkpointer_open(struct loop *l, struct work *w, const struct conf *c, struct tally_shared *shared)
+checkpointer_open(struct loop *l, struct work *w, const struct conf *c,
+    struct counters_shared *shared)
 {
 	struct checkpointer *k = calloc(1, sizeof(*k));
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tally_memcached_server - one batch, one conversation: additions without answer, then one read of
+ * counters_memcached_server - one batch, one conversation: additions without answer, then one read of
  * all numbers
  *
  *      add <epoch>.h1f.1c8f2a0 0 7320 1 noreply    what is new, gathered with the next line
@@ -11,7 +11,7 @@
  * that failed in the middle is closed at once, lest an answer to an older question be read as the
  * next one's.
  */
-#include "proxy/limits/tally_memcached.h"
+#include "proxy/limits/counters_memcached.h"
 
 #include <libmemcached/memcached.h>
 #include <stdlib.h>
@@ -96,14 +96,14 @@ went_out(struct memcached_link *l, memcached_return_t rc)
 }
 
 static time_t
-ttl(const struct tally_op *op)
+ttl(const struct counters_op *op)
 {
 	/* What is longer than that memcached takes for a date. */
 	return op->ttl_s <= TTL_RELATIVE_MAX ? (time_t)op->ttl_s : time(NULL) + (time_t)op->ttl_s;
 }
 
 static memcached_return_t
-send_op(struct memcached_link *l, const struct tally_op *op, const char *name, size_t n)
+send_op(struct memcached_link *l, const struct counters_op *op, const char *name, size_t n)
 {
 	memcached_return_t rc = MEMCACHED_SUCCESS;
 	uint64_t ignored;
@@ -135,7 +135,7 @@ number(const memcached_result_st *r)
 
 /* Answers come in the order of the keys, with gaps for what is not there. */
 static memcached_return_t
-read_all(struct memcached_link *l, size_t keys_n, const uint16_t *op_of, struct tally_batch *b,
+read_all(struct memcached_link *l, size_t keys_n, const uint16_t *op_of, struct counters_batch *b,
     uint64_t *epoch_r)
 {
 	memcached_return_t rc = memcached_mget(l->mc, l->keys, l->lengths, keys_n);
@@ -166,9 +166,9 @@ read_all(struct memcached_link *l, size_t keys_n, const uint16_t *op_of, struct 
 }
 
 static void
-write_name(struct memcached_link *l, const struct tally_batch *b, unsigned i)
+write_name(struct memcached_link *l, const struct counters_batch *b, unsigned i)
 {
-	const struct tally_op *op = &b->op[i];
+	const struct counters_op *op = &b->op[i];
 	struct text t = text_over(l->names[i], NAME);
 
 	text_fmt(&t, "%llx.%c%llx.%x", (unsigned long long)b->epoch, op->kind,
@@ -177,7 +177,7 @@ write_name(struct memcached_link *l, const struct tally_batch *b, unsigned i)
 }
 
 enum exchange
-link_exchange(struct memcached_link *l, struct tally_batch *b, uint64_t *epoch_r)
+link_exchange(struct memcached_link *l, struct counters_batch *b, uint64_t *epoch_r)
 {
 	uint16_t op_of[BATCH_OPS + 1];
 	memcached_return_t rc;
@@ -208,7 +208,7 @@ link_exchange(struct memcached_link *l, struct tally_batch *b, uint64_t *epoch_r
 static enum exchange
 get(struct memcached_link *l, const char *name, size_t n, uint64_t *value_r)
 {
-	struct tally_batch *none = NULL;
+	struct counters_batch *none = NULL;
 	memcached_return_t rc;
 
 	l->keys[0] = name;

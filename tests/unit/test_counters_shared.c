@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tally_shared: windows, edges, clocks that step, orders that are whole or not at all, workers that
+/* counters_shared: windows, edges, clocks that step, orders that are whole or not at all, workers that
  * die, room that runs out. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,17 +11,17 @@
 
 #include <cmocka.h>
 
-#include "proxy/limits/tally_shared.h"
+#include "proxy/limits/counters_shared.h"
 
 enum { MINUTE = 60, DAY = 86400 };
 
 /* 2026-11-21 12:00:00 UTC */
 static const uint64_t noon = 1795262400000U;
 
-static struct tally_line
+static struct counters_line
 hour(uint64_t id, uint64_t cap)
 {
-	return (struct tally_line){ .kind = 'h',
+	return (struct counters_line){ .kind = 'h',
 		.id = id,
 		.grain_s = MINUTE,
 		.span = 60,
@@ -30,49 +30,51 @@ hour(uint64_t id, uint64_t cap)
 		.cap = cap };
 }
 
-static struct tally_line
+static struct counters_line
 day(uint64_t id, uint64_t cap)
 {
-	return (struct tally_line){
+	return (struct counters_line){
 		.kind = 'd', .id = id, .grain_s = DAY, .span = 1, .adds = true, .cap = cap
 	};
 }
 
-static struct tally_order
-order(uint32_t n, struct tally_line a)
+static struct counters_order
+order(uint32_t n, struct counters_line a)
 {
-	return (struct tally_order){ .verb = TALLY_RESERVE, .n = n, .lines_n = 1, .line = { a } };
+	return (struct counters_order){
+		.verb = COUNTERS_RESERVE, .n = n, .lines_n = 1, .line = { a }
+	};
 }
 
 static bool
-take(struct tally_shared *s, uint32_t n, struct tally_line a, uint64_t now)
+take(struct counters_shared *s, uint32_t n, struct counters_line a, uint64_t now)
 {
-	struct tally_order o = order(n, a);
+	struct counters_order o = order(n, a);
 
-	return tally_shared_do(s, &o, now) == TALLY_FITS;
+	return counters_shared_do(s, &o, now) == COUNTERS_FITS;
 }
 
 static uint64_t
-used(struct tally_shared *s, struct tally_line a, uint64_t now)
+used(struct counters_shared *s, struct counters_line a, uint64_t now)
 {
-	struct tally_order o = order(1, a);
+	struct counters_order o = order(1, a);
 
-	o.verb = TALLY_READ;
-	(void)tally_shared_do(s, &o, now);
+	o.verb = COUNTERS_READ;
+	(void)counters_shared_do(s, &o, now);
 	return o.line[0].used;
 }
 
 static int
 setup(void **state)
 {
-	*state = tally_shared_open(1024);
+	*state = counters_shared_open(1024);
 	return *state ? 0 : -1;
 }
 
 static int
 teardown(void **state)
 {
-	tally_shared_close(*state);
+	counters_shared_close(*state);
 	return 0;
 }
 
@@ -97,12 +99,12 @@ test_hour(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct tally_shared *s = tally_shared_open(1024);
+		struct counters_shared *s = counters_shared_open(1024);
 
 		assert_true(take(s, 3, hour(1, 3), noon + cases[i].used_s * 1000));
 		if (take(s, 1, hour(1, 3), noon + cases[i].at_s * 1000) != cases[i].free)
 			fail_msg("case %zu", i);
-		tally_shared_close(s);
+		counters_shared_close(s);
 	}
 }
 
@@ -110,7 +112,7 @@ test_hour(void **state)
 static void
 test_edge(void **state)
 {
-	struct tally_shared *s = *state;
+	struct counters_shared *s = *state;
 
 	assert_true(take(s, 1, hour(1, 1), noon + 10));
 	assert_false(take(s, 1, hour(1, 1), noon + 3600 * 1000));
@@ -126,7 +128,7 @@ static void
 test_any_59_minutes(void **state)
 {
 	enum { TRIES = 20000, CAP = 17 };
-	struct tally_shared *s = *state;
+	struct counters_shared *s = *state;
 	static uint64_t when[TRIES];
 	size_t n = 0;
 	uint64_t now = noon;
@@ -149,26 +151,26 @@ test_any_59_minutes(void **state)
 static void
 test_when_free(void **state)
 {
-	struct tally_shared *s = *state;
-	struct tally_order o = order(2, hour(1, 5));
+	struct counters_shared *s = *state;
+	struct counters_order o = order(2, hour(1, 5));
 
 	assert_true(take(s, 1, hour(1, 5), noon));
 	assert_true(take(s, 1, hour(1, 5), noon + 5 * 60000));
 	assert_true(take(s, 3, hour(1, 5), noon + 7 * 60000));
-	assert_int_equal(tally_shared_do(s, &o, noon + 10 * 60000), TALLY_OVER);
+	assert_int_equal(counters_shared_do(s, &o, noon + 10 * 60000), COUNTERS_OVER);
 	assert_int_equal(o.over, 0);
 	assert_int_equal(o.line[0].used, 5);
 	/* Two must go: the first leaves at 13:00, the second at 13:05. */
 	assert_int_equal(o.line[0].free_s, noon / 1000 + 65 * 60);
 	o = order(6, hour(1, 5));
-	assert_int_equal(tally_shared_do(s, &o, noon + 10 * 60000), TALLY_OVER);
+	assert_int_equal(counters_shared_do(s, &o, noon + 10 * 60000), COUNTERS_OVER);
 	assert_int_equal(o.line[0].free_s, 0); /* never */
 }
 
 static void
 test_day(void **state)
 {
-	struct tally_shared *s = *state;
+	struct counters_shared *s = *state;
 	uint64_t midnight = noon + 12 * 3600000;
 
 	assert_true(take(s, 2, day(1, 2), noon));
@@ -184,17 +186,18 @@ test_day(void **state)
 static void
 test_month(void **state)
 {
-	struct tally_shared *s = *state;
-	struct tally_line month = day(1, 10);
+	struct counters_shared *s = *state;
+	struct counters_line month = day(1, 10);
 
 	month.adds = false;
 	for (uint32_t i = 0; i < 10; i++) {
-		struct tally_order o = order(1, month);
+		struct counters_order o = order(1, month);
 
 		o.line[0].span = i + 1;
 		o.line[1] = day(1, 0);
 		o.lines_n = 2;
-		assert_int_equal(tally_shared_do(s, &o, noon + i * DAY * 1000ULL), TALLY_FITS);
+		assert_int_equal(counters_shared_do(s, &o, noon + i * DAY * 1000ULL),
+		    COUNTERS_FITS);
 		assert_int_equal(o.line[0].used, i);
 	}
 	month.span = 31;
@@ -207,25 +210,25 @@ test_month(void **state)
 static void
 test_whole(void **state)
 {
-	struct tally_shared *s = *state;
-	struct tally_order o = order(3, hour(1, 5));
+	struct counters_shared *s = *state;
+	struct counters_order o = order(3, hour(1, 5));
 
 	o.line[1] = day(1, 100);
 	o.line[2] = day(2, 4);
 	o.lines_n = 3;
-	assert_int_equal(tally_shared_do(s, &o, noon), TALLY_FITS);
-	o.verb = TALLY_RESERVE;
+	assert_int_equal(counters_shared_do(s, &o, noon), COUNTERS_FITS);
+	o.verb = COUNTERS_RESERVE;
 	o.n = 2;
-	assert_int_equal(tally_shared_do(s, &o, noon), TALLY_OVER);
+	assert_int_equal(counters_shared_do(s, &o, noon), COUNTERS_OVER);
 	assert_int_equal(o.over, 2);
 	assert_int_equal(used(s, hour(1, 0), noon), 3);
 	assert_int_equal(used(s, day(1, 0), noon), 3);
 	o.n = 3;
-	tally_shared_refund(s, &o, 2, noon + 1000);
+	counters_shared_refund(s, &o, 2, noon + 1000);
 	assert_int_equal(used(s, hour(1, 0), noon), 1);
 	assert_int_equal(used(s, day(2, 0), noon), 1);
 	/* Never below nothing. */
-	tally_shared_refund(s, &o, 2, noon + 1000);
+	counters_shared_refund(s, &o, 2, noon + 1000);
 	assert_int_equal(used(s, day(2, 0), noon), 0);
 }
 
@@ -233,24 +236,24 @@ test_whole(void **state)
 static void
 test_refund_later(void **state)
 {
-	struct tally_shared *s = *state;
+	struct counters_shared *s = *state;
 	uint64_t late = noon + 12 * 3600000 - 1000;
-	struct tally_order o = order(4, hour(1, 10));
+	struct counters_order o = order(4, hour(1, 10));
 
 	o.line[1] = day(1, 10);
 	o.lines_n = 2;
-	assert_int_equal(tally_shared_do(s, &o, late), TALLY_FITS);
+	assert_int_equal(counters_shared_do(s, &o, late), COUNTERS_FITS);
 	assert_true(take(s, 5, hour(1, 10), late + 60000));
 	assert_true(take(s, 5, day(1, 10), late + 60000));
-	tally_shared_refund(s, &o, 3, late + 120000);
+	counters_shared_refund(s, &o, 3, late + 120000);
 	assert_int_equal(used(s, hour(1, 0), late + 120000), 6);
 	assert_int_equal(used(s, day(1, 0), late + 120000), 5);
 	assert_int_equal(used(s, day(1, 0), late), 1);
 	/* What has left the window cannot be lowered any more, nor does it disturb what came after
 	 * it. */
-	tally_shared_refund(s, &o, 1, late + 200 * 60000);
+	counters_shared_refund(s, &o, 1, late + 200 * 60000);
 	assert_true(take(s, 5, hour(1, 10), late + 200 * 60000));
-	tally_shared_refund(s, &o, 1, late + 200 * 60000);
+	counters_shared_refund(s, &o, 1, late + 200 * 60000);
 	assert_int_equal(used(s, hour(1, 0), late + 200 * 60000), 5);
 }
 
@@ -263,7 +266,7 @@ test_clock_back(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(back_s) / sizeof(back_s[0]); i++) {
-		struct tally_shared *s = tally_shared_open(1024);
+		struct counters_shared *s = counters_shared_open(1024);
 
 		assert_true(take(s, 2, hour(1, 5), noon - 30 * 60000));
 		assert_true(take(s, 3, hour(1, 5), noon));
@@ -271,14 +274,14 @@ test_clock_back(void **state)
 			fail_msg("%llu s back", (unsigned long long)back_s[i]);
 		/* and an hour on it is free again */
 		assert_true(take(s, 5, hour(1, 5), noon + 61 * 60000));
-		tally_shared_close(s);
+		counters_shared_close(s);
 	}
 }
 
 static void
 test_clock_forward(void **state)
 {
-	struct tally_shared *s = *state;
+	struct counters_shared *s = *state;
 
 	assert_true(take(s, 5, hour(1, 5), noon));
 	assert_true(take(s, 5, hour(1, 5), noon + 3600 * 24 * 1000));
@@ -288,26 +291,26 @@ test_clock_forward(void **state)
 static void
 test_tell_once(void **state)
 {
-	struct tally_shared *s = *state;
-	struct tally_line line = day(1, 10);
+	struct counters_shared *s = *state;
+	struct counters_line line = day(1, 10);
 
-	assert_true(tally_shared_tell(s, &line, 0, 7, 80, noon));
-	assert_false(tally_shared_tell(s, &line, 0, 7, 80, noon));
-	assert_true(tally_shared_tell(s, &line, 1, 7, 80, noon));
-	assert_true(tally_shared_tell(s, &line, 0, 7, 95, noon));
-	assert_false(tally_shared_tell(s, &line, 0, 7, 90, noon));
-	assert_true(tally_shared_tell(s, &line, 0, 8, 80, noon));
+	assert_true(counters_shared_tell(s, &line, 0, 7, 80, noon));
+	assert_false(counters_shared_tell(s, &line, 0, 7, 80, noon));
+	assert_true(counters_shared_tell(s, &line, 1, 7, 80, noon));
+	assert_true(counters_shared_tell(s, &line, 0, 7, 95, noon));
+	assert_false(counters_shared_tell(s, &line, 0, 7, 90, noon));
+	assert_true(counters_shared_tell(s, &line, 0, 8, 80, noon));
 }
 
 static void
 test_reset(void **state)
 {
-	struct tally_shared *s = *state;
-	struct tally_order o = order(5, hour(1, 5));
+	struct counters_shared *s = *state;
+	struct counters_order o = order(5, hour(1, 5));
 
-	assert_int_equal(tally_shared_do(s, &o, noon), TALLY_FITS);
-	o.verb = TALLY_RESET;
-	assert_int_equal(tally_shared_do(s, &o, noon), TALLY_FITS);
+	assert_int_equal(counters_shared_do(s, &o, noon), COUNTERS_FITS);
+	o.verb = COUNTERS_RESET;
+	assert_int_equal(counters_shared_do(s, &o, noon), COUNTERS_FITS);
 	assert_true(take(s, 5, hour(1, 5), noon));
 }
 
@@ -316,7 +319,7 @@ static void
 test_processes(void **state)
 {
 	enum { PROCESSES = 8, EACH = 5000, CAP = 9001 };
-	struct tally_shared *s = *state;
+	struct counters_shared *s = *state;
 	int status, pipes[2];
 	uint64_t passed = 0, one;
 
@@ -327,14 +330,14 @@ test_processes(void **state)
 		uint64_t mine = 0;
 
 		for (int k = 0; k < EACH; k++) {
-			struct tally_order o = order(1 + (uint32_t)(k % 3), hour(1, CAP));
+			struct counters_order o = order(1 + (uint32_t)(k % 3), hour(1, CAP));
 
 			o.line[1] = day(2, 0);
 			o.lines_n = 2;
-			if (tally_shared_do(s, &o, noon) != TALLY_FITS)
+			if (counters_shared_do(s, &o, noon) != COUNTERS_FITS)
 				continue;
 			if (k % 4 == 0) {
-				tally_shared_refund(s, &o, o.n, noon);
+				counters_shared_refund(s, &o, o.n, noon);
 				continue;
 			}
 			mine += o.n;
@@ -361,13 +364,13 @@ test_processes(void **state)
 static void
 test_death_with_lock(void **state)
 {
-	struct tally_shared *s = *state;
-	struct tally_order o = order(1, hour(1, 5));
-	struct tally_hold h;
+	struct counters_shared *s = *state;
+	struct counters_order o = order(1, hour(1, 5));
+	struct counters_hold h;
 	int status;
 
 	if (fork() == 0) {
-		if (!tally_hold(s, &o, noon, &h))
+		if (!counters_hold(s, &o, noon, &h))
 			_exit(1);
 		_exit(0);
 	}
@@ -380,24 +383,24 @@ test_death_with_lock(void **state)
 static void
 test_room(void **state)
 {
-	struct tally_shared *s = *state;
+	struct counters_shared *s = *state;
 	unsigned lost = 0;
 
 	for (uint64_t id = 1; id <= 4096; id++) {
-		struct tally_order o = order(1, hour(id, 5));
+		struct counters_order o = order(1, hour(id, 5));
 
-		lost += tally_shared_do(s, &o, noon) == TALLY_LOST;
+		lost += counters_shared_do(s, &o, noon) == COUNTERS_LOST;
 	}
 	assert_true(lost >= 4096 - 1024);
-	assert_int_equal(atomic_load(&tally_common(s)->full), lost);
+	assert_int_equal(atomic_load(&counters_common(s)->full), lost);
 	/* Those that got in are there, each with its own number. */
 	unsigned there = 0;
 
 	for (uint64_t id = 1; id <= 4096; id++) {
-		struct tally_order o = order(1, hour(id, 0));
+		struct counters_order o = order(1, hour(id, 0));
 
-		o.verb = TALLY_READ;
-		if (tally_shared_do(s, &o, noon) == TALLY_FITS) {
+		o.verb = COUNTERS_READ;
+		if (counters_shared_do(s, &o, noon) == COUNTERS_FITS) {
 			assert_int_equal(o.line[0].used, 1);
 			there++;
 		}
