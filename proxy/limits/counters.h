@@ -61,6 +61,7 @@ struct counters_line {
 	/* the answer */
 	uint32_t at;     /* the period that is now */
 	uint64_t used;   /* in the span, N not among it */
+	uint64_t ours;   /* of USED, what this node has let in; the rest may be others' attempts */
 	uint64_t free_s; /* of a line that is over and slides: when there is room, unix seconds */
 };
 

@@ -11,6 +11,8 @@ enum { RECENT_MS = 1000, STALE_MS = 60000, HOUR_S = 3600 };
 void
 batch_begin(struct counters_batch *b, struct counters_shared *s, unsigned server, uint64_t now_ms)
 {
+	assert(b->state == BATCH_CLOSED);
+	b->state = BATCH_OPEN;
 	b->shared = s;
 	b->server = server;
 	b->epoch = atomic_load(&counters_common(s)->server[server].epoch);
@@ -75,14 +77,16 @@ find_op(struct counters_batch *b, const struct counters_record *r, uint32_t peri
 	return op;
 }
 
-/* The record's PUSHED and FINAL are about the batch's epoch from now on. False: the record is
- * further on than we are. */
+/* The record's PUSHED and FINAL are about the batch's epoch from now on. False: the record is further
+ * on than we are. */
 static bool
 enter_epoch(struct counters_batch *b, struct counters_record *r)
 {
 	if (r->epoch == b->epoch)
 		return true;
-	if (r->epoch > b->epoch) {
+	/* One that no worker has met is a checkpoint's, and of a clock that was wrong. */
+	if (r->epoch > b->epoch &&
+	    r->epoch <= atomic_load(&counters_common(b->shared)->server[b->server].epoch)) {
 		b->stale = true;
 		return false;
 	}
@@ -94,7 +98,7 @@ enter_epoch(struct counters_batch *b, struct counters_record *r)
 	r->restored = false;
 	r->dirty = true;
 	r->final = r->made = 0;
-	r->asked_ms = 0;
+	r->asked_ms = r->doubt_ms = 0;
 	r->epoch = b->epoch;
 	return true;
 }
@@ -113,7 +117,7 @@ batch_sync(struct counters_batch *b, struct counters_record *r)
 		if (c->own == c->pushed)
 			continue;
 		op = find_op(b, r, r->latest - i, true);
-		op->synced += (int64_t)c->own - (int64_t)c->pushed;
+		op->claimed += (int64_t)c->own - (int64_t)c->pushed;
 		op->by += (int64_t)c->own - (int64_t)c->pushed;
 		c->pushed = c->own;
 		any = true;
@@ -121,10 +125,50 @@ batch_sync(struct counters_batch *b, struct counters_record *r)
 	return any;
 }
 
+void
+batch_answer(struct counters_batch *b, unsigned i, uint64_t value, uint32_t reset_s)
+{
+	struct counters_op *op = &b->op[i];
+	uint64_t largest = atomic_load(&counters_common(b->shared)->largest_cap);
+	uint64_t most = 2 * (op->cap > largest ? op->cap : largest);
+
+	if (most < BELIEVED_MIN)
+		most = BELIEVED_MIN;
+	if (op->cap == 0 || most > UINT32_MAX)
+		most = UINT32_MAX;
+	op->absurd = value > most;
+	op->found = !op->absurd;
+	op->value = op->found ? value : 0;
+	op->reset_s = reset_s <= b->now_ms / 1000 + EPOCH_AHEAD_MS / 1000 ? reset_s : 0;
+}
+
 static bool
 is_final(const struct counters_record *r, uint32_t period)
 {
 	return r->latest - period < COUNTERS_RING && is_set(r->final, period);
+}
+
+static struct counters_op *
+read_op(struct counters_batch *b, struct counters_record *r, uint32_t period, uint64_t cap)
+{
+	struct counters_op *op = find_op(b, r, period, true);
+	const struct counters_cell *c = counters_cell(r, period, false);
+
+	if (!op->read)
+		op->pushed = c ? c->pushed : 0;
+	op->read = true;
+	if (op->cap < cap)
+		op->cap = cap;
+	return op;
+}
+
+static void
+zero_op(struct counters_batch *b, const struct counters_record *r, uint32_t period)
+{
+	struct counters_op *op = find_op(b, r, period, true);
+
+	op->zero = true;
+	op->reset_s = r->reset_s;
 }
 
 /* What LINE must read, and what it adds. */
@@ -141,18 +185,17 @@ add_line(struct counters_batch *b, struct counters_order *o, unsigned i, struct 
 			o->trusted = true;
 			continue;
 		}
-		find_op(b, r, p, true)->read = true;
+		read_op(b, r, p, line->cap);
 	}
 	if (o->verb == COUNTERS_RESET) {
 		for (uint32_t p = first; p <= last; p++)
-			find_op(b, r, p, true)->zero = true;
+			zero_op(b, r, p);
 		return;
 	}
 	if (o->verb != COUNTERS_RESERVE || !line->adds)
 		return;
-	struct counters_op *op = find_op(b, r, line->at, true);
+	struct counters_op *op = read_op(b, r, line->at, line->cap);
 
-	op->read = true;
 	op->by += o->n;
 	op->mine += o->n;
 }
@@ -202,13 +245,29 @@ settle_bare(struct counters_batch *b, struct counters_order *o)
 	}
 }
 
+/* Somebody has set it all to 0. */
 static void
-forget(struct counters_record *r)
+forget(struct counters_record *r, uint32_t reset_s)
 {
 	memset(r->cell, 0, sizeof(r->cell));
 	memset(r->told, 0, sizeof(r->told));
 	r->final = 0;
 	r->dirty = true;
+	r->reset_s = reset_s;
+}
+
+static void
+note_caps(struct counters_batch *b, const struct counters_order *o)
+{
+	_Atomic uint64_t *largest = &counters_common(b->shared)->largest_cap;
+
+	for (unsigned i = 0; i < o->lines_n; i++) {
+		uint64_t known = atomic_load_explicit(largest, memory_order_relaxed);
+
+		while (o->line[i].cap > known &&
+		    !atomic_compare_exchange_weak(largest, &known, o->line[i].cap))
+			;
+	}
 }
 
 bool
@@ -224,11 +283,12 @@ batch_add(struct counters_batch *b, struct counters_order *o)
 		add_bare(b, o);
 		return true;
 	}
+	note_caps(b, o);
 	if (!counters_hold(b->shared, o, b->now_ms, &h))
 		return true; /* settle finds no place for it either */
 	for (unsigned i = 0; i < o->lines_n && !b->stale; i++) {
 		if (o->verb == COUNTERS_RESET)
-			forget(h.record[i]);
+			forget(h.record[i], (uint32_t)(b->now_ms / 1000));
 		(void)batch_sync(b, h.record[i]);
 		if (!b->stale && o->verb != COUNTERS_SYNC)
 			add_line(b, o, i, h.record[i]);
@@ -238,6 +298,15 @@ batch_add(struct counters_batch *b, struct counters_order *o)
 }
 
 /* ---- verdicts ---- */
+
+/* This node alone has put more there. What other workers do meanwhile may look so for a moment. */
+static bool
+is_less(const struct counters_batch *b, const struct counters_cell *c, const struct counters_op *op)
+{
+	uint32_t ours = op->pushed < c->pushed ? op->pushed : c->pushed;
+
+	return !b->floors && op->found && op->value < op->mine + ours;
+}
 
 /* What the server holds of a number, less what this batch's orders have added to it. */
 static uint64_t
@@ -249,16 +318,38 @@ base_of(struct counters_batch *b, struct counters_record *r, struct counters_op 
 		return op->base;
 	op->known = true;
 	op->base = op->value > op->mine ? op->value - op->mine : 0;
-	if (!c)
+	if (!c || op->zero)
 		return op->base;
-	/* A number that was there and has gone: the server forgets. Else numbers only fall, to
-	 * 0. */
-	b->lost = b->lost || (!op->create && !op->found && !op->zero);
+	/* A number that was there and has gone: the server forgets. Else numbers only fall, to 0. */
+	b->lost = b->lost || op->absurd || (!op->create && !op->found);
 	/* What is not there may not have been put back yet, or have found no memory: what was known
 	 * counts. */
-	if ((b->floors || !op->found) && !op->zero && op->base < c->seen)
+	if ((b->floors || !op->found || is_less(b, c, op)) && op->base < c->seen)
 		op->base = c->seen;
 	return op->base;
+}
+
+static void
+note_doubt(struct counters_batch *b, struct counters_record *r, bool less)
+{
+	if (!less)
+		r->doubt_ms = 0;
+	else if (r->doubt_ms == 0)
+		r->doubt_ms = b->now_ms;
+	else if (b->now_ms >= r->doubt_ms + DOUBT_MS)
+		b->lost = true;
+}
+
+/* Another node has set it all to 0: what this one remembers as its own is not to come back. */
+static void
+learn_reset(struct counters_batch *b, struct counters_record *r, uint32_t first, uint32_t last)
+{
+	for (uint32_t p = first; p <= last; p++) {
+		const struct counters_op *op = find_op(b, r, p, false);
+
+		if (op && op->reset_s > r->reset_s)
+			forget(r, op->reset_s);
+	}
 }
 
 /* The numbers that were read into the record. */
@@ -267,9 +358,11 @@ learn(struct counters_batch *b, const struct counters_order *o, struct counters_
     uint32_t first, uint32_t last)
 {
 	uint64_t grain_ms = (uint64_t)r->grain_s * 1000;
+	bool less = false;
 
 	if (r->epoch != b->epoch)
 		return;
+	learn_reset(b, r, first, last);
 	for (uint32_t p = first; p <= last; p++) {
 		if (is_final(r, p) && !o->exact)
 			continue; /* it was not read */
@@ -278,12 +371,14 @@ learn(struct counters_batch *b, const struct counters_order *o, struct counters_
 
 		if (!op || !c)
 			continue;
+		less = less || is_less(b, c, op);
 		c->seen = (uint32_t)base_of(b, r, op);
 		if (op->found)
 			r->made |= UINT64_C(1) << p % COUNTERS_RING;
 		if (!b->floors && ((uint64_t)p + 1) * grain_ms + SETTLE_MS < b->now_ms)
 			r->final |= UINT64_C(1) << p % COUNTERS_RING;
 	}
+	note_doubt(b, r, less);
 }
 
 static void
@@ -305,15 +400,17 @@ let_in(struct counters_batch *b, struct counters_order *o, struct counters_hold 
 	}
 }
 
-/* The server has what O added; the next sync takes it back. */
+/* What the server has of what O added is pushed; of one that was turned away, the next sync takes it
+ * back. */
 static void
-turn_away(struct counters_batch *b, struct counters_order *o, struct counters_hold *h)
+count_as_pushed(struct counters_batch *b, const struct counters_order *o, struct counters_hold *h)
 {
 	for (unsigned i = 0; i < o->lines_n; i++) {
 		struct counters_record *r = h->record[i];
 		struct counters_cell *c = counters_cell(r, o->line[i].at, false);
+		const struct counters_op *op = find_op(b, r, o->line[i].at, false);
 
-		if (o->line[i].adds && c && r->epoch == b->epoch)
+		if (o->line[i].adds && c && op && op->found && r->epoch == b->epoch)
 			c->pushed += o->n;
 	}
 }
@@ -322,17 +419,18 @@ turn_away(struct counters_batch *b, struct counters_order *o, struct counters_ho
 static bool
 is_full(struct counters_batch *b, const struct counters_order *o, const struct counters_hold *h)
 {
-	if (o->verb != COUNTERS_RESERVE)
-		return false;
-	for (unsigned i = 0; i < o->lines_n; i++) {
+	bool full = false;
+
+	for (unsigned i = 0; o->verb == COUNTERS_RESERVE && i < o->lines_n; i++) {
 		const struct counters_op *op = find_op(b, h->record[i], o->line[i].at, false);
 
 		if (!o->line[i].adds || !op || op->found)
 			continue;
-		b->lost = b->lost || !op->create; /* or it was there, and has gone */
-		return true;
+		/* Or it was there, and has gone. */
+		b->lost = b->lost || op->absurd || !op->create;
+		full = true;
 	}
-	return false;
+	return full;
 }
 
 static void
@@ -345,6 +443,7 @@ settle(struct counters_batch *b, struct counters_order *o, enum counter_loss los
 		return;
 	}
 	if (is_full(b, o, &h)) {
+		count_as_pushed(b, o, &h);
 		counters_release(&h);
 		batch_decide_here(b->shared, o, loss, b->now_ms);
 		return;
@@ -361,7 +460,7 @@ settle(struct counters_batch *b, struct counters_order *o, enum counter_loss los
 	if (o->verb == COUNTERS_RESERVE && o->verdict == COUNTERS_FITS)
 		let_in(b, o, &h);
 	else if (o->verb == COUNTERS_RESERVE)
-		turn_away(b, o, &h);
+		count_as_pushed(b, o, &h);
 	counters_release(&h);
 	o->again = o->verdict == COUNTERS_OVER && (o->verb == COUNTERS_RESERVE || o->trusted) &&
 	    (o->verb == COUNTERS_RESERVE || o->verb == COUNTERS_LOOK);
@@ -370,6 +469,8 @@ settle(struct counters_batch *b, struct counters_order *o, enum counter_loss los
 void
 batch_settle(struct counters_batch *b, enum counter_loss loss)
 {
+	assert(b->state == BATCH_OPEN);
+	b->state = BATCH_CLOSED;
 	for (unsigned i = 0; i < b->orders_n; i++) {
 		if (is_bare(b->order[i]))
 			settle_bare(b, b->order[i]);
@@ -404,58 +505,98 @@ batch_decide_here(struct counters_shared *s, struct counters_order *o, enum coun
 		(void)counters_shared_do(s, o, now_ms);
 }
 
+/* What the server has of OP's number is more, or less, than its cell says. */
+static void
+correct(struct counters_batch *b, const struct counters_op *op, int64_t by)
+{
+	struct counters_hold h;
+	struct counters_cell *c;
+
+	if (by == 0 || !counters_hold_named(b->shared, op->kind, op->id, &h))
+		return;
+	c = counters_cell(h.record[0], op->period, false);
+	if (c && h.record[0]->epoch == b->epoch) {
+		int64_t pushed = (int64_t)c->pushed + by;
+
+		c->pushed = (uint32_t)(pushed > 0 ? pushed : 0);
+		h.record[0]->dirty = true;
+	}
+	counters_release(&h);
+}
+
 void
 batch_undo(struct counters_batch *b)
 {
-	for (unsigned i = 0; i < b->ops_n; i++) {
-		const struct counters_op *op = &b->op[i];
-		struct counters_order o = { .lines_n = 1, .server = b->server };
-		struct counters_hold h;
-		struct counters_cell *c;
-
-		if (op->synced == 0)
-			continue;
-		o.line[0] = (struct counters_line){ .kind = op->kind, .id = op->id, .grain_s = 1 };
-		if (!counters_hold(b->shared, &o, b->now_ms, &h))
-			continue;
-		c = counters_cell(h.record[0], op->period, false);
-		if (c && h.record[0]->epoch == b->epoch)
-			c->pushed = (uint32_t)((int64_t)c->pushed - op->synced);
-		counters_release(&h);
-	}
+	assert(b->state == BATCH_OPEN);
+	b->state = BATCH_CLOSED;
+	for (unsigned i = 0; i < b->ops_n; i++)
+		correct(b, &b->op[i], -b->op[i].claimed);
 }
 
-/* What O added may have arrived: then it has been pushed, and nobody pushes it again. */
 static void
-take_as_sent(struct counters_batch *b, struct counters_order *o, struct counters_hold *h)
+decide_all(struct counters_batch *b, enum counter_loss loss)
 {
-	if (o->verb != COUNTERS_RESERVE || o->verdict != COUNTERS_FITS)
-		return;
-	for (unsigned i = 0; i < o->lines_n; i++) {
-		struct counters_record *r = h->record[i];
-		struct counters_cell *c = counters_cell(r, o->line[i].at, false);
-
-		if (o->line[i].adds && c && r->epoch == b->epoch)
-			c->pushed += o->n;
-	}
+	for (unsigned i = 0; i < b->orders_n; i++)
+		if (b->order[i]->verb != COUNTERS_SYNC)
+			batch_decide_here(b->shared, b->order[i], loss, b->now_ms);
 }
 
 void
-batch_fail(struct counters_batch *b, bool sent, enum counter_loss loss)
+batch_unsent(struct counters_batch *b, enum counter_loss loss)
 {
-	if (!sent)
-		batch_undo(b);
-	for (unsigned i = 0; i < b->orders_n; i++) {
-		struct counters_order *o = b->order[i];
-		struct counters_hold h;
+	batch_undo(b);
+	decide_all(b, loss);
+}
 
-		if (o->verb != COUNTERS_SYNC)
-			batch_decide_here(b->shared, o, loss, b->now_ms);
-		if (!sent || is_bare(o) || !counters_hold(b->shared, o, b->now_ms, &h))
+/* What O adds is pushed, if it arrived: nobody is to push it again. */
+static void
+take_as_sent(struct counters_batch *b, const struct counters_order *o)
+{
+	struct counters_hold h;
+
+	if (is_bare(o) || o->verb != COUNTERS_RESERVE || o->verdict != COUNTERS_FITS ||
+	    !counters_hold(b->shared, o, b->now_ms, &h))
+		return;
+	for (unsigned i = 0; i < o->lines_n; i++) {
+		struct counters_record *r = h.record[i];
+		struct counters_cell *c = counters_cell(r, o->line[i].at, false);
+		struct counters_op *op = find_op(b, r, o->line[i].at, false);
+
+		if (!o->line[i].adds || !c || !op || r->epoch != b->epoch)
 			continue;
-		take_as_sent(b, o, &h);
-		counters_release(&h);
+		c->pushed += o->n;
+		op->mine -= o->n;
 	}
+	counters_release(&h);
+}
+
+void
+batch_leave(struct counters_batch *b, enum counter_loss loss)
+{
+	assert(b->state == BATCH_OPEN);
+	b->state = BATCH_CLOSED;
+	decide_all(b, loss);
+	for (unsigned i = 0; i < b->orders_n; i++)
+		take_as_sent(b, b->order[i]);
+	for (unsigned i = 0; i < b->ops_n; i++)
+		if (b->op[i].by != 0 || b->op[i].zero)
+			b->state = BATCH_UNKNOWN;
+}
+
+void
+batch_arrived(struct counters_batch *b)
+{
+	assert(b->state == BATCH_UNKNOWN);
+	b->state = BATCH_CLOSED;
+	for (unsigned i = 0; i < b->ops_n; i++)
+		correct(b, &b->op[i], (int64_t)b->op[i].mine);
+}
+
+void
+batch_forget(struct counters_batch *b)
+{
+	assert(b->state == BATCH_UNKNOWN);
+	b->state = BATCH_CLOSED;
 }
 
 /* ---- looks ---- */

@@ -15,7 +15,9 @@
  * doubling to ten; then it is tried in the background. While it is open, and for what was on its
  * way when it broke, [counters] on_counter_loss decides, at once and on the loop.
  *
- * Errors: an addition that was not answered counts as made; it is never sent again.
+ * Errors: an addition that was not answered is never sent again. Before the next one the server is
+ *         asked whether it arrived; where that is not sure, a new epoch begins, in which all nodes
+ *         put what they know as theirs.
  * Never:  blocks the loop; logs from a thread.
  */
 #include "proxy/limits/counters_batch.h"
@@ -46,8 +48,13 @@ struct memcached_link *link_open(const struct counter_server *at, unsigned timeo
 void link_close(struct memcached_link *l);
 /* REFUSED: nothing was sent. EPOCH: *EPOCH_R is what the server has, 0: none. */
 enum exchange link_exchange(struct memcached_link *l, struct counters_batch *b, uint64_t *epoch_r);
-/* The server's epoch; where it has none, or OLD at most, NEXT becomes it. OK or why not. */
-enum exchange link_epoch(struct memcached_link *l, uint64_t old, uint64_t next, uint64_t *epoch_r);
+/* The server's epoch; where it has none, or OLD at most, or more than MOST, NEXT becomes it. OK or why
+ * not. */
+enum exchange link_epoch(struct memcached_link *l, uint64_t old, uint64_t next, uint64_t most,
+    uint64_t *epoch_r);
+/* *ARRIVED_R: the server has all of the last batch that was to change something, sent in EPOCH.
+ * False: perhaps not. */
+enum exchange link_arrived(struct memcached_link *l, uint64_t epoch, bool *arrived_r);
 /* A word that only one may write in this epoch; *FIRST_R: it was us. */
 enum exchange link_claim(struct memcached_link *l, uint64_t epoch, const char *word, uint64_t mine,
     bool *first_r);

@@ -5,7 +5,11 @@
  *
  *      add <epoch>.h1f.1c8f2a0 0 7320 1 noreply    what is new, gathered with the next line
  *      incr <epoch>.h1f.1c8f2a0 3 noreply
+ *      set <epoch>.mark.<link> 0 3600 2 noreply    the batch's number
  *      get byway.epoch <epoch>.h1f.1c8f2a0 ...
+ *
+ * The mark is behind the additions on the same connection: who finds it, after an answer that never
+ * came, knows that all of them arrived.
  *
  * The read comes behind the additions on the same connection, so it has seen them. A connection
  * that failed in the middle is closed at once, lest an answer to an older question be read as the
@@ -15,15 +19,18 @@
 
 #include <libmemcached/memcached.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 
-enum { NAME = 56, TTL_RELATIVE_MAX = 30 * 86400 };
+enum { NAME = 56, TTL_RELATIVE_MAX = 30 * 86400, MARK_TTL_S = 3600 };
 
 static const char epoch_name[] = "byway.epoch";
 
 struct memcached_link {
 	memcached_st *mc;
 	memcached_result_st result;
+	uint64_t id;   /* of this link alone */
+	uint64_t mark; /* of the batch that was sent last */
 	unsigned sent; /* commands of this conversation that went out, or may have */
 	const char *keys[BATCH_OPS + 1];
 	size_t lengths[BATCH_OPS + 1];
@@ -51,7 +58,8 @@ link_open(const struct counter_server *at, unsigned timeout_ms)
 		{ MEMCACHED_BEHAVIOR_NOREPLY, 1 },
 	};
 
-	if (!l || !(l->mc = memcached_create(NULL))) {
+	if (!l || getrandom(&l->id, sizeof(l->id), 0) != (ssize_t)sizeof(l->id) ||
+	    !(l->mc = memcached_create(NULL))) {
 		free(l);
 		return NULL;
 	}
@@ -108,8 +116,9 @@ send_op(struct memcached_link *l, const struct counters_op *op, const char *name
 	memcached_return_t rc = MEMCACHED_SUCCESS;
 	uint64_t ignored;
 
+	/* The flags stay as long as the number: all nodes learn from them that it was set to 0. */
 	if (op->zero)
-		rc = memcached_set(l->mc, name, n, "0", 1, ttl(op), 0);
+		rc = memcached_set(l->mc, name, n, "0", 1, ttl(op), op->reset_s);
 	else if (op->create && op->by > 0)
 		rc = memcached_add(l->mc, name, n, "0", 1, ttl(op), 0);
 	if (op->by == 0 || (rc != MEMCACHED_SUCCESS && rc != MEMCACHED_BUFFERED))
@@ -120,17 +129,15 @@ send_op(struct memcached_link *l, const struct counters_op *op, const char *name
 	return memcached_decrement(l->mc, name, n, (uint32_t)-op->by, &ignored);
 }
 
+/* UINT64_MAX: more than anybody would believe, or no number at all. */
 static uint64_t
 number(const memcached_result_st *r)
 {
-	const char *p = memcached_result_value(r);
-	size_t n = memcached_result_length(r);
-	uint64_t v = 0;
+	struct slice s = slice_of(memcached_result_value(r), memcached_result_length(r));
+	uint64_t v;
 
 	/* A number that became shorter keeps blanks behind it. */
-	for (size_t i = 0; i < n && p[i] >= '0' && p[i] <= '9'; i++)
-		v = v * 10 + (uint64_t)(p[i] - '0');
-	return v;
+	return slice_to_u64(slice_trim(s), &v) ? v : UINT64_MAX;
 }
 
 /* Answers come in the order of the keys, with gaps for what is not there. */
@@ -154,9 +161,11 @@ read_all(struct memcached_link *l, size_t keys_n, const uint16_t *op_of, struct 
 			return MEMCACHED_PROTOCOL_ERROR;
 		if (at == 0) {
 			*epoch_r = number(&l->result);
+			if (*epoch_r == 0) /* which is for what is not there */
+				*epoch_r = UINT64_MAX;
 		} else {
-			b->op[op_of[at]].found = true;
-			b->op[op_of[at]].value = number(&l->result);
+			batch_answer(b, op_of[at], number(&l->result),
+			    memcached_result_flags(&l->result));
 		}
 		at++;
 	}
@@ -176,14 +185,36 @@ write_name(struct memcached_link *l, const struct counters_batch *b, unsigned i)
 	l->name_n[i] = t.n;
 }
 
+static size_t
+write_mark(const struct memcached_link *l, uint64_t epoch, char name[NAME])
+{
+	struct text t = text_over(name, NAME);
+
+	text_fmt(&t, "%llx.mark.%llx", (unsigned long long)epoch, (unsigned long long)l->id);
+	return t.n;
+}
+
+static memcached_return_t
+send_mark(struct memcached_link *l, uint64_t epoch)
+{
+	char name[NAME], value[24];
+	struct text t = text_over(value, sizeof(value));
+	size_t n = write_mark(l, epoch, name);
+
+	text_u64(&t, l->mark);
+	return memcached_set(l->mc, name, n, value, t.n, MARK_TTL_S, 0);
+}
+
 enum exchange
 link_exchange(struct memcached_link *l, struct counters_batch *b, uint64_t *epoch_r)
 {
 	uint16_t op_of[BATCH_OPS + 1];
 	memcached_return_t rc;
 	size_t keys_n = 1;
+	bool writes = false;
 
 	l->sent = 0;
+	l->mark++; /* even if it does not come so far as to send it */
 	l->keys[0] = epoch_name;
 	l->lengths[0] = sizeof(epoch_name) - 1;
 	for (unsigned i = 0; i < b->ops_n; i++) {
@@ -191,12 +222,15 @@ link_exchange(struct memcached_link *l, struct counters_batch *b, uint64_t *epoc
 		rc = send_op(l, &b->op[i], l->names[i], l->name_n[i]);
 		if (!went_out(l, rc))
 			return broken(l, rc);
+		writes = writes || b->op[i].by != 0 || b->op[i].zero;
 		if (!b->op[i].read)
 			continue;
 		l->keys[keys_n] = l->names[i];
 		l->lengths[keys_n] = l->name_n[i];
 		op_of[keys_n++] = (uint16_t)i;
 	}
+	if (writes && !went_out(l, rc = send_mark(l, b->epoch)))
+		return broken(l, rc);
 	*epoch_r = 0;
 	rc = read_all(l, keys_n, op_of, b, epoch_r);
 	if (rc != MEMCACHED_SUCCESS)
@@ -219,7 +253,7 @@ get(struct memcached_link *l, const char *name, size_t n, uint64_t *value_r)
 }
 
 enum exchange
-link_epoch(struct memcached_link *l, uint64_t old, uint64_t next, uint64_t *epoch_r)
+link_epoch(struct memcached_link *l, uint64_t old, uint64_t next, uint64_t most, uint64_t *epoch_r)
 {
 	enum exchange e;
 	char mem[24];
@@ -229,16 +263,31 @@ link_epoch(struct memcached_link *l, uint64_t old, uint64_t next, uint64_t *epoc
 
 	l->sent = 0;
 	e = get(l, epoch_name, n, epoch_r);
-	if (e != EXCHANGE_OK || *epoch_r > old)
+	if (e != EXCHANGE_OK || (*epoch_r > old && *epoch_r <= most))
 		return e;
 	text_u64(&t, next);
-	/* Who meets none makes one, once; who knows of a later one than there is has the last
-	 * word. */
+	/* Who meets none makes one, once; who knows of a later one than there is, or finds what is
+	 * no epoch, has the last word. */
 	rc = *epoch_r == 0 ? memcached_add(l->mc, epoch_name, n, mem, t.n, 0, 0)
 	                   : memcached_set(l->mc, epoch_name, n, mem, t.n, 0, 0);
 	if (!went_out(l, rc))
 		return broken(l, rc);
-	return get(l, epoch_name, n, epoch_r);
+	e = get(l, epoch_name, n, epoch_r);
+	return e == EXCHANGE_OK && *epoch_r > most ? EXCHANGE_SILENT : e;
+}
+
+enum exchange
+link_arrived(struct memcached_link *l, uint64_t epoch, bool *arrived_r)
+{
+	char name[NAME];
+	size_t n = write_mark(l, epoch, name);
+	uint64_t there;
+
+	l->sent = 0;
+	enum exchange e = get(l, name, n, &there);
+
+	*arrived_r = e == EXCHANGE_OK && there == l->mark;
+	return e;
 }
 
 enum exchange

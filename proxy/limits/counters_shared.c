@@ -141,6 +141,16 @@ find_place(struct counters_shared *s, size_t p, uint64_t now_ms)
 	return RECORDS;
 }
 
+static void
+enter(struct partition *part, const struct counters_record *r, unsigned i)
+{
+	size_t at = hash(r->kind, r->id) >> 32;
+
+	while (part->index[at % INDEX] != EMPTY)
+		at++;
+	part->index[at % INDEX] = (uint16_t)(i + 1);
+}
+
 /* The index anew: records have changed their names. */
 static void
 reindex(struct counters_shared *s, size_t p)
@@ -148,14 +158,24 @@ reindex(struct counters_shared *s, size_t p)
 	struct partition *part = &s->partition[p];
 
 	memset(part->index, 0, sizeof(part->index));
-	for (unsigned i = 0; i < part->used; i++) {
-		const struct counters_record *r = record_at(s, p, i);
-		size_t at = hash(r->kind, r->id) >> 32;
+	for (unsigned i = 0; i < part->used; i++)
+		enter(part, record_at(s, p, i), i);
+}
 
-		while (part->index[at % INDEX] != EMPTY)
-			at++;
-		part->index[at % INDEX] = (uint16_t)(i + 1);
+/* NULL: there is none. */
+static struct counters_record *
+look_up(struct counters_shared *s, size_t p, char kind, uint64_t id)
+{
+	struct partition *part = &s->partition[p];
+	size_t at = hash(kind, id) >> 32;
+
+	for (; part->index[at % INDEX] != EMPTY; at++) {
+		struct counters_record *r = record_at(s, p, part->index[at % INDEX] - 1U);
+
+		if (r->id == id && r->kind == kind)
+			return r;
 	}
+	return NULL;
 }
 
 static struct counters_record *
@@ -163,14 +183,10 @@ find(struct counters_shared *s, size_t p, const struct counters_line *line, uint
     uint64_t now_ms)
 {
 	struct partition *part = &s->partition[p];
-	size_t at = hash(line->kind, line->id) >> 32;
+	struct counters_record *r = look_up(s, p, line->kind, line->id);
 
-	for (; part->index[at % INDEX] != EMPTY; at++) {
-		struct counters_record *r = record_at(s, p, part->index[at % INDEX] - 1U);
-
-		if (r->id == line->id && r->kind == line->kind)
-			return r;
-	}
+	if (r)
+		return r;
 	bool fresh = part->used < RECORDS;
 	unsigned i = find_place(s, p, now_ms);
 
@@ -180,8 +196,7 @@ find(struct counters_shared *s, size_t p, const struct counters_line *line, uint
 		atomic_fetch_add_explicit(&s->common.full, 1, memory_order_relaxed);
 		return NULL;
 	}
-	struct counters_record *r = record_at(s, p, i);
-
+	r = record_at(s, p, i);
 	*r = (struct counters_record){
 		.id = line->id,
 		.kind = line->kind,
@@ -190,7 +205,7 @@ find(struct counters_shared *s, size_t p, const struct counters_line *line, uint
 		.latest = (uint32_t)(now_ms / 1000 / line->grain_s),
 	};
 	if (fresh)
-		part->index[at % INDEX] = (uint16_t)(i + 1);
+		enter(part, r, i);
 	else
 		reindex(s, p);
 	return r;
@@ -238,6 +253,21 @@ counters_hold(struct counters_shared *s, const struct counters_order *o, uint64_
 			h->record[i]->keep = keep;
 	}
 	return true;
+}
+
+bool
+counters_hold_named(struct counters_shared *s, char kind, uint64_t id, struct counters_hold *h)
+{
+	size_t p = hash(kind, id) & s->mask;
+
+	h->shared = s;
+	h->locks_n = 0;
+	add_lock(h, p);
+	lock(&s->partition[p].lock);
+	h->record[0] = look_up(s, p, kind, id);
+	if (!h->record[0])
+		counters_release(h);
+	return h->record[0] != NULL;
 }
 
 void
@@ -344,12 +374,13 @@ counters_judge_line(struct counters_line *line, struct counters_record *r, uint3
 	if (r->latest > line->at && r->latest - line->at >= COUNTERS_RING - line->span)
 		go_back(r, line->at);
 	counters_range(line, r, now_ms, &first, &last);
-	line->used = 0;
+	line->used = line->ours = 0;
 	line->free_s = 0;
 	for (uint32_t p = first; p <= last; p++) {
 		const struct counters_cell *c = counters_cell(r, p, false);
 
 		line->used += c ? c->seen : 0;
+		line->ours += c ? c->own : 0;
 	}
 	bool fits = line->cap == 0 || line->used + n <= line->cap;
 

@@ -48,6 +48,9 @@ struct counters_record {
 	uint64_t made;     /* a bit a cell: its number has been seen on the server, in this epoch */
 	uint64_t epoch;    /* of the server, that FINAL and PUSHED are about */
 	uint64_t asked_ms; /* when the open period was last seen on the server */
+	uint64_t
+	    doubt_ms; /* since when the server holds less than we have put there; 0: it does not */
+	uint32_t reset_s; /* the last moment known at which somebody set it all to 0 */
 	struct counters_cell cell[COUNTERS_RING];
 };
 
@@ -66,6 +69,9 @@ struct counters_hold {
 bool counters_hold(struct counters_shared *s, const struct counters_order *o, uint64_t now_ms,
     struct counters_hold *h) MUST_CHECK;
 void counters_release(struct counters_hold *h);
+/* The one series of that name, where there is one. */
+bool counters_hold_named(struct counters_shared *s, char kind, uint64_t id, struct counters_hold *h)
+    MUST_CHECK;
 
 /* NULL: outside the ring. ADVANCE: the ring goes on to PERIOD. */
 struct counters_cell *counters_cell(struct counters_record *r, uint32_t period, bool advance);
@@ -105,11 +111,14 @@ struct counters_common {
 	_Atomic bool save_all;          /* a checkpoint could not be written */
 	_Atomic uint64_t checkpoint_ms; /* when the last one was begun */
 	_Atomic uint64_t full;          /* series that found no room */
+	_Atomic uint64_t largest_cap;   /* that an order came with */
 	struct {
 		_Atomic uint64_t epoch;    /* the latest that a worker has met; 0: none yet */
 		_Atomic uint64_t since_ms; /* when that was */
-		_Atomic bool
-		    refilled; /* an earlier life of this node has put its numbers into that epoch */
+		/* An earlier life of this node has put its numbers into that epoch. */
+		_Atomic bool refilled;
+		/* A worker ended and did not know what arrived of its last batch. */
+		_Atomic bool doubt;
 	} server[COUNTERS_SERVERS];
 };
 struct counters_common *counters_common(struct counters_shared *s);
