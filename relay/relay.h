@@ -69,6 +69,8 @@ struct relay_verdict {
 	    /* the upstream's own reply, flattened, for the log and the final 250; empty if local */
 	    upstream;
 	bool unknown; /* the final dot went out and no answer came: outcome=unknown */
+	uint64_t
+	    left_out; /* of a 250: accepted recipients that were refused inside the good answer */
 };
 
 /* What the client hears of CLASS at RCPT, in words of ours. Static. */

@@ -341,6 +341,9 @@ last_word(struct session *s, const struct relay_verdict *v)
 {
 	bool gone = s->state == STATE_GONE;
 
+	if (v->code < 300) /* no more than there are: the number is the provider's */
+		s->txn.accepted -=
+		    v->left_out < s->txn.accepted ? (unsigned)v->left_out : s->txn.accepted;
 	if (!gone && v->code < 300)
 		say_sent(s, v);
 	else if (!gone)

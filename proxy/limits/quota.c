@@ -195,45 +195,94 @@ add_rate(struct quota_ticket *t, const struct sender *s)
 
 /* ---- what is said ---- */
 
-static void
-write_free(struct text *out, int64_t s)
-{
-	time_t at = (time_t)s;
-	struct tm tm;
-	char mem[32];
+static const struct {
+	enum reply_id say;
+	const char *now;   /* in the period that is now */
+	const char *every; /* of the period's length */
+} rows[LIMITS] = {
+	[LIMIT_MONTH] = { SAY_QUOTA_MONTH, "this month", "a month" },
+	[LIMIT_MAILBOX_DAY] = { SAY_QUOTA_MAILBOX_DAY, "today", "a day" },
+	[LIMIT_ACCOUNT_DAY] = { SAY_QUOTA_ACCOUNT_DAY, "today in all mailboxes",
+	    "a day in all mailboxes" },
+	[LIMIT_HOUR] = { SAY_QUOTA_HOUR, "this hour", "an hour" },
+	[LIMIT_RATE] = { SAY_RATE_USER, "this minute", "a minute" },
+};
 
-	if (gmtime_r(&at, &tm) && strftime(mem, sizeof(mem), "; next at %H:%M UTC", &tm) > 0)
-		text_put(out, slice_str(mem));
+/* When there is room for what T asks, as far as line I goes. 0: nobody knows. */
+static time_t
+room_at(const struct quota_ticket *t, unsigned i)
+{
+	const struct counters_line *line = &t->order.line[i];
+
+	if (t->limit[i] == LIMIT_MONTH)
+		return (time_t)(t->month_ends * DAY_S);
+	return line->slides ? (time_t)line->free_s : (time_t)(line->at + 1) * DAY_S;
+}
+
+/* The day too where it is not today, the second where a minute is long. */
+static void
+write_next(struct text *out, time_t at, enum limit limit)
+{
+	struct tm tm;
+
+	if (at <= 0 || !gmtime_r(&at, &tm))
+		return;
+	text_put(out, SLICE("; next at "));
+	if (limit == LIMIT_MONTH)
+		text_fmt(out, "%04d-%02d-%02d ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+	text_fmt(out, "%02d:%02d", tm.tm_hour, tm.tm_min);
+	if (limit == LIMIT_RATE)
+		text_fmt(out, ":%02d", tm.tm_sec);
+	text_put(out, SLICE(" UTC"));
+}
+
+/* More than the cap was let in before a smaller plan came; what is beyond that are others' attempts,
+ * which are taken back. */
+static uint64_t
+shown(const struct counters_line *line)
+{
+	uint64_t least = line->ours > line->cap ? line->ours : line->cap;
+
+	return line->used < least ? line->used : least;
 }
 
 static void
 refuse(struct quota_ticket *t)
 {
-	const struct counters_line *line = &t->order.line[t->order.over];
-	enum limit limit = t->limit[t->order.over];
+	unsigned i = t->order.over;
+	const struct counters_line *line = &t->order.line[i];
+	enum limit limit = t->limit[i];
 	struct text more = text_over(t->no.more, sizeof(t->no.more));
-
-	static const struct {
-		enum reply_id say;
-		const char *period;
-	} rows[LIMITS] = {
-		[LIMIT_MONTH] = { SAY_QUOTA_MONTH, NULL },
-		[LIMIT_MAILBOX_DAY] = { SAY_QUOTA_MAILBOX_DAY, "today" },
-		[LIMIT_ACCOUNT_DAY] = { SAY_QUOTA_ACCOUNT_DAY, "today in all mailboxes" },
-		[LIMIT_HOUR] = { SAY_QUOTA_HOUR, "this hour" },
-		[LIMIT_RATE] = { SAY_RATE_USER, NULL },
-	};
+	uint64_t used = shown(line), left = used < line->cap ? line->cap - used : 0;
 
 	t->no.say = limit == LIMIT_RATE && t->is_address ? SAY_RATE_ADDRESS : rows[limit].say;
-	if (!rows[limit].period)
-		return;
-	text_fmt(&more, "(%llu of %llu %s", (unsigned long long)line->used,
-	    (unsigned long long)line->cap, rows[limit].period);
-	if (!line->slides)
-		text_put(&more, SLICE("; next at 00:00 UTC"));
-	else if (line->free_s)
-		write_free(&more, (int64_t)line->free_s);
+	if (t->order.n > 1)
+		text_fmt(&more, "(this message needs %u, %llu of %llu left %s", t->order.n,
+		    (unsigned long long)left, (unsigned long long)line->cap, rows[limit].now);
+	else
+		text_fmt(&more, "(%llu of %llu %s", (unsigned long long)used,
+		    (unsigned long long)line->cap, rows[limit].now);
+	write_next(&more, room_at(t, i), limit);
 	text_char(&more, ')');
+}
+
+/* True where T is more than a whole cap: it is refused for good, and nobody is asked. */
+static bool
+never_fits(struct quota_ticket *t)
+{
+	for (unsigned i = 0; i < t->order.lines_n; i++) {
+		const struct counters_line *line = &t->order.line[i];
+		struct text more = text_over(t->no.more, sizeof(t->no.more));
+
+		if (line->cap == 0 || t->order.n <= line->cap)
+			continue;
+		t->state = QUOTA_NO;
+		t->no.say = SAY_QUOTA_NEVER;
+		text_fmt(&more, "(this message needs %u, your plan allows %llu %s)", t->order.n,
+		    (unsigned long long)line->cap, rows[t->limit[i]].every);
+		return true;
+	}
+	return false;
 }
 
 /* ---- thresholds (Q11) ---- */
@@ -259,7 +308,7 @@ log_level(const struct quota_ticket *t, enum limit limit, const struct counters_
 static void
 watch_levels(struct quota_ticket *t)
 {
-	static const unsigned levels[] = { 100, 95, 90, 80 };
+	static const unsigned levels[] = { 80, 90, 95, 100 };
 
 	for (unsigned i = 0; i < t->order.lines_n; i++) {
 		const struct counters_line *line = &t->order.line[i];
@@ -272,14 +321,11 @@ watch_levels(struct quota_ticket *t)
 
 		if (line->cap == 0 || limit == LIMIT_RATE || used * 100 < line->cap * 80)
 			continue;
-		for (size_t k = 0; k < sizeof(levels) / sizeof(levels[0]); k++) {
-			if (used * 100 < line->cap * levels[k])
-				continue;
-			if (counters_tell(t->quota->counters, line, limit == LIMIT_MONTH, period,
+		for (size_t k = 0; k < sizeof(levels) / sizeof(levels[0]); k++)
+			if (used * 100 >= line->cap * levels[k] &&
+			    counters_tell(t->quota->counters, line, limit == LIMIT_MONTH, period,
 			        levels[k]))
 				log_level(t, limit, line, used, levels[k]);
-			break;
-		}
 	}
 }
 
@@ -483,6 +529,8 @@ quota_reserve(struct quota *q, const struct sender *s, uint64_t recipients, stru
 	fill(t, s, false);
 	t->recipients = recipients;
 	t->order.n = t->unit == COUNT_RECIPIENTS ? (uint32_t)recipients : 1;
+	if (never_fits(t))
+		return t;
 	return ask(t, counters_reserve(q->counters, &t->order));
 }
 

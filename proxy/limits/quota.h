@@ -26,7 +26,7 @@ struct quota_ticket;
 
 enum quota_state { QUOTA_WAIT, QUOTA_OK, QUOTA_NO };
 
-enum { QUOTA_WORDS = 96 };
+enum { QUOTA_WORDS = 128 };
 
 struct quota_refusal {
 	enum reply_id say;

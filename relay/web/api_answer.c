@@ -157,8 +157,11 @@ accepted(const struct api *a, const struct http_answer *answer, struct text *mem
 		put_refused(&t, answer->body, refused, refused + taken);
 	if (t.n == 0)
 		text_put(&t, SLICE("Accepted"));
-	return say(a, partial && taken == 0 ? VERDICT_RCPT : VERDICT_OK, answer->status,
-	    text_slice(&t), mem);
+	struct relay_verdict v = say(a, partial && taken == 0 ? VERDICT_RCPT : VERDICT_OK,
+	    answer->status, text_slice(&t), mem);
+
+	v.left_out = partial ? refused : 0;
+	return v;
 }
 
 static struct relay_verdict

@@ -175,6 +175,7 @@ def test_partial_refusals_inside_a_good_answer_are_named(byway, api):
         code, text = c.deliver("a@x.example", "b@x.example", content=RAW)
         assert code == 250
         assert "1178; 1 of 2 recipients refused: Invalid recipient b@x.example is suppressed" in text
+        assert byway.events("message")[-1]["accepted"] == 1
         api.say(200, {"results": {"total_rejected_recipients": 1, "total_accepted_recipients": 0, "id": "1179"}})
         code, text = c.deliver("b@x.example", content=RAW)
         assert (code, text.split()[0]) == (550, "5.1.3")
