@@ -399,6 +399,7 @@ look_first(struct directory *d, struct text *why)
 	d->ip_revision = c.revision;
 	d->has_addresses = c.has_addresses;
 	free(c.accounts);
+	directory_measure(d, d->poller);
 	return true;
 }
 

@@ -10,6 +10,7 @@
 
 static void on_done(struct job *j);
 static void on_task(struct task *t);
+static void free_all(struct ask *a);
 
 static void
 link_ask(struct ask **list, struct ask *a)
@@ -58,6 +59,7 @@ ask_free(struct ask *a)
 	unlink_ask(a);
 	sender_unref(a->sender);
 	secret_fini(&a->password);
+	rehash_free(a->rehash);
 	free(a->changes.accounts);
 	free(a);
 }
@@ -95,6 +97,14 @@ ask_forget_all(struct directory *d)
 		loop_cancel(d->loop, &a->task);
 		ask_free(a);
 	}
+	while (d->due) {
+		struct ask *a = d->due;
+
+		ev_timer_stop(loop_ev(d->loop), &a->due);
+		unlink_ask(a);
+		free_all(a);
+		d->pending--;
+	}
 }
 
 /* ---- answers from threads ---- */
@@ -103,11 +113,55 @@ ask_forget_all(struct directory *d)
 static void
 tell_all(struct directory *d, struct ask *a)
 {
-	for (struct ask *one = a; one; one = one->joined) {
+	for (struct ask *one = a; one && one->fn; one = one->joined) {
 		struct sender *s = a->sender ? sender_ref(a->sender) : NULL;
 
 		one->fn(d->ctx, one->owner, a->result, s, a->why);
 	}
+}
+
+static void
+free_all(struct ask *a)
+{
+	while (a) {
+		struct ask *next = a->joined;
+
+		ask_free(a);
+		a = next;
+	}
+}
+
+/* The end of a question that a thread has answered. */
+static void
+finish(struct ask *a)
+{
+	struct directory *d = a->d;
+
+	unlink_ask(a);
+	tell_all(d, a);
+	free_all(a);
+	d->pending--;
+	directory_put(d);
+}
+
+static void
+on_due(struct ev_loop *ev, ev_timer *t, int revents)
+{
+	(void)ev;
+	(void)revents;
+	finish(t->data);
+}
+
+/* How long a refusal waits, so that its time tells nothing of the hash (A1). */
+static double
+left_to_wait(const struct ask *a)
+{
+	if (a->kind != ASK_LOGIN || a->result != LOGIN_REFUSED || a->began == 0)
+		return 0;
+	double stretch = atomic_load(&a->d->stretch);
+
+	return a->began + 1.25 * atomic_load(&a->d->slowest_s) * (stretch > 1 ? stretch : 1) -
+	    directory_clock();
 }
 
 static void
@@ -118,22 +172,31 @@ on_done(struct job *j)
 
 	unlink_ask(a);
 	secret_fini(&a->password);
-	if (!d->closed) {
-		if (a->kind == ASK_POLL) {
-			directory_learn_changes(d, a);
-		} else {
-			directory_learn(d, a);
-			tell_all(d, a);
-		}
+	if (d->closed) {
+		free_all(a);
+		d->pending--;
+		directory_put(d);
+		return;
 	}
-	while (a) {
-		struct ask *next = a->joined;
+	if (a->kind == ASK_POLL)
+		directory_learn_changes(d, a);
+	else
+		directory_learn(d, a);
+	if (a->rehash)
+		rehash_send(a->rehash);
+	a->rehash = NULL;
+	double left = left_to_wait(a);
 
-		ask_free(a);
-		a = next;
+	if (left > 0) {
+		link_ask(&d->due, a);
+		ev_timer_init(&a->due, on_due, left, 0.);
+		a->due.data = a;
+		ev_timer_start(loop_ev(d->loop), &a->due);
+		return;
 	}
-	d->pending--;
-	directory_put(d);
+	if (a->kind == ASK_POLL)
+		a->fn = NULL;
+	finish(a);
 }
 
 /* One that was asked when no less was known than now: whatever it finds is news enough. */

@@ -45,6 +45,12 @@ const char *backend_error(const struct backend *b);
 
 enum found backend_login(struct backend *b, struct slice address, struct backend_login *login_r)
     MUST_CHECK;
+/* One stored hash of each scheme and cost that mailboxes have. */
+typedef void backend_hash_fn(void *ctx, struct slice hash);
+bool backend_schemes(struct backend *b, backend_hash_fn *fn, void *ctx) MUST_CHECK;
+/* Stores HASH where the mailbox still has WAS. */
+bool backend_rehash(const char *path, uint64_t mailbox, struct slice was, struct slice hash,
+    struct text *why) MUST_CHECK;
 enum found backend_mailbox(struct backend *b, uint64_t id, struct sender **sender_r) MUST_CHECK;
 /* A sender that is nobody but the account of that name: no id, the name the account's. */
 enum found backend_account(struct backend *b, struct slice name, struct sender **sender_r)

@@ -11,11 +11,16 @@
  *             |--- the same question is on its way: joins it              |
  *             '--- ask -> thread: run -> loop: done -> cache -> fn of the asker and of all who joined
  *
+ * A refused log-in is told when as much time has passed since its check began as the slowest check of
+ * any stored scheme takes on the machine as busy as it is, and a quarter more: whatever it was
+ * (BEHAVIOUR A1). The check itself has ended then and holds no thread.
+ *
  * Freshness. The poll learns which accounts were written to. A snapshot is fresh while its account
  * has not been since it was read: its revision is at least `floor`, and at least what `changed`
  * holds for the account.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "conf/directory/directory_backend.h"
 #include "conf/directory/directory_cache.h"
@@ -36,6 +41,8 @@ struct ask {
 	uint64_t owner;
 	directory_fn *fn;
 	uint64_t known_at; /* d's revision when asked */
+	ev_timer due;
+	double began; /* the check, CLOCK_MONOTONIC */
 	unsigned char key[ASK_KEY];
 	/* the question */
 	size_t name_n;
@@ -51,6 +58,8 @@ struct ask {
 	const char *why;
 	char why_mem[WHY_MAX];
 	struct sender *sender;
+	struct rehash
+	    *rehash;      /* the password was right and its hash is not of our scheme; or NULL */
 	enum found found; /* ASK_POLL */
 	struct backend_changes changes;
 };
@@ -73,6 +82,7 @@ struct directory {
 	unsigned pending;   /* asks that a thread has or will have */
 	struct ask *flying; /* the same asks but the poll: to be joined */
 	struct ask *answering;
+	struct ask *due; /* refused, and not told yet */
 
 	/* what is known */
 	uint64_t revision;
@@ -88,6 +98,8 @@ struct directory {
 	bool poll_failed;
 
 	/* for the threads */
+	_Atomic double slowest_s; /* of processor, for a check of the slowest scheme */
+	_Atomic double stretch; /* by how much longer checks take now than their processor's time */
 	unsigned char secret[32]; /* of this process: keys what is remembered */
 	pthread_mutex_t lock;
 	struct backend *idle[BACKENDS_IDLE];
@@ -110,6 +122,16 @@ void ask_forget_all(struct directory *d);
 
 /* directory_run.c: on a thread */
 void ask_run(struct job *j);
+/* What the stored schemes cost. Takes as long as one check of each. */
+void directory_measure(struct directory *d, struct backend *b);
+double directory_clock(void);
+
+/* directory_rehash.c: a right password's hash in the scheme of today. NULL: it is, or no memory. */
+struct rehash *rehash_new(struct directory *d, uint64_t mailbox, struct slice hash,
+    const struct secret *password) MUST_CHECK;
+/* Takes it: the thread writes it, nobody waits. */
+void rehash_send(struct rehash *r);
+void rehash_free(struct rehash *r);
 /* A keyed hash that only this process can make. */
 bool directory_tag(const struct directory *d, struct slice purpose, struct slice a, struct slice b,
     unsigned char tag[CACHE_TAG]) MUST_CHECK;

@@ -7,6 +7,9 @@
 #include "conf/directory/directory_front.h"
 
 #include <stdio.h>
+#include <time.h>
+
+static const double STRETCH_MAX = 8, STRETCH_FADES = 0.95, COST_MIN_S = 0.004;
 
 static struct backend *
 get_backend(struct directory *d, struct text *why)
@@ -77,6 +80,51 @@ is_right(struct ask *a, struct slice hash)
 	return right || password_verify(NULL, hash, &a->password);
 }
 
+static double
+read_clock(clockid_t which)
+{
+	struct timespec t;
+
+	(void)clock_gettime(which, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+double
+directory_clock(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+static void
+note_cost(struct directory *d, double cost)
+{
+	if (cost > atomic_load(&d->slowest_s))
+		atomic_store(&d->slowest_s, cost);
+}
+
+/* Others want the processor too. What took next to none of it says little of that. */
+static void
+note_stretch(struct directory *d, double cost, double took)
+{
+	double was = atomic_load(&d->stretch) * STRETCH_FADES;
+	double now = cost < COST_MIN_S ? 0 : took / cost < STRETCH_MAX ? took / cost : STRETCH_MAX;
+
+	atomic_store(&d->stretch, now > was ? now : was);
+}
+
+static void
+measure_one(void *ctx, struct slice hash)
+{
+	note_cost(ctx, password_cost(hash));
+}
+
+void
+directory_measure(struct directory *d, struct backend *b)
+{
+	if (!backend_schemes(b, measure_one, d))
+		atomic_store(&d->slowest_s, 0);
+}
+
 static bool
 check_password(struct ask *a, enum found found, const struct backend_login *login)
 {
@@ -87,11 +135,21 @@ check_password(struct ask *a, enum found found, const struct backend_login *logi
 		a->why = "cryptography failed";
 		return false;
 	}
+	double cost = read_clock(CLOCK_THREAD_CPUTIME_ID);
+
+	a->began = directory_clock();
 	bool known = a->expects && hash.n && crypto_equal(tag, a->hash, sizeof(tag));
 
 	memcpy(a->hash, tag, sizeof(tag));
-	if (known || is_right(a, hash))
+	if (known || is_right(a, hash)) {
+		a->rehash = known ? NULL : rehash_new(a->d, login->id, hash, &a->password);
 		return true;
+	}
+	cost = read_clock(CLOCK_THREAD_CPUTIME_ID) - cost;
+	note_stretch(a->d, cost, directory_clock() - a->began);
+	/* A scheme that came after the start is known from its first refusal on. */
+	if (cost > 1.5 * atomic_load(&a->d->slowest_s))
+		note_cost(a->d, cost);
 	refuse(a, found == FOUND ? "wrong password" : "unknown mailbox");
 	return false;
 }

@@ -336,6 +336,52 @@ backend_login(struct backend *b, struct slice address, struct backend_login *log
 	return found;
 }
 
+bool
+backend_schemes(struct backend *b, backend_hash_fn *fn, void *ctx)
+{
+	/* Enough of a hash to tell schemes and costs apart: $2b$12$, $y$j9T$, $6$, $1$. */
+	sqlite3_stmt *st = db_stmt(&b->db,
+	    "SELECT max(password_hash) FROM mailbox"
+	    " GROUP BY substr(password_hash, 1, 7) LIMIT 64");
+	int rc = SQLITE_ERROR;
+
+	if (!st)
+		return false;
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct take t = take_from(st);
+
+		fn(ctx, take_slice(&t));
+	}
+	(void)sqlite3_reset(st);
+	return rc == SQLITE_DONE;
+}
+
+bool
+backend_rehash(const char *path, uint64_t mailbox, struct slice was, struct slice hash,
+    struct text *why)
+{
+	struct db db;
+
+	if (!db_open(&db, path, false, 2000, why))
+		return false;
+	sqlite3_stmt *st = db_stmt(&db,
+	    "UPDATE mailbox SET password_hash = ?1"
+	    " WHERE id = ?2 AND password_hash = ?3");
+	struct put in = put_into(st);
+
+	put_slice(&in, hash);
+	put_u64(&in, mailbox);
+	put_slice(&in, was);
+	bool ok = st && in.ok && sqlite3_step(st) == SQLITE_DONE;
+
+	if (!ok)
+		text_fmt(why, "%s: %s", path, db_error(&db));
+	if (st)
+		(void)sqlite3_reset(st);
+	db_close(&db);
+	return ok;
+}
+
 enum found
 backend_mailbox(struct backend *b, uint64_t id, struct sender **sender_r)
 {

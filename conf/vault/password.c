@@ -2,6 +2,7 @@
 #include "conf/vault/password.h"
 
 #include <crypt.h>
+#include <time.h>
 
 #include "wire/base64.h"
 #include "wire/crypto.h"
@@ -83,6 +84,41 @@ password_hash_is_usable(struct slice hash)
 	return (how == CRYPT_SALT_OK || how == CRYPT_SALT_METHOD_LEGACY ||
 	           how == CRYPT_SALT_TOO_CHEAP) &&
 	    hash.n >= 13;
+}
+
+double
+password_cost(struct slice hash)
+{
+	char setting[PASSWORD_HASH_MAX];
+	struct timespec began, ended;
+
+	if (password_is_machine(hash) || !password_hash_is_usable(hash))
+		return 0;
+	memcpy(setting, hash.p, hash.n);
+	setting[hash.n] = '\0';
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &began);
+	bool ignored = crypt_matches(setting, "x");
+
+	(void)ignored;
+	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
+	return (double)(ended.tv_sec - began.tv_sec) +
+	    (double)(ended.tv_nsec - began.tv_nsec) * 1e-9;
+}
+
+bool
+password_is_up_to_date(struct slice hash)
+{
+	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+	struct slice made, scheme;
+
+	if (password_is_machine(hash))
+		return true;
+	if (!crypt_gensalt_rn("$y$", 0, NULL, 0, setting, sizeof(setting)))
+		return true; /* there is no better one to be had */
+	/* "$y$j9T$": the scheme and its cost, before the salt. */
+	made = slice_str(setting);
+	scheme = slice_skip(made, 3);
+	return slice_starts(hash, slice_head(made, 3 + slice_find(scheme, '$') + 1));
 }
 
 bool

@@ -9,9 +9,9 @@
  * a machine made (128 bits and more): `$hm1$<key id>$<salt>$<mac>`, a keyed hash that costs
  * microseconds; only secret_generate()'s belong there.
  *
- * Every refusal has cost one slow hash, whatever the reason: unknown name (empty hash), locked
- * ("*", "!..."), malformed, wrong. So time tells nothing (A1). A hash of another scheme or cost
- * than the default takes its own time.
+ * Every refusal has cost one hash, whatever the reason: unknown name (empty hash), locked ("*",
+ * "!..."), malformed, wrong. A hash of another scheme or cost than the default takes its own time:
+ * who answers waits as long as the slowest takes (password_cost(); A1).
  *
  * Life:   any thread; crypt's 32 KiB of state are the thread's own and wiped after each use.
  * Never:  on the loop's thread: the slow hash takes 10 ms and more.
@@ -38,6 +38,10 @@ bool password_verify_machine(struct vault *v, struct slice hash, const struct se
 bool password_verify(struct vault *v, struct slice hash, const struct secret *plain) MUST_CHECK;
 /* True where HASH could verify anything: a scheme that this system knows, not locked. */
 bool password_hash_is_usable(struct slice hash) MUST_CHECK;
+/* Seconds of processor that a comparison with HASH takes here; 0: it is not compared at all. */
+double password_cost(struct slice hash);
+/* True where HASH is as password_hash() makes it, or machine-made. */
+bool password_is_up_to_date(struct slice hash) MUST_CHECK;
 /* What refusals of unknown names compare with: for tests with a cheap scheme. NULL: back to the
  * default. Not while threads verify. */
 void password_set_dummy(const char *hash);

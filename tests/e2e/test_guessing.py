@@ -2,6 +2,8 @@
 """Password guessing is slowed and stopped (A3), and costs nobody else anything; unknown names look like known ones (A1)."""
 import concurrent.futures
 import contextlib
+import ctypes
+import sqlite3
 import statistics
 import time
 
@@ -166,3 +168,63 @@ def test_unknown_names_are_delayed_and_stopped_alike(byway):
         return [(r.code, round(s)) for r, s, _ in (wrong(byway, source, name) for _ in range(7))]
 
     assert story("alice@acme.example", "127.0.0.40") == story("nobody@acme.example", "127.0.0.41")
+
+
+# ---- hashes from elsewhere (A1) ----
+
+SETTINGS = {"bcrypt": "$2b$09$abcdefghijklmnopqrstuu", "sha512": "$6$abcdefgh", "md5": "$1$abcdefgh", "yescrypt": "$y$j9T$abcdefghijklmnopqrstu."}
+
+
+def crypt(setting):
+    lib = ctypes.CDLL("libcrypt.so.1")
+    lib.crypt.restype = ctypes.c_char_p
+    return lib.crypt(b"secret of all", setting.encode()).decode()
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Mailboxes as they were imported, one of each scheme, and no limits to guessing."""
+    byway = stage.Byway(tmp_path, settings={"guessing": {"name_failures": 0, "address_failures": 0}, "limits": {"login_failures": 100}, "server": {"workers": 1}})
+    byway.init()
+    byway.apply("[account acme]\nplan = pro\nowner_verified = yes\n[domain acme.example]\naccount = acme\n" + "".join(
+        f"[mailbox {name}@acme.example]\npassword_hash = {crypt(s)}\n" for name, s in SETTINGS.items()))
+    with byway:
+        yield byway
+    assert not byway.faults(), byway.faults()
+
+
+def spread(mixed):
+    """The largest median of one scheme to the smallest, wrong passwords and an unknown name turn by turn."""
+    times = {name: [] for name in [*SETTINGS, "nobody"]}
+    with talk.Talk(mixed, "tls") as t:
+        for k in range(19):
+            for name in times:
+                began = time.monotonic()
+                assert t.auth(f"{name}@acme.example", f"guess {k}").code == 535
+                times[name].append(time.monotonic() - began)
+    medians = [statistics.median(t) for t in times.values()]
+    return max(medians) / min(medians)
+
+
+def test_time_tells_no_scheme(mixed):
+    """The medians are one. What the machine does beside it may look otherwise once, and not three times; untended, bcrypt takes 20 times what md5 does."""
+    spreads = []
+    assert any(spreads.append(spread(mixed)) or spreads[-1] < (1.05 if stage.SLOW == 1 else 1.15) for _ in range(3)), spreads
+
+
+def hash_of(byway, name):
+    with contextlib.closing(sqlite3.connect(next(byway.folder.rglob("directory.db")))) as db:
+        return db.execute("SELECT password_hash FROM mailbox WHERE address = ?", (f"{name}@acme.example",)).fetchone()[0]
+
+
+def test_right_login_hashes_anew(mixed):
+    before = {name: hash_of(mixed, name) for name in SETTINGS}
+    for name in SETTINGS:
+        assert attempt(mixed, None, name, "guess")[0].code == 535
+        assert hash_of(mixed, name) == before[name]
+        assert attempt(mixed, None, name, "secret of all")[0].code == 235
+        assert stage.wait_until(lambda: hash_of(mixed, name).startswith("$y$j9T$"))
+        assert (hash_of(mixed, name) == before[name]) is (name == "yescrypt")
+        for _ in range(4):  # whichever worker: the new hash is of the same password
+            assert attempt(mixed, None, name, "secret of all")[0].code == 235
+            assert attempt(mixed, None, name, "guess")[0].code == 535

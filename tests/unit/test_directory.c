@@ -211,7 +211,8 @@ catch_up(struct fixture *f)
 	OK(f, admin_revision(f->a, &revision));
 	for (int i = 0; f->d->revision < revision && i < 500; i++)
 		turn(f, 0.01);
-	assert_int_equal(f->d->revision, revision);
+	/* A hash that is made anew beside it is news too. */
+	assert_true(f->d->revision >= revision);
 }
 
 static struct sender *
