@@ -11,8 +11,8 @@
  *             |--- the same question is on its way: joins it              |
  *             '--- ask -> thread: run -> loop: done -> cache -> fn of the asker and of all who joined
  *
- * A refused log-in is told when as much time has passed since its check began as the slowest check of
- * any stored scheme takes on the machine as busy as it is, and a quarter more: whatever it was
+ * A refused log-in is told when as much time has passed since its check began as the slowest check
+ * of any stored scheme takes on the machine as busy as it is, and a quarter more: whatever it was
  * (BEHAVIOUR A1). The check itself has ended then and holds no thread.
  *
  * Freshness. The poll learns which accounts were written to. A snapshot is fresh while its account

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A right log-in whose hash came from elsewhere (bcrypt, sha512crypt, md5crypt ...) leaves one of our
- * own scheme behind. The client has its answer before; where the directory cannot be written, the next
- * log-in tries again.
+ * A right log-in whose hash came from elsewhere (bcrypt, sha512crypt, md5crypt ...) leaves one of
+ * our own scheme behind. The client has its answer before; where the directory cannot be written,
+ * the next log-in tries again.
  */
 #include <stdlib.h>
 

@@ -10,8 +10,8 @@
  * current number of several series at once, all or none, if for each of its lines the sum over the
  * line's span stays within the line's cap.
  *
- *      reserve -> FITS   the numbers stand; counters_refund() takes some or all of them back, on the
- *                        day they belong to
+ *      reserve -> FITS   the numbers stand; counters_refund() takes some or all of them back, on
+ *                        the day they belong to
  *              -> OVER   nothing was added; order->over is the first line without room
  *              -> LOST   the numbers cannot be asked and [counters] on_counter_loss is closed
  *

@@ -77,8 +77,8 @@ find_op(struct counters_batch *b, const struct counters_record *r, uint32_t peri
 	return op;
 }
 
-/* The record's PUSHED and FINAL are about the batch's epoch from now on. False: the record is further
- * on than we are. */
+/* The record's PUSHED and FINAL are about the batch's epoch from now on. False: the record is
+ * further on than we are. */
 static bool
 enter_epoch(struct counters_batch *b, struct counters_record *r)
 {
@@ -320,7 +320,8 @@ base_of(struct counters_batch *b, struct counters_record *r, struct counters_op 
 	op->base = op->value > op->mine ? op->value - op->mine : 0;
 	if (!c || op->zero)
 		return op->base;
-	/* A number that was there and has gone: the server forgets. Else numbers only fall, to 0. */
+	/* A number that was there and has gone: the server forgets. Else numbers only fall, to
+	 * 0. */
 	b->lost = b->lost || op->absurd || (!op->create && !op->found);
 	/* What is not there may not have been put back yet, or have found no memory: what was known
 	 * counts. */
@@ -400,8 +401,8 @@ let_in(struct counters_batch *b, struct counters_order *o, struct counters_hold 
 	}
 }
 
-/* What the server has of what O added is pushed; of one that was turned away, the next sync takes it
- * back. */
+/* What the server has of what O added is pushed; of one that was turned away, the next sync takes
+ * it back. */
 static void
 count_as_pushed(struct counters_batch *b, const struct counters_order *o, struct counters_hold *h)
 {

@@ -3,8 +3,8 @@
 #define PROXY_LIMITS_COUNTERS_BATCH_H
 
 /*
- * counters_batch - many orders as few operations on a server's numbers, and the verdicts from what the
- * server then holds
+ * counters_batch - many orders as few operations on a server's numbers, and the verdicts from what
+ * the server then holds
  *
  *      add   own reservations in FIRST, then read: ops[] = { number, by }
  *      send  all ops in a row: what is new is made, what has BY is added to (below zero: taken
@@ -32,7 +32,8 @@
  *                               | |--it arrived------> settled    batch_arrived
  *                               |                        what it added for those refused is owed back
  *                               '----it may not have-> forgotten  batch_forget
- *                                                        its epoch must end: then nothing of it counts
+ *                                                        its epoch must end: then nothing of it
+ *                                                        counts
  *
  * Orders have their verdict when the batch leaves open. A claim: a cell's debt (own less pushed) is
  * pushed as soon as it is in a batch, so that no other worker sends it too.

@@ -48,8 +48,8 @@ struct memcached_link *link_open(const struct counter_server *at, unsigned timeo
 void link_close(struct memcached_link *l);
 /* REFUSED: nothing was sent. EPOCH: *EPOCH_R is what the server has, 0: none. */
 enum exchange link_exchange(struct memcached_link *l, struct counters_batch *b, uint64_t *epoch_r);
-/* The server's epoch; where it has none, or OLD at most, or more than MOST, NEXT becomes it. OK or why
- * not. */
+/* The server's epoch; where it has none, or OLD at most, or more than MOST, NEXT becomes it. OK or
+ * why not. */
 enum exchange link_epoch(struct memcached_link *l, uint64_t old, uint64_t next, uint64_t most,
     uint64_t *epoch_r);
 /* *ARRIVED_R: the server has all of the last batch that was to change something, sent in EPOCH.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * counters_memcached_server - one batch, one conversation: additions without answer, then one read of
- * all numbers
+ * counters_memcached_server - one batch, one conversation: additions without answer, then one read
+ * of all numbers
  *
  *      add <epoch>.h1f.1c8f2a0 0 7320 1 noreply    what is new, gathered with the next line
  *      incr <epoch>.h1f.1c8f2a0 3 noreply

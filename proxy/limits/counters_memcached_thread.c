@@ -291,7 +291,8 @@ probe(struct server *s)
 
 /* ---- the thread: batches ---- */
 
-/* Sends what the batch holds. EPOCH: nothing of it counts, once more in the one that we now know. */
+/* Sends what the batch holds. EPOCH: nothing of it counts, once more in the one that we now
+ * know. */
 static enum exchange
 exchange(struct server *s)
 {
@@ -349,8 +350,9 @@ send_batch(struct server *s, struct orders *todo)
 	}
 }
 
-/* Numbers have gone while the server stood, or cannot be right: it has too little memory, or somebody
- * else writes there. One that loses them again and again gets a new epoch less and less often. */
+/* Numbers have gone while the server stood, or cannot be right: it has too little memory, or
+ * somebody else writes there. One that loses them again and again gets a new epoch less and less
+ * often. */
 static void
 begin_anew(struct server *s)
 {

@@ -8,13 +8,13 @@
  *      up --refuses, or is silent three times--> silent --answers--> up
  *       '--its epoch or a number has gone, or cannot be right--> up, empty
  *
- *      silent  not asked for orders: on_counter_loss decides them. Asked for its epoch after a second,
- *              doubling to ten; when it answers, what was counted meanwhile is owed.
- *      empty   up in a new epoch: all nodes put back what is theirs. For FLOOR_MS the larger counts of
- *              what is read and what was known.
+ *      silent  not asked for orders: on_counter_loss decides them. Asked for its epoch after a
+ *              second, doubling to ten; when it answers, what was counted meanwhile is owed.
+ *      empty   up in a new epoch: all nodes put back what is theirs. For FLOOR_MS the larger counts
+ *              of what is read and what was known.
  *
- * A batch that was not answered is cleared up before the next (counters_batch.h): where the server has
- * its mark it has arrived; else the server is taken as empty.
+ * A batch that was not answered is cleared up before the next (counters_batch.h): where the server
+ * has its mark it has arrived; else the server is taken as empty.
  *
  * Never:  blocks the loop; logs. Private to counters_memcached*.
  */

@@ -236,8 +236,8 @@ write_next(struct text *out, time_t at, enum limit limit)
 	text_put(out, SLICE(" UTC"));
 }
 
-/* More than the cap was let in before a smaller plan came; what is beyond that are others' attempts,
- * which are taken back. */
+/* More than the cap was let in before a smaller plan came; what is beyond that are others'
+ * attempts, which are taken back. */
 static uint64_t
 shown(const struct counters_line *line)
 {

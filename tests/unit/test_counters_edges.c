@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every way in which a batch can end, on a counter server that the test scripts: it takes a batch and
- * fails at a place of its choice. Whatever happens, in the end the server has what the nodes let in,
- * and nothing of what they refused.
+ * Every way in which a batch can end, on a counter server that the test scripts: it takes a batch
+ * and fails at a place of its choice. Whatever happens, in the end the server has what the nodes
+ * let in, and nothing of what they refused.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* counters on memcached: exact over workers and nodes, and what happens when a server freezes, dies,
- * comes back empty or forgets. A real memcached, found in PATH; without one the tests are
+/* counters on memcached: exact over workers and nodes, and what happens when a server freezes,
+ * dies, comes back empty or forgets. A real memcached, found in PATH; without one the tests are
  * skipped. */
 #include <arpa/inet.h>
 #include <errno.h>

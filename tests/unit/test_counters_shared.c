@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* counters_shared: windows, edges, clocks that step, orders that are whole or not at all, workers that
- * die, room that runs out. */
+/* counters_shared: windows, edges, clocks that step, orders that are whole or not at all, workers
+ * that die, room that runs out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
