@@ -6,7 +6,7 @@
  * query - questions of the control socket that a worker answers (desk.h)
  *
  * Owns:   the asks that wait. A worker that dies or is too slow answers nobody; the client then
- *         hears so after a while.
+ *         hears so after a while. Where no worker is up yet, the question waits for one.
  */
 #include "proxy/desk/control.h"
 #include "proxy/process/supervisor.h"

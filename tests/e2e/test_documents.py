@@ -13,18 +13,18 @@ import stage
 MACHINE = r"""
 set -e
 ip link set lo up
-for d in etc usr/local var/lib/byway var/log run; do mkdir -p "$AT/$d"; done
+for d in etc usr/local var/lib var/log run; do mkdir -p "$AT/$d"; done
 cp -a /etc/. "$AT/etc/"
 cp -a /usr/local/. "$AT/usr/local/" 2>/dev/null || true
-mkdir -p /var/lib/byway
-for d in etc usr/local var/lib/byway var/log run; do mount --bind "$AT/$d" "/$d"; done
+for d in /var/lib/*; do [ ! -d "$d" ] || [ "$d" = /var/lib/byway ] || { mkdir "$AT$d"; mount --bind "$d" "$AT$d"; }; done
+for d in etc usr/local var/lib var/log run; do mount --rbind "$AT/$d" "/$d"; done
 mkdir -p "$AT/bin" "$AT/home"
 printf '#!/bin/sh\nexec "$@"\n' > "$AT/bin/sudo"
 cat > "$AT/bin/systemctl" <<'EOF'
 #!/bin/sh
 case $1 in
 daemon-reload) ;;
-enable) mkdir -p /run/byway && chown -R byway: /run/byway /var/lib/byway /etc/byway
+enable) mkdir -p /run/byway && chown byway: /run/byway
 	setsid /usr/local/sbin/bywayd -c /etc/byway/byway.ini >"$AT/bywayd.log" 2>&1 &
 	for i in $(seq 600); do byway status >/dev/null 2>&1 && exit 0; sleep 0.1; done
 	cat "$AT/bywayd.log"; exit 1 ;;

@@ -147,7 +147,7 @@ def test_L2_verdicts_of_many_kinds(byway, upstreams, route):
     """What would make a client doubt its own password or connection is said otherwise."""
     upstreams[route].take()
     said = {"full": "452 4.2.2 Mailbox full", "later": "450 4.2.1 Greylisted, come back", "policy": "550 5.7.1 Not from you",
-            "bare": "550 5.0.0 no enhanced code", "auth": "550 5.3.5 Your SMTP provider did not accept the stored credentials",
+            "bare": "550 5.0.0 no enhanced code", "auth": "451 4.3.5 The upstream's settings are wrong on its side or ours",
             "closing": "451 4.7.0 TLS not available", "long": "550 5.1.1 first line second line third line"}
     with Talk(byway, login=me(route)) as t:
         t.cmd(f"MAIL FROM:<me@{route}.example>", 250)

@@ -319,8 +319,9 @@ class Client:
         """Reads once. False: nothing more will come, or not in time."""
         if self.ended == "eof":
             return False
-        ready, _, _ = select.select([self.sock], [], [], self.timeout if timeout is None else timeout)
-        if not ready:
+        poll = select.poll()  # select() knows no descriptor above 1023
+        poll.register(self.sock, select.POLLIN)
+        if not poll.poll((self.timeout if timeout is None else timeout) * 1000):
             return False
         try:
             got = self.sock.recv(65536)
