@@ -206,7 +206,7 @@ native_health(const struct native *n)
 		h.alive += !n->at[i].dead;
 		h.idle += (unsigned)n->at[i].up->idle.n;
 		h.leased += (unsigned)n->at[i].up->leased.n;
-		h.waiting += (unsigned)n->at[i].up->waiting.n;
+		h.waiting += (unsigned)n->at[i].up->line.waiting.n;
 	}
 	return h;
 }
@@ -241,7 +241,7 @@ relay_health(const struct relay *r, const struct profile *p)
 		.closed_s = h.closed_s,
 		.idle = (unsigned)u->idle.n,
 		.leased = (unsigned)u->leased.n,
-		.waiting = (unsigned)u->waiting.n,
+		.waiting = (unsigned)u->line.waiting.n,
 	};
 }
 
@@ -263,7 +263,7 @@ put_mtas(const struct relay *r, struct text *out)
 		text_put(out, SLICE("\","));
 		put(out, "leased", e->up->leased.n);
 		put(out, "idle", e->up->idle.n);
-		put(out, "waiting", e->up->waiting.n);
+		put(out, "waiting", e->up->line.waiting.n);
 		text_put(out, e->dead ? SLICE("\"alive\":false}") : SLICE("\"alive\":true}"));
 	}
 	text_char(out, ']');
@@ -280,7 +280,7 @@ relay_status(const struct relay *r, struct text *out)
 		connecting += u->connecting.n;
 		idle += u->idle.n;
 		leased += u->leased.n;
-		waiting += u->waiting.n;
+		waiting += u->line.waiting.n;
 		broken += shape_closed(&u->shaping, loop_now(r->loop)) > 0;
 	}
 	put(out, "transactions", r->open.n);

@@ -93,6 +93,9 @@ struct relay_order {
 	struct slice client_address; /* XCLIENT, as text; may be empty */
 	struct slice client_helo;
 	struct slice client_login;
+	/* Who must not make others wait: at the native pool ACCOUNT, at a profile USER, which is
+	 * another for each mailbox and address of the account. */
+	uint64_t account, user;
 };
 
 /* What the last EHLO of a route's upstream offered. */

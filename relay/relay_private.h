@@ -7,7 +7,7 @@
  *
  *      relay.c     the front: what proxy/ calls
  *      transaction.c    one transaction: memory, route, what was told
- *      pool.c      upstreams, their connections and waiting lines
+ *      pool.c      upstreams and their connections; line.c who waits for them, and whose turn it is
  *      smtp*.c     one dialogue with one upstream
  *      api*.c      one transaction by a provider's HTTP API; http*.c its request, spool.c its body
  *      credential.c oauth.c
@@ -18,6 +18,7 @@
 #include "relay/pool/guard.h"
 #include "relay/list.h"
 #include "relay/relay.h"
+#include "relay/pool/line.h"
 #include "relay/pool/resolve.h"
 #include "relay/web/spool.h"
 #include "relay/verdict/verdict.h"
@@ -58,6 +59,7 @@ struct relay {
 	unsigned worker;                            /* its column there */
 	struct upstream *buckets[UPSTREAM_BUCKETS]; /* of profiles, by id */
 	struct list upstreams;                      /* all of them, MTAs too */
+	struct holders holders;                     /* who waits for them, and holds them */
 	ev_timer sweep;
 	struct list open;  /* transactions */
 	struct list spare; /* their memory, to be used again */

@@ -140,6 +140,8 @@ transaction_open(struct relay *r, const struct relay_order *o)
 		return NULL;
 	t->r = r;
 	t->owner = o->owner;
+	t->account = o->account;
+	t->user = o->user;
 	t->task.fn = run;
 	t->end = &t->first;
 	t->send_at = &t->first;

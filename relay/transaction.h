@@ -24,6 +24,7 @@
 #include "wire/arena.h"
 
 struct api;
+struct holder;
 struct smtp;
 struct upstream;
 
@@ -42,7 +43,8 @@ struct rcpt {
 
 struct relay_txn {
 	struct link link;  /* of the relay's open or spare ones */
-	struct link waits; /* in an upstream's line */
+	struct link waits; /* in an upstream's line: all of them */
+	struct link turn;  /* there: its tenant's, or those whose time has not come */
 	struct task task;
 	struct relay *r;
 	struct arena arena;
@@ -57,6 +59,7 @@ struct relay_txn {
 	bool utf8_sender; /* needed */
 	uint64_t size;
 	struct slice client_address, client_helo, client_login;
+	uint64_t account, user; /* whose it is */
 	struct rcpt *first;
 	struct rcpt **end;
 	struct rcpt **send_at, **answer_at;
@@ -66,10 +69,11 @@ struct relay_txn {
 	struct upstream *routes[2]; /* NULL: native */
 	bool native[2];
 	unsigned routes_n;
-	unsigned at;          /* which of them */
-	uint64_t tried;       /* endpoints of the native pool, by bit */
-	struct upstream *up;  /* the one in use, or being waited for */
-	struct list *line_at; /* the line it waits in */
+	unsigned at;           /* which of them */
+	uint64_t tried;        /* endpoints of the native pool, by bit */
+	struct upstream *up;   /* the one in use, or being waited for */
+	struct holder *holder; /* NULL: it does not wait */
+	struct list *turn_at;
 	ev_tstamp waits_until;
 	ev_tstamp not_before; /* its turn, where the upstream is held or paced */
 	struct smtp *conn;    /* one of both, or none yet */

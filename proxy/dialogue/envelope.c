@@ -113,6 +113,8 @@ open_relay(struct session *s, const struct mail_args *mail, const struct way *ro
 		.client_address = text_slice(&address),
 		.client_helo = trace_client_name(s),
 		.client_login = slice_str(s->sender->is_address ? "" : s->sender->name),
+		.account = s->sender->account.id,
+		.user = s->sender->id << 1 | s->sender->is_address,
 	};
 
 	return relay_open(s->worker->relay, &order);

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pool - who gets which connection (pool_upstream.c: how upstreams come and go)
+ * pool - who gets which connection (pool_upstream.c: how upstreams come and go; pool_heard.c: what
+ * their answers mean for those who come next)
  */
 #include "relay/pool/pool.h"
 
 #include "relay/web/api.h"
 #include "relay/transaction.h"
-#include "relay/verdict/retry_after.h"
 #include "relay/pool/native.h"
 #include "relay/smtp/smtp.h"
 #include "wire/log.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Before a provider closes an unused connection, we do; and where others wait for it, soon. */
 static const double idle_margin_s = 5;
@@ -39,14 +38,16 @@ pool_move(struct smtp *c, struct list *to)
 {
 	if (c->at)
 		list_remove(c->at, &c->link);
+	if (to != &c->up->leased)
+		pool_return(c->up, &c->holder);
 	c->at = to;
 	if (to)
 		list_push(to, &c->link);
 	c->up->used = loop_now(c->up->r->loop);
 }
 
-static struct shaping *
-shaping_of(struct upstream *u)
+struct shaping *
+pool_shaping(struct upstream *u)
 {
 	const struct relay *r = u->r;
 	uint64_t key = UINT64_C(1) << 63;
@@ -67,7 +68,7 @@ shaping_of(struct upstream *u)
 void
 pool_token_waits(struct upstream *u, bool waits)
 {
-	shape_token_waits(shaping_of(u), waits);
+	shape_token_waits(pool_shaping(u), waits);
 }
 
 static unsigned
@@ -95,6 +96,34 @@ connections_max(const struct upstream *u)
 	                                               : u->r->conf->upstream.max_connections;
 
 	return max ? max : 1;
+}
+
+/* Who must not make others wait: at ours an account, at a profile one of its users. */
+static uint64_t
+tenant_of(const struct upstream *u, const struct relay_txn *t)
+{
+	return u->native ? t->account : t->user;
+}
+
+/* Connections that lie idle or are being made are free: whoever may have them gets them. */
+static struct share
+share_of(struct upstream *u)
+{
+	const struct shaping *h = pool_shaping(u);
+	unsigned limit = shape_limit(h, limit_of(u), loop_now(u->r->loop));
+	struct share s = { .all = connections_max(u) };
+	unsigned used = u->line.held;
+
+	if (limit && limit <= s.all) {
+		unsigned everywhere = shape_connections(h);
+		unsigned here = connections(u);
+
+		s.all = limit;
+		s.over = h;
+		used += everywhere > here ? everywhere - here : 0;
+	}
+	s.free = s.all > used ? s.all - used : 0;
+	return s;
 }
 
 static unsigned
@@ -152,8 +181,8 @@ static struct smtp *
 open_connection(struct upstream *u, bool check)
 {
 	/* Who has one leaves the next to a worker that has none and could get none. */
-	bool mine = connections(u) == 0 || !shape_others_want(shaping_of(u));
-	bool counted = mine && shape_enter(shaping_of(u), limit_of(u), loop_now(u->r->loop));
+	bool mine = connections(u) == 0 || !shape_others_want(pool_shaping(u));
+	bool counted = mine && shape_enter(pool_shaping(u), limit_of(u), loop_now(u->r->loop));
 	struct smtp *c = counted || check ? smtp_open(u, check) : NULL;
 
 	if (!c && counted)
@@ -174,37 +203,39 @@ pool_on_patience(struct ev_loop *ev, ev_timer *w, int revents)
 {
 	struct upstream *u = w->data;
 	struct relay_verdict v = transaction_verdict(VERDICT_BUSY);
+	struct share s = share_of(u);
 	ev_tstamp now = loop_now(u->r->loop);
 	unsigned i = 0;
 
 	(void)ev;
 	(void)revents;
 	pool_ref(u);
-	list_each_safe(l, after, &u->waiting) {
+	list_each_safe(l, after, &u->line.waiting) {
 		struct relay_txn *t = waiter_of(l);
 		/* The first ones are being connected for, which has limits of its own. */
-		bool served = i++ < u->connecting.n;
+		bool served = i < u->connecting.n && line_may(t, &s);
 
+		i += served;
 		if (t->waits_until > now || (served && !transaction_may_hop(t)))
 			continue;
 		pool_leave(u, t);
 		transaction_unserved(t, &v);
 	}
-	if (u->waiting.n)
+	if (u->line.waiting.n)
 		pool_feed(u);
 	else
 		ev_timer_stop(loop_ev(u->r->loop), &u->patience);
 	pool_unref(u);
 }
 
-static void
+static bool
 wait_in_line(struct upstream *u, struct relay_txn *t)
 {
 	static const double hop_s = 2;
 	double wait_s = u->r->conf->upstream.wait_s;
 
-	t->line_at = &u->waiting;
-	list_append(&u->waiting, &t->waits);
+	if (!line_join(&u->line, tenant_of(u, t), t, loop_now(u->r->loop)))
+		return false;
 	if (transaction_may_hop(t) && wait_s > hop_s)
 		wait_s = hop_s;
 	t->waits_until = loop_now(u->r->loop) + wait_s;
@@ -212,37 +243,69 @@ wait_in_line(struct upstream *u, struct relay_txn *t)
 		t->waits_until += t->not_before - loop_now(u->r->loop);
 	if (!ev_is_active(&u->patience))
 		ev_timer_again(loop_ev(u->r->loop), &u->patience);
+	return true;
 }
 
 void
 pool_leave(struct upstream *u, struct relay_txn *t)
 {
-	if (t->line_at != &u->waiting)
-		return;
-	list_remove(&u->waiting, &t->waits);
-	t->line_at = NULL;
-	if (!u->waiting.n)
+	line_leave(&u->line, t);
+	if (!u->line.waiting.n)
 		shape_want(&u->shaping, false);
 }
 
-/* How many of those who wait may go now: turns are given in the order of the line. */
-static unsigned
-due(const struct upstream *u)
+struct holder *
+pool_lend(struct upstream *u, struct relay_txn *t)
 {
-	unsigned n = 0;
+	struct holder *h = line_lend(&u->line, t);
 
-	for (struct link *l = u->waiting.head.next; l != &u->waiting.head; l = l->next) {
-		if (waiter_of(l)->not_before > loop_now(u->r->loop))
-			break;
-		n++;
-	}
-	return n;
+	shape_lend(&u->shaping, h->tenant);
+	if (!u->line.waiting.n)
+		shape_want(&u->shaping, false);
+	return h;
+}
+
+void
+pool_return(struct upstream *u, struct holder **h)
+{
+	if (!*h)
+		return;
+	shape_return(&u->shaping, (*h)->tenant);
+	line_return(*h);
+	*h = NULL;
+}
+
+/* Whose turn it is; NULL: nobody's who may have one more. */
+static struct relay_txn *
+next_of(struct upstream *u)
+{
+	struct share s;
+
+	line_wake(&u->line, loop_now(u->r->loop));
+	if (!u->line.ring.n)
+		return NULL;
+	s = share_of(u);
+	return line_next(&u->line, &s);
+}
+
+/* Those who could be served wait for more connections than are on their way. */
+static bool
+wants_more(struct upstream *u)
+{
+	struct share s;
+
+	line_wake(&u->line, loop_now(u->r->loop));
+	if (u->line.ring.n == 0 || connections(u) >= connections_max(u))
+		return false;
+	s = share_of(u);
+	return line_wants(&u->line, &s, u->connecting.n + 1) > u->connecting.n;
 }
 
 static void
 lease(struct smtp *c, struct relay_txn *t)
 {
-	pool_leave(c->up, t);
+	assert(!c->holder);
+	c->holder = pool_lend(c->up, t);
 	pool_move(c, &c->up->leased);
 	transaction_leased(t, c);
 	smtp_lease(c, t);
@@ -266,18 +329,18 @@ take_idle(struct upstream *u)
 static void
 feed_api(struct upstream *u)
 {
-	while (due(u) && connections(u) < connections_max(u)) {
-		struct relay_txn *t = waiter_of(list_first(&u->waiting));
+	struct relay_txn *t;
+
+	while (connections(u) < connections_max(u) && (t = next_of(u)) != NULL) {
 		struct api *a;
 
-		if (!shape_enter(shaping_of(u), limit_of(u), loop_now(u->r->loop)))
+		if (!shape_enter(pool_shaping(u), limit_of(u), loop_now(u->r->loop)))
 			break;
 		a = api_open(u, t);
 		if (!a) {
 			shape_leave(&u->shaping);
 			break;
 		}
-		pool_leave(u, t);
 		transaction_leased_api(t, a);
 	}
 }
@@ -286,18 +349,18 @@ feed_api(struct upstream *u)
 void
 pool_feed(struct upstream *u)
 {
+	struct relay_txn *t;
 	struct smtp *c;
 
 	if (u->api) {
 		feed_api(u);
 		return;
 	}
-	while (due(u) && (c = take_idle(u)) != NULL)
-		lease(c, waiter_of(list_first(&u->waiting)));
-	while (due(u) > u->connecting.n && connections(u) < connections_max(u))
-		if (!open_connection(u, false))
-			break;
-	shape_want(shaping_of(u), u->waiting.n && connections(u) == 0);
+	while ((t = next_of(u)) != NULL && (c = take_idle(u)) != NULL)
+		lease(c, t);
+	while (wants_more(u) && open_connection(u, false))
+		;
+	shape_want(pool_shaping(u), u->line.waiting.n && connections(u) == 0);
 }
 
 /* How long T has to wait for its turn; false, with T told, where that is too long. */
@@ -330,24 +393,21 @@ take_turn(struct upstream *u, struct relay_txn *t)
 void
 pool_want(struct upstream *u, struct relay_txn *t)
 {
-	struct smtp *c;
+	struct relay_verdict v;
 
 	u->used = loop_now(u->r->loop);
-	(void)shaping_of(u);
+	(void)pool_shaping(u);
 	if (!take_turn(u, t))
 		return;
-	if (!u->waiting.n && t->not_before == 0 && (c = take_idle(u)) != NULL) {
-		lease(c, t);
-		return;
-	}
-	if (shape_is_broken(&u->shaping, loop_now(u->r->loop))) {
-		struct relay_verdict v = transaction_verdict(VERDICT_AUTH);
-
+	if (!take_idle(u) && shape_is_broken(&u->shaping, loop_now(u->r->loop))) {
+		v = transaction_verdict(VERDICT_AUTH);
 		transaction_unserved(t, &v);
-		return;
+	} else if (!wait_in_line(u, t)) {
+		v = transaction_verdict(VERDICT_NO_MEMORY);
+		transaction_unserved(t, &v);
+	} else {
+		pool_feed(u);
 	}
-	wait_in_line(u, t);
-	pool_feed(u);
 }
 
 void
@@ -363,6 +423,7 @@ void
 pool_ready(struct smtp *c)
 {
 	struct upstream *u = c->up;
+	struct relay_txn *t;
 
 	c->ready = true;
 	smtp_settled(c);
@@ -374,8 +435,8 @@ pool_ready(struct smtp *c)
 		return;
 	}
 	pool_move(c, &u->leased);
-	if (due(u))
-		lease(c, waiter_of(list_first(&u->waiting)));
+	if ((t = next_of(u)) != NULL)
+		lease(c, t);
 	else
 		pool_back(c);
 }
@@ -408,14 +469,16 @@ void
 pool_back(struct smtp *c)
 {
 	struct upstream *u = c->up;
+	struct relay_txn *t;
 
+	pool_return(u, &c->holder);
 	if (is_spent(c) || stream_in(&c->s).n || is_wanted_elsewhere(c)) {
 		smtp_quit(c);
 		pool_feed(u);
 		return;
 	}
-	if (due(u)) {
-		lease(c, waiter_of(list_first(&u->waiting)));
+	if ((t = next_of(u)) != NULL) {
+		lease(c, t);
 		return;
 	}
 	c->reused = true;
@@ -426,129 +489,18 @@ pool_back(struct smtp *c)
 		stream_deadline(&c->s, idle_max(u));
 }
 
-enum verdict_class
-pool_doubt(struct upstream *u, enum verdict_class class)
-{
-	return class == VERDICT_AUTH && shape_doubts(shaping_of(u)) ? VERDICT_AUTH_DOUBT : class;
-}
-
-static bool is_refusal(enum verdict_class class)
-{
-	return class == VERDICT_AUTH || class == VERDICT_AUTH_DOUBT;
-}
-
-static void
-trip_breaker(struct upstream *u)
-{
-	double closed = shape_refused(shaping_of(u), loop_now(u->r->loop));
-
-	if (closed > 0)
-		log_say(LOG_WARNING, "upstream",
-		    "%s: the credential was refused again and again; next try in %.0f s", u->route,
-		    closed);
-}
-
-/* The upstream takes no more connections than those that it has, ours in all workers: that is a
- * limit, not a failure. */
-static bool
-is_full(struct upstream *u, const struct relay_verdict *v)
-{
-	unsigned has = shape_connections(&u->shaping);
-	const char *said = v->upstream.n ? v->upstream.p : "";
-
-	if (has == 0 || !v->upstream.n ||
-	    !(v->class == VERDICT_CONNECT ||
-	        (v->class == VERDICT_RATE &&
-	            memmem(said, v->upstream.n, "onnection", strlen("onnection")) != NULL)))
-		return false;
-	shape_cap(&u->shaping, has, loop_now(u->r->loop));
-	return true;
-}
-
-/* A rate holds in any case; a quota only until a time that is named, and not where clients are to
- * hear that it is refused. SECONDS: as the upstream named them apart; 0: perhaps in its words. */
-static void
-hold(struct upstream *u, enum verdict_class class, struct slice said, uint64_t seconds, bool early)
-{
-	uint64_t max = u->r->conf->upstream.hold_max_s;
-	ev_tstamp now = loop_now(u->r->loop);
-	bool named = seconds > 0 || hold_named(said, (int64_t)time(NULL), &seconds);
-
-	if (class != VERDICT_RATE && !(class == VERDICT_QUOTA && named && !u->refuse_quota))
-		return;
-	/* Where there are connections, one more was too much: is_full()'s business. */
-	if (early && !named && shape_connections(&u->shaping) > 1)
-		return;
-	if (seconds > max)
-		seconds = max;
-	shape_hold(&u->shaping, (double)seconds, named, now);
-	log_say(LOG_NOTICE, "upstream", "%s: held for %.0f s", u->route,
-	    shape_held(&u->shaping, now));
-}
-
-/* What it says of recipients and of content is not about its health. */
-static void
-note(struct upstream *u, enum verdict_class class, struct slice line, bool early)
-{
-	const struct shape_said said = {
-		.class = class,
-		.line = line,
-		.failing = verdict_is_route_trouble(class),
-		.early = early,
-		.unix_s = (int64_t)time(NULL),
-	};
-
-	if (class == VERDICT_OK)
-		shape_thank(shaping_of(u), loop_now(u->r->loop));
-	if (class == VERDICT_OK || said.failing)
-		shape_note(shaping_of(u), &said);
-}
-
+/* It speaks for all who have no attempt of their own; where others are connected, for one. */
 void
-pool_heard(struct upstream *u, enum verdict_class class, const struct reply *r, const char *why,
-    bool early)
+pool_turn_away(struct upstream *u, const struct relay_verdict *v)
 {
-	char mem[VERDICT_TEXT_MAX];
-	struct text line = text_over(mem, sizeof(mem));
-
-	if (r)
-		verdict_said(&line, r, slice_str(u->username));
-	else
-		text_put(&line, slice_str(why));
-	note(u, class, text_slice(&line), early);
-	if (r)
-		hold(u, class, text_slice(&line), 0, early);
-}
-
-void
-pool_failed(struct upstream *u, bool check, const struct relay_verdict *v)
-{
-	u->r->failed++;
-	/* Those who wait go on waiting: the line asks again. */
-	if (v->class == VERDICT_NO_MEMORY) {
-		if (check && u->endpoint)
-			native_spared(u->endpoint);
-		return;
-	}
-	if (is_refusal(v->class))
-		trip_breaker(u);
-	bool full = is_full(u, v);
-
-	if (u->endpoint && full)
-		native_alive(u->endpoint);
-	else if (u->endpoint)
-		native_failed(u->endpoint, v);
-	if (check || full)
-		return;
-
-	/* It speaks for all who have no attempt of their own; where others are connected, for
-	 * one. */
 	bool lonely = u->leased.n + u->idle.n == 0;
 
 	pool_ref(u);
-	while (u->waiting.n > u->connecting.n) {
-		struct relay_txn *t = waiter_of(list_first(&u->waiting));
+	while (u->line.waiting.n > u->connecting.n) {
+		struct relay_txn *t = next_of(u);
 
+		if (!t)
+			t = waiter_of(list_first(&u->line.waiting));
 		pool_leave(u, t);
 		transaction_unserved(t, v);
 		if (!lonely)
@@ -556,18 +508,6 @@ pool_failed(struct upstream *u, bool check, const struct relay_verdict *v)
 	}
 	pool_feed(u);
 	pool_unref(u);
-}
-
-void
-pool_answered(struct upstream *u, const struct relay_verdict *v, unsigned retry_s)
-{
-	u->used = loop_now(u->r->loop);
-	note(u, v->class, v->upstream.n ? v->upstream : v->text, false);
-	if (is_refusal(v->class))
-		trip_breaker(u);
-	else if (v->upstream.n)
-		shape_welcome(shaping_of(u));
-	hold(u, v->class, v->upstream, retry_s, false);
 }
 
 void

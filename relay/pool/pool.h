@@ -13,9 +13,9 @@
  *      connecting ------------------> idle <----------> leased -----------------> dying -> (buried)
  *                                       '------------------------------------------^
  *
- * and pool_move() is the only one that moves it. Transactions that find nothing idle wait in a
- * line; the line, not a transaction, opens connections, so that whichever is free first serves
- * whoever waits longest.
+ * and pool_move() is the only one that moves it. Transactions that find nothing idle, or whose
+ * account holds enough, wait in a line (line.h); the line, not a transaction, opens connections, so
+ * that whichever is free first serves whose turn it is.
  *
  * What a provider's preset allows, what the profile says, and what the provider has asked for holds
  * over all workers (shape.h): connections, messages a connection, a pace, a time to be left alone.
@@ -27,8 +27,9 @@
  * Owns:   upstreams and connections. An upstream that nobody uses goes after an hour.
  */
 #include "conf/provider.h"
-#include "relay/relay_private.h"
+#include "relay/pool/line.h"
 #include "relay/pool/shape.h"
+#include "relay/relay_private.h"
 
 struct smtp;
 struct endpoint;
@@ -70,8 +71,8 @@ struct upstream {
 	struct list calls;          /* transactions by the API: api.c's */
 
 	struct list connecting, idle, leased, dying;
-	struct list waiting; /* transactions */
-	ev_timer patience;   /* ticks while some wait */
+	struct line line;
+	ev_timer patience; /* ticks while some wait */
 	ev_tstamp used;
 
 	struct shaping shaping; /* joined when it is first wanted */
@@ -118,6 +119,13 @@ void pool_move(struct smtp *c, struct list *to);
 /* An API's last word: for the breaker, and for how long it wants to be left alone (RETRY_S; 0: not
  * told). */
 void pool_answered(struct upstream *u, const struct relay_verdict *v, unsigned retry_s);
+/* T, which waits, has something of U's now; and gives it back (*H may be NULL already). */
+struct holder *pool_lend(struct upstream *u, struct relay_txn *t);
+void pool_return(struct upstream *u, struct holder **h);
+/* V is the answer to those who wait and for whom no connection is on its way. */
+void pool_turn_away(struct upstream *u, const struct relay_verdict *v);
+/* Joined when it is first asked for. */
+struct shaping *pool_shaping(struct upstream *u);
 /* Serves those who wait. */
 void pool_feed(struct upstream *u);
 /* Those that idle may be dead as well. */

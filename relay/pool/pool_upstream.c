@@ -42,8 +42,8 @@ unhash(struct upstream *u)
 static void
 destroy(struct upstream *u)
 {
-	assert(u->refs == 0 && !u->waiting.n && !u->connecting.n && !u->idle.n && !u->leased.n &&
-	    !u->dying.n && !u->calls.n);
+	assert(u->refs == 0 && !u->line.waiting.n && !u->line.held && !u->connecting.n &&
+	    !u->idle.n && !u->leased.n && !u->dying.n && !u->calls.n);
 	unhash(u);
 	list_remove(&u->r->upstreams, &u->link);
 	ev_timer_stop(loop_ev(u->r->loop), &u->patience);
@@ -108,7 +108,7 @@ make(struct relay *r, const char *kind, const char *name)
 	list_init(&u->idle);
 	list_init(&u->leased);
 	list_init(&u->dying);
-	list_init(&u->waiting);
+	line_init(&u->line, &r->holders);
 	list_init(&u->calls);
 	ev_init(&u->patience, pool_on_patience);
 	u->patience.repeat = patience_s;

@@ -6,6 +6,11 @@
  *      | size, workers | slot 0 ... slot SLOTS-1 | column of worker 0: connections[SLOTS],
  *      wants[SLOTS] | column 1 ...
  *
+ * What each tenant of an upstream holds has no slot, for tenants are many and never end: it is
+ * counted in one cell of each of two rows, picked by its hash, and the smaller one is believed
+ * (count-min sketch). Who shares both cells with another is taken to hold what that one holds: one
+ * in 2^30 for each that sends.
+ *
  * Pages that no upstream has touched take no memory. Numbers of one slot may be some microseconds
  * apart; nothing here depends on two of them.
  */
@@ -13,6 +18,7 @@
 
 #include "wire/text.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -21,6 +27,8 @@
 enum {
 	SLOTS = 1 << 15,
 	PROBES = 64,
+	LENT_ROWS = 2,
+	LENT = 1 << 15,
 	LINE = 64,
 	REFUSALS_MAX = 3,
 	MS = 1000,
@@ -57,6 +65,7 @@ struct column {
 	_Atomic uint32_t connections[SLOTS];
 	_Atomic uint8_t wants[SLOTS];
 	_Atomic uint8_t token_waits[SLOTS];
+	_Atomic uint16_t lent[LENT_ROWS][LENT];
 };
 
 struct shape {
@@ -123,11 +132,14 @@ shape_clear(struct shape *s, unsigned w)
 		if (READ(&s->slot[i].writer) == writer)
 			WRITE(&s->slot[i].writer, 0);
 	}
+	for (size_t i = 0; i < LENT_ROWS * (size_t)LENT; i++)
+		if (READ(&s->column[w].lent[i / LENT][i % LENT]))
+			WRITE(&s->column[w].lent[i / LENT][i % LENT], 0);
 }
 
-/* splitmix64's last steps: neighbours must not be neighbours. */
-static uint64_t
-mix(uint64_t v)
+/* splitmix64's last steps. */
+uint64_t
+shape_mix(uint64_t v)
 {
 	v = (v ^ v >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	v = (v ^ v >> 27) * UINT64_C(0x94d049bb133111eb);
@@ -138,7 +150,7 @@ static uint32_t
 find(struct shape *s, uint64_t key, bool add)
 {
 	for (uint32_t i = 0; i < PROBES; i++) {
-		uint32_t at = (uint32_t)(mix(key) + i) % SLOTS;
+		uint32_t at = (uint32_t)(shape_mix(key) + i) % SLOTS;
 		uint64_t was = READ(&s->slot[at].key);
 
 		if (was == key)
@@ -210,10 +222,10 @@ shape_connections(const struct shaping *h)
 	return sum;
 }
 
-static unsigned
-limit_of(const struct shaping *h, unsigned limit, double now)
+unsigned
+shape_limit(const struct shaping *h, unsigned limit, double now)
 {
-	unsigned cap = READ(&h->slot->cap);
+	unsigned cap = h->all ? READ(&h->slot->cap) : 0;
 
 	if (cap && READ(&h->slot->cap_until) > ms_of(now) && (!limit || cap < limit))
 		return cap;
@@ -230,7 +242,7 @@ shape_enter(const struct shaping *h, unsigned limit, double now)
 		return true;
 	mine = &h->all->column[h->worker].connections[h->at];
 	atomic_fetch_add(mine, 1);
-	limit = limit_of(h, limit, now);
+	limit = shape_limit(h, limit, now);
 	if (!limit || shape_connections(h) <= limit)
 		return true;
 	atomic_fetch_sub(mine, 1);
@@ -258,8 +270,48 @@ shape_is_full(const struct shaping *h, unsigned limit, double now)
 {
 	if (!h->all)
 		return false;
-	limit = limit_of(h, limit, now);
+	limit = shape_limit(h, limit, now);
 	return limit && shape_connections(h) >= limit;
+}
+
+/* Its cell in ROW. */
+static size_t
+cell(const struct shaping *h, uint64_t tenant, unsigned row)
+{
+	return shape_mix(tenant + shape_mix(((uint64_t)h->at << 1) + row)) % LENT;
+}
+
+void
+shape_lend(const struct shaping *h, uint64_t tenant)
+{
+	for (unsigned row = 0; h->all && row < LENT_ROWS; row++)
+		atomic_fetch_add(&h->all->column[h->worker].lent[row][cell(h, tenant, row)], 1);
+}
+
+void
+shape_return(const struct shaping *h, uint64_t tenant)
+{
+	for (unsigned row = 0; h->all && row < LENT_ROWS; row++)
+		atomic_fetch_sub(&h->all->column[h->worker].lent[row][cell(h, tenant, row)], 1);
+}
+
+unsigned
+shape_lent(const struct shaping *h, uint64_t tenant)
+{
+	unsigned least = UINT_MAX;
+
+	if (!h->all)
+		return 0;
+	for (unsigned row = 0; row < LENT_ROWS; row++) {
+		size_t at = cell(h, tenant, row);
+		unsigned sum = 0;
+
+		for (unsigned w = 0; w < h->all->workers; w++)
+			sum += READ(&h->all->column[w].lent[row][at]);
+		if (sum < least)
+			least = sum;
+	}
+	return least;
 }
 
 void

@@ -45,6 +45,13 @@ unsigned shape_connections(const struct shaping *h);
 void shape_cap(const struct shaping *h, unsigned n, double now);
 /* True where no connection more can be had, so that idle ones should go soon. */
 bool shape_is_full(const struct shaping *h, unsigned limit, double now) MUST_CHECK;
+/* How many there may be: LIMIT, or less where that was learned. 0: no limit is known. */
+unsigned shape_limit(const struct shaping *h, unsigned limit, double now);
+/* TENANT, one of those who share the upstream, holds a connection more, or less; how many it holds
+ * in all workers, never too few. */
+void shape_lend(const struct shaping *h, uint64_t tenant);
+void shape_return(const struct shaping *h, uint64_t tenant);
+unsigned shape_lent(const struct shaping *h, uint64_t tenant);
 /* Whether this worker waits for a connection and has none. */
 void shape_want(const struct shaping *h, bool wants);
 bool shape_others_want(const struct shaping *h) MUST_CHECK;
@@ -93,6 +100,8 @@ struct shape_said {
 void shape_note(const struct shaping *h, const struct shape_said *said);
 /* Addresses that did not do, as all workers know them. */
 struct dead *shape_dead(struct shape *s);
+/* Spreads V, so that neighbours are not neighbours. */
+uint64_t shape_mix(uint64_t v);
 /* The key of a profile. */
 uint64_t shape_key(uint64_t profile);
 

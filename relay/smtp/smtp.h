@@ -75,6 +75,7 @@ struct smtp {
 	unsigned rcpts_out;  /* of them RCPT */
 	unsigned chunks_out; /* of them BDAT but the last */
 	struct relay_txn *txn;
+	struct holder *holder; /* who has it; NULL: nobody */
 	struct offer offer;
 	unsigned mechanism; /* SASL_ */
 	struct slice challenge;

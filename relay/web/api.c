@@ -121,6 +121,7 @@ release(struct api *a)
 	spool_fini(&a->body);
 	crypto_hash_close(a->hash, NULL);
 	list_remove(&u->calls, &a->link);
+	pool_return(u, &a->holder);
 	shape_leave(&u->shaping);
 	free(a);
 	if (!u->r->closing)
@@ -386,5 +387,6 @@ api_open(struct upstream *u, struct relay_txn *t)
 	a->fault = VERDICT_OK;
 	spool_init(&a->body, &u->r->spools, u->account);
 	list_append(&u->calls, &a->link);
+	a->holder = pool_lend(u, t);
 	return a;
 }

@@ -45,6 +45,7 @@ struct conversion;
 
 struct api {
 	struct link link; /* of the upstream's calls */
+	struct holder *holder;
 	const struct api_kind *kind;
 	struct upstream *up;
 	struct relay_txn *txn;

@@ -54,6 +54,35 @@ test_connections(void **state)
 	assert_false(shape_others_want(&one));
 }
 
+/* Never too few, and of tenants that hold nothing hardly ever any. */
+static void
+test_lent(void **state)
+{
+	unsigned wrong = 0;
+
+	(void)state;
+	for (uint64_t tenant = 0; tenant < 500; tenant++)
+		for (uint64_t n = 0; n < tenant % 5; n++)
+			shape_lend(n % 2 ? &one : &two, tenant);
+	for (uint64_t tenant = 0; tenant < 5000; tenant++) {
+		unsigned held = tenant < 500 ? (unsigned)(tenant % 5) : 0;
+
+		assert_true(shape_lent(&one, tenant) >= held);
+		wrong += shape_lent(&two, tenant) != held;
+	}
+	assert_true(wrong <= 5);
+	for (uint64_t tenant = 0; tenant < 500; tenant++)
+		for (uint64_t n = 0; n < tenant % 5; n++)
+			shape_return(n % 2 ? &one : &two, tenant);
+	for (uint64_t tenant = 0; tenant < 500; tenant++)
+		assert_int_equal(shape_lent(&one, tenant), 0);
+	/* A worker that died holds nothing. */
+	shape_lend(&one, 9);
+	shape_lend(&two, 9);
+	shape_clear(all, 0);
+	assert_int_equal(shape_lent(&two, 9), 1);
+}
+
 static void
 test_breaker(void **state)
 {
@@ -204,6 +233,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_connections, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_breaker, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_doubt, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pace, set_up, tear_down),
