@@ -3,6 +3,7 @@
  * bywayd - the command line of the daemon
  */
 #include "proxy/process/check.h"
+#include "proxy/process/descriptors.h"
 #include "proxy/process/master.h"
 #include "proxy/process/parsers.h"
 #include "proxy/process/privilege.h"
@@ -83,6 +84,19 @@ parse(int argc, char *argv[], struct choice *to)
 	return false;
 }
 
+/* Of the process that checks: a unit may have another limit, and its start tells. */
+static void
+warn_of_descriptors(const char *path)
+{
+	char mem[512];
+	struct text words = text_over(mem, sizeof(mem));
+	struct conf *c = conf_load(path, false, &words);
+
+	if (c && descriptors_lack(c, &words))
+		fprintf(stderr, "warning: %s\n", mem);
+	conf_unref(c);
+}
+
 static int
 check(const char *conf)
 {
@@ -90,10 +104,12 @@ check(const char *conf)
 	struct text mistakes = text_over(mem, sizeof(mem));
 	int status = check_now(conf, &mistakes);
 
-	if (status == 0)
+	if (status == 0) {
+		warn_of_descriptors(conf);
 		printf("%s: ok\n", conf);
-	else
+	} else {
 		fputs(mem, stderr);
+	}
 	return status == EX_NOPERM ? EX_CONFIG : status;
 }
 

@@ -5,6 +5,7 @@
 #include "proxy/dialogue/session.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -645,11 +646,13 @@ session_resume(struct session *s)
 	loop_defer(s->worker->loop, &s->run);
 }
 
-/* Room in all: the oldest that has not logged in makes way (P6). */
+/* Room in all, and a descriptor that is not kept for others: the oldest that has not logged in
+ * makes way (P6). */
 static bool
-make_room(struct worker *w, const struct conf *c)
+make_room(struct worker *w, const struct conf *c, int fd)
 {
-	if (scoreboard_sum(w->board, GAUGE_SESSIONS) < (int64_t)c->limits.connections)
+	if (scoreboard_sum(w->board, GAUGE_SESSIONS) < (int64_t)c->limits.connections &&
+	    fd < w->fds_for_clients)
 		return true;
 	struct session *oldest = table_oldest(w->sessions);
 
@@ -660,6 +663,21 @@ make_room(struct worker *w, const struct conf *c)
 	    oldest->state == STATE_TLS || oldest->state == STATE_PROXY ? SAY_NONE
 	                                                               : SAY_TOO_MANY_CONNECTIONS);
 	return true;
+}
+
+/* Somebody made way: what they gave up is used, so that the numbers go on telling how many there
+ * are. */
+static int
+take_lower(const struct worker *w, int fd)
+{
+	int lower = fd < w->fds_for_clients ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (lower > fd)
+		close(lower);
+	if (lower < 0 || lower > fd)
+		return fd;
+	close(fd);
+	return lower;
 }
 
 static struct session *
@@ -711,8 +729,10 @@ session_open(struct lane *lane, int fd, const struct sockaddr *peer, socklen_t p
 	struct worker *w = lane->worker;
 	struct session *s = NULL;
 
-	if (make_room(w, lane->conf))
+	if (make_room(w, lane->conf, fd)) {
+		fd = take_lower(w, fd);
 		s = make(lane, fd, peer, peer_len);
+	}
 	if (s == NULL) {
 		scoreboard_count(w->board, w->number, COUNTER_REFUSED, 1);
 		turn_away(w, fd);

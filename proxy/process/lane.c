@@ -4,6 +4,8 @@
  */
 #include "proxy/process/lane.h"
 
+#include "proxy/process/descriptors.h"
+
 #include "conf/vault/secret.h"
 #include "proxy/dialogue/session.h"
 #include "wire/crypto.h"
@@ -39,7 +41,7 @@ struct lanes {
 	int spare; /* a descriptor to give up when there is none left; -1: given up */
 	ev_timer rest;
 	ev_periodic hourly;
-	ev_tstamp complained;
+	ev_tstamp complained, warned;
 	unsigned char own_seed[32]; /* of this start */
 	unsigned char seed[32];     /* in force: own_seed, or the key file's */
 };
@@ -193,6 +195,16 @@ warn_of_certificates(const struct lanes *all)
 	}
 }
 
+static void
+warn_of_descriptors(const struct lanes *all, const struct conf *conf)
+{
+	char mem[512];
+	struct text words = text_over(mem, sizeof(mem));
+
+	if (all->worker->number == 0 && descriptors_lack(conf, &words))
+		log_say(LOG_WARNING, "descriptors", "%s", mem);
+}
+
 static struct lane *
 find_lane(const struct lanes *all, const char *name)
 {
@@ -266,6 +278,7 @@ lanes_conf(struct lanes *all, struct conf *conf, struct text *why)
 	crypto_wipe(seed, sizeof(seed));
 	assign(all);
 	warn_of_certificates(all);
+	warn_of_descriptors(all, conf);
 	return true;
 }
 
@@ -378,6 +391,22 @@ is_theirs(int error)
 	}
 }
 
+/* Said once a minute. */
+static void
+tell_that_few_are_left(struct lanes *all, int fd)
+{
+	ev_tstamp now = loop_now(all->worker->loop);
+
+	if (fd < all->worker->fds_for_clients ||
+	    (all->warned > 0 && now - all->warned < COMPLAIN_S))
+		return;
+	all->warned = now;
+	log_say(LOG_WARNING, "descriptors",
+	    "%d are in use, and the rest is kept for upstreams: for each new client one that has "
+	    "not logged in makes way",
+	    fd);
+}
+
 static void
 on_connection(struct ev_loop *ev, ev_io *w, int revents)
 {
@@ -392,6 +421,7 @@ on_connection(struct ev_loop *ev, ev_io *w, int revents)
 		    accept4(a->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
+			tell_that_few_are_left(a->all, fd);
 			session_open(a->lane, fd, (const struct sockaddr *)&peer, len);
 			continue;
 		}
@@ -415,6 +445,7 @@ lanes_open(struct worker *w, const struct worker_socket *sockets, size_t n,
 		return NULL;
 	}
 	all->worker = w;
+	w->fds_for_clients = descriptors_for_clients();
 	all->acceptors_n = n;
 	memcpy(all->own_seed, seed, 32);
 	all->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);

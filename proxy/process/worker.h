@@ -43,7 +43,8 @@ struct worker {
 	struct quota *quota;
 	struct scoreboard *board;
 	struct sessions *sessions;
-	struct desk *desk; /* NULL: not yet, or no more */
+	struct desk *desk;   /* NULL: not yet, or no more */
+	int fds_for_clients; /* see descriptors.h */
 	bool draining;
 };
 

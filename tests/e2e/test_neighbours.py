@@ -262,3 +262,41 @@ def test_the_neighbour_goes_on(rigs, table, way):
     table.append((way, *tries[-1][:2], did.value))
     assert tries[-1][2], f"{way}: {tries}"
     assert set(plagued.byway.workers()) == pids
+
+
+# ---- descriptors
+
+@pytest.fixture(scope="module")
+def poor(folder, stack):
+    """A daemon of one worker that may have 200 descriptors, with its MTA's rig."""
+    mta = Mta()
+    process = apart(mta.start)
+    stack.callback(process.join)
+    stack.callback(process.terminate)
+    r = dialog.Rig(folder / "poor", workers=1, directory=directory(mta, stage.free_port()), settings={
+        "mta one": {"host": "127.0.0.1", "port": mta.port, "tls": "none"}, "limits": {"connections": 30000, "connections_per_address": 1000}})
+    r.byway.descriptors = 200
+    yield r.start()
+    r.stop()
+
+
+def test_strangers_never_take_the_last_descriptors(poor):
+    """Idle ones that come faster than they go: whoever is logged in, and whoever comes to log in, is served, and no MTA is held to be dead."""
+    said = poor.byway.wait_event("descriptors")["msg"]
+    assert "may have 200 descriptors" in said and "connections = 30000" in said and "40086" in said
+    strangers = []
+    with poor.user(GOOD) as inside:
+        for n in range(600):
+            strangers.append(poor.client(source=CROWD))
+            if n % 30 == 0:
+                deliver(poor)
+                assert inside.say(f"MAIL FROM:<{GOOD}>").startswith("250")
+                assert inside.say("RCPT TO:<a@elsewhere.example>").startswith("250")
+                assert inside.say("RSET").startswith("250")
+        assert all(c.reply() for c in strangers[:200])
+    status = poor.byway.cli("status", json_out=True)
+    assert status["counters"]["connections_shed"] > 400 and status["counters"]["connections_no_fds"] == 0
+    assert not [row for row in poor.byway.events("native") if "is dead" in row["msg"]]
+    assert stage.wait_until(lambda: [row for row in poor.byway.events("descriptors") if "makes way" in row["msg"]], 5)
+    assert len(poor.byway.events("descriptors")) == 2
+    [c.close() for c in strangers]

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import resource
 import signal
 import smtplib
@@ -765,12 +766,14 @@ def test_logs_are_opened_anew(daemon):
 
 
 def test_out_of_descriptors(daemon):
-    """With no descriptor left, clients are told 421, the loop does not spin, and it goes on when some are free."""
+    """With no descriptor left (strangers cannot bring that about, but the system may), clients are told 421, the loop does not spin, and it goes on when
+    some are free."""
     daemon.sections["server"]["workers"] = 1
     daemon.sections["limits"] = {"connections_per_address": 1000}
     daemon.write()
-    daemon.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
+    daemon.start()
     pid = daemon.workers()[0]["pid"]
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (100, 100))
     clients = [daemon.connect() for _ in range(120)]
     until(lambda: daemon.ask("status")["counters"]["connections_no_fds"] > 0, what="a refusal")
     lines = []
@@ -789,6 +792,37 @@ def test_out_of_descriptors(daemon):
     daemon.greeted()
     assert daemon.workers()[0]["pid"] == pid
     assert daemon.stop() == 0
+
+
+LIMITS = [  # connections, descriptors: soft, hard; what is wanted, if that is too few
+    (30000, 200, 200, "40086"),
+    (1000, 200, 1419, None),
+    (86, 200, 200, None),
+    (87, 200, 200, "202"),
+]
+
+
+@pytest.mark.parametrize("connections, soft, hard, wanted", LIMITS)
+def test_descriptors_that_cannot_hold_the_caps_are_told(daemon, connections, soft, hard, wanted):
+    """At the check, at the start and at a reload, with numbers. The soft limit alone does not count: it is raised."""
+    daemon.sections["limits"] = {"connections": connections}
+    daemon.write()
+
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    words = f"may have {hard} descriptors, which is too few for [limits] connections = {connections}"
+    checked = daemon.run("-t", preexec_fn=few)
+    assert checked.returncode == 0 and (words in checked.stdout) == bool(wanted), checked.stdout
+    daemon.start(preexec_fn=few)
+    assert (words in daemon.said()) == bool(wanted) and (not wanted or f"wants {wanted};" in daemon.said())
+    assert daemon.workers()[0]["answered"]
+    limits = Path(f"/proc/{daemon.workers()[0]['pid']}/limits").read_text()
+    assert re.search(rf"^Max open files +{hard} ", limits, re.M)
+    daemon.sections["limits"] = {"connections": hard}
+    daemon.write()
+    assert daemon.ask("reload")["ok"]
+    until(lambda: f"connections = {hard}: " in daemon.said(), what="a warning")
 
 
 # ---- systemd ------------------------------------------------------------------------------------

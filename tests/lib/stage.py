@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -308,7 +309,7 @@ class Byway:
     running = []  # those that are up now
 
     def __init__(self, folder, name="relay.test", workers=2, settings=None, ports=None, ip="127.0.0.1", program="bywayd"):
-        self.program, self.environment = program, None
+        self.program, self.environment, self.descriptors = program, None, None
         self.folder, self.name, self.ip = Path(folder).resolve(), name, ip
         self.etc, self.ini = self.folder / "etc", self.folder / "etc/byway.ini"
         self.log, self.process = self.folder / "byway.log", None
@@ -394,7 +395,7 @@ class Byway:
     def start(self):
         err = open(self.folder / "stderr.log", "ab")
         self.process = subprocess.Popen([str(BUILD / self.program), "-c", str(self.ini)], stdout=err, stderr=err,
-                                        env={**os.environ, **(self.environment or {})})
+                                        env={**os.environ, **(self.environment or {})}, preexec_fn=self.limit)
         err.close()
         try:
             for port in self.ports.values():
@@ -405,6 +406,10 @@ class Byway:
             raise RuntimeError(f"{e}\n{self.said()}") from None
         Byway.running.append(self)
         return self
+
+    def limit(self):
+        if self.descriptors:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors, self.descriptors))
 
     def said(self):
         """What the daemon wrote to standard error."""
