@@ -12,6 +12,7 @@
 #include "wire/log.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Before a provider closes an unused connection, we do; and where others wait for it, soon. */
@@ -373,6 +374,7 @@ take_turn(struct upstream *u, struct relay_txn *t)
 	double wait = held;
 	unsigned per_minute = u->per_minute;
 	struct relay_verdict v;
+	char mem[48];
 
 	if (!per_minute && u->preset)
 		per_minute = u->preset->limits.per_minute;
@@ -385,7 +387,8 @@ take_turn(struct upstream *u, struct relay_txn *t)
 		return true;
 	}
 	v = transaction_verdict(VERDICT_RATE);
-	log_say(LOG_INFO, "upstream", "%s: no turn for another %.0f s", u->route, wait);
+	(void)snprintf(mem, sizeof(mem), "none for another %.0f s", wait);
+	pool_say(u, LOG_INFO, "no turn", slice_str(mem));
 	transaction_unserved(t, &v);
 	return false;
 }

@@ -27,9 +27,11 @@
  * Owns:   upstreams and connections. An upstream that nobody uses goes after an hour.
  */
 #include "conf/provider.h"
+#include "relay/pool/hush.h"
 #include "relay/pool/line.h"
 #include "relay/pool/shape.h"
 #include "relay/relay_private.h"
+#include "wire/log.h"
 
 struct smtp;
 struct endpoint;
@@ -75,6 +77,7 @@ struct upstream {
 	ev_timer patience; /* ticks while some wait */
 	ev_tstamp used;
 
+	struct hush hush;
 	struct shaping shaping; /* joined when it is first wanted */
 	bool joined;
 	struct relay_offer offer;
@@ -130,6 +133,13 @@ struct shaping *pool_shaping(struct upstream *u);
 void pool_feed(struct upstream *u);
 /* Those that idle may be dead as well. */
 void pool_purge(struct upstream *u);
+
+/* WHAT (static) of U, and WHY (may be empty), is told in the log once a minute (hush.h). */
+void pool_say(struct upstream *u, enum log_level level, const char *what, struct slice why);
+/* For those who write the line themselves. */
+bool pool_may_say(struct upstream *u, const char *what, uint64_t *again_r) MUST_CHECK;
+/* Tells the counts whose minute is over. */
+void pool_say_again(struct upstream *u);
 
 /* Whether its newest refresh token waits to be stored: for profile health. */
 void pool_token_waits(struct upstream *u, bool waits);

@@ -17,6 +17,52 @@ pool_doubt(struct upstream *u, enum verdict_class class)
 	return class == VERDICT_AUTH && shape_doubts(pool_shaping(u)) ? VERDICT_AUTH_DOUBT : class;
 }
 
+/* ---- telling --------------------------------------------------------------------------------- */
+
+static void
+say(const struct upstream *u, enum log_level level, const char *what, struct slice why,
+    uint64_t again)
+{
+	struct log_line l;
+
+	if (!log_begin(&l, level, "upstream", SLICE(""), SLICE("")))
+		return;
+	log_str(&l, "what", slice_str(what));
+	log_str(&l, "route", slice_str(u->route));
+	if (why.n)
+		log_str(&l, "why", why);
+	if (again)
+		log_u64(&l, "again", again);
+	log_end(&l);
+}
+
+bool
+pool_may_say(struct upstream *u, const char *what, uint64_t *again_r)
+{
+	return hush_passes(&u->hush, what, loop_now(u->r->loop), again_r);
+}
+
+void
+pool_say(struct upstream *u, enum log_level level, const char *what, struct slice why)
+{
+	uint64_t again;
+
+	if (pool_may_say(u, what, &again))
+		say(u, level, what, why, again);
+}
+
+void
+pool_say_again(struct upstream *u)
+{
+	const char *what;
+	uint64_t again;
+
+	while ((what = hush_over(&u->hush, loop_now(u->r->loop), &again)) != NULL)
+		say(u, LOG_NOTICE, what, SLICE(""), again);
+}
+
+/* ---- hearing --------------------------------------------------------------------------------- */
+
 static bool is_refusal(enum verdict_class class)
 {
 	return class == VERDICT_AUTH || class == VERDICT_AUTH_DOUBT;

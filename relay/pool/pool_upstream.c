@@ -296,6 +296,7 @@ on_sweep(struct ev_loop *ev, ev_timer *w, int revents)
 	list_each_safe(l, after, &r->upstreams) {
 		struct upstream *u = LINKED(l, struct upstream, link);
 
+		pool_say_again(u);
 		if (u->http)
 			http_sweep(u->http);
 		if (u->refs == 0 && (u->retired || now - u->used > forget_s))

@@ -67,7 +67,11 @@ smtp_log(const struct smtp *c, enum log_level level, const char *what, const str
 	char mem[VERDICT_TEXT_MAX];
 	struct text t = text_over(mem, sizeof(mem));
 	struct slice id = c->txn ? c->txn->id : SLICE("");
+	uint64_t again = 0;
 
+	/* Trouble is told once a minute; a new connection is none. */
+	if (level > LOG_DEBUG && strcmp(what, "ready") != 0 && !pool_may_say(c->up, what, &again))
+		return;
 	if (!log_begin(&l, level, "upstream", id, slice_str(smtp_doing(c))))
 		return;
 	log_str(&l, "what", slice_str(what));
@@ -80,6 +84,8 @@ smtp_log(const struct smtp *c, enum log_level level, const char *what, const str
 		log_str(&l, "said", text_slice(&t));
 	}
 	log_u64(&l, "messages", c->messages);
+	if (again)
+		log_u64(&l, "again", again);
 	log_end(&l);
 }
 

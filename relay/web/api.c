@@ -167,8 +167,7 @@ done_here(struct api *a, enum verdict_class class, const char *why)
 	if (why && *why && class == VERDICT_NOT_EXPRESSIBLE)
 		v.text = slice_str(why);
 	if (why && *why) {
-		log_say(LOG_NOTICE, "upstream", "%s: %s: %s", a->up->route, verdict_word(class),
-		    why);
+		pool_say(a->up, LOG_NOTICE, verdict_word(class), slice_str(why));
 		tell_failed(a->up->r, class, why);
 	}
 	done(a, &v);
@@ -222,9 +221,8 @@ on_answer(void *ctx, const struct http_answer *answer)
 	if (v.class == VERDICT_OK)
 		a->up->r->messages++;
 	else
-		log_say(LOG_INFO, "upstream", "%s: %s: %.*s%s%s", a->up->route,
-		    verdict_word(v.class), SLICE_FMT(v.upstream), answer->why ? answer->why : "",
-		    v.unknown ? " (outcome=unknown)" : "");
+		pool_say(a->up, LOG_INFO, verdict_word(v.class),
+		    v.upstream.n ? v.upstream : slice_str(answer->why));
 	if (*answer->peer)
 		a->txn->peer = arena_dup(&a->txn->arena, slice_str(answer->peer));
 	done(a, &v);
@@ -263,7 +261,7 @@ send_request(struct api *a)
 	struct secret key = { 0 };
 
 	if (!u->http)
-		u->http = http_open(u->r, u->account, u->ca_pem, u->pin, u->connections_max);
+		u->http = http_open(u, u->ca_pem, u->pin, u->connections_max);
 	if (!u->http) {
 		done_here(a, VERDICT_NO_MEMORY, NULL);
 		return;

@@ -34,17 +34,17 @@ start_library(void)
 }
 
 struct http *
-http_open(struct relay *r, uint64_t account, const char *ca_pem, const char *pin,
-    unsigned connections_max)
+http_open(struct upstream *u, const char *ca_pem, const char *pin, unsigned connections_max)
 {
 	struct http *h;
 
 	if (!start_library() || !(h = calloc(1, sizeof(*h))))
 		return NULL;
-	h->r = r;
-	h->account = account;
+	h->r = u->r;
+	h->up = u;
+	h->account = u->account;
 	h->connections_max = connections_max ? connections_max : 1;
-	h->used = loop_now(r->loop);
+	h->used = loop_now(h->r->loop);
 	list_init(&h->sockets);
 	list_init(&h->requests);
 	h->ca_pem = strdup(ca_pem ? ca_pem : "");
@@ -252,8 +252,7 @@ tries_others(struct http_request *q, enum http_end how)
 	http_addresses_failed(q, how == HTTP_TLS);
 	if (!http_addresses_left(q))
 		return false;
-	log_say(LOG_INFO, "upstream", "%s: next address: %s", q->host,
-	    *q->why ? q->why : "no connection");
+	pool_say(q->h->up, LOG_INFO, "next address", slice_str(*q->why ? q->why : "no connection"));
 	curl_multi_remove_handle(q->h->multi, q->easy);
 	curl_easy_cleanup(q->easy);
 	q->easy = NULL;

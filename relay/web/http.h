@@ -77,7 +77,7 @@ struct http_order {
 };
 
 /* PEM, PIN: the upstream's own, or empty. */
-struct http *http_open(struct relay *r, uint64_t account, const char *ca_pem, const char *pin,
+struct http *http_open(struct upstream *u, const char *ca_pem, const char *pin,
     unsigned connections_max) MUST_CHECK;
 /* Requests that are out are forgotten. */
 void http_close(struct http *h);

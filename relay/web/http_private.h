@@ -14,7 +14,8 @@
 struct http {
 	struct grave grave; /* first: the loop frees by it */
 	struct relay *r;
-	CURLM *multi; /* NULL: unused for a while */
+	struct upstream *up; /* that it belongs to */
+	CURLM *multi;        /* NULL: unused for a while */
 	ev_timer timer;
 	struct list sockets;
 	struct list requests;

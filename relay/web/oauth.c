@@ -129,7 +129,7 @@ fail(struct oauth *o, enum oauth_got failure, const char *why)
 	verdict_clean(&t, slice_str(why), SLICE(""), WHY_MAX - 16);
 	o->failure = failure;
 	o->failed_at = loop_now(o->u->r->loop);
-	log_say(LOG_NOTICE, "upstream", "%s: %s", o->u->route, o->why);
+	pool_say(o->u, LOG_NOTICE, "token", slice_str(o->why));
 	smtp_on_token(o->u);
 }
 
@@ -365,7 +365,7 @@ ask(struct oauth *o)
 
 	/* Not by the upstream's private CA: the endpoint is another host. */
 	if (!o->http)
-		o->http = http_open(o->u->r, o->u->account, "", "", 1);
+		o->http = http_open(o->u, "", "", 1);
 	good = o->http && put_secrets(o, &form) && !form.overflow &&
 	    spool_put(&o->form, text_slice(&form));
 	crypto_wipe(mem, sizeof(mem));

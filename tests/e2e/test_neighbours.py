@@ -47,13 +47,14 @@ def apart(start):
     return process
 
 
-def directory(mta, closed):
+def directory(mta, closed, rude=None):
     hashed = dialog.fast_hash(dialog.PASSWORD)
     hosts = {f"silent{n}": f"silent{n}.test" for n in range(30)} | {"dead": "127.0.0.1", "banned": "10.0.0.1"}
     return "[plan crowd]\ncan_send = yes\nrecipients = 5000\n" + "".join(
         f"[account {name}]\nplan = crowd\n[domain {name}.example]\naccount = {name}\n" for name in ("good", "bad")) + "".join(
         f"[profile bad/{name}]\nhost = {host}\nport = {closed}\ntls = none\n[domain {name}.example]\naccount = bad\nroute = {name}\n"
         for name, host in hosts.items()) + (
+        f"[profile bad/refusing]\nhost = 127.0.0.1\nport = {rude or closed}\ntls = none\n[domain refusing.example]\naccount = bad\nroute = refusing\n"
         f"[profile bad/narrow]\nhost = 127.0.0.1\nport = {mta.port}\ntls = none\nmax_connections = 8\n"
         "[domain narrow.example]\naccount = bad\nroute = narrow\n") + "".join(
         f"[mailbox {who}]\npassword_hash = {hashed}\n" for who in (GOOD, BAD, "you@narrow.example", "me@narrow.example"))
@@ -65,12 +66,14 @@ def rigs(folder, stack):
     names = dns.Server({f"silent{n}.test": dns.SILENT for n in range(30)} | {"mta.test": {"A": ["127.0.0.1"]}}, ttl=1).start()
     stack.callback(names.stop)
     made, closed = [], stage.free_port()
+    rude = stack.enter_context(scripted.Scripted({"greeting": "554 5.7.1 go away"}))
     for name in ("plagued", "quiet"):
         mta = Mta()
         process = apart(mta.start)
         stack.callback(process.join)
         stack.callback(process.terminate)
-        made.append(dialog.Rig(folder / name, workers=2, upstream_ports=[mta.port, closed], directory=directory(mta, closed), settings={
+        made.append(dialog.Rig(folder / name, workers=2, upstream_ports=[mta.port, closed, rude.port],
+                               directory=directory(mta, closed, rude.port), settings={
             "mta one": {"host": "mta.test", "port": mta.port, "tls": "none"}, "dns": {"resolver": names.address},
             "limits": {"connections_per_address": 1000, "connections_per_account": 1000}, "upstream": {"wait": "30s"}}).start())
     yield made
@@ -300,3 +303,22 @@ def test_strangers_never_take_the_last_descriptors(poor):
     assert stage.wait_until(lambda: [row for row in poor.byway.events("descriptors") if "makes way" in row["msg"]], 5)
     assert len(poor.byway.events("descriptors")) == 2
     [c.close() for c in strangers]
+
+
+# ---- the log
+
+@pytest.mark.parametrize("name", ["dead", "banned", "refusing"])
+def test_a_bad_host_does_not_fill_the_log(rigs, name):
+    """Each message has its line; what is told of the upstream is told once a minute by each worker, and how often it was so."""
+    rig, said = rigs[0], []
+    before = [row for row in rig.byway.events() if row.get("route") == f"profile:{name}"]
+    for _ in range(10):
+        with rig.user(BAD) as c:
+            for _ in range(30):
+                c.say(f"MAIL FROM:<me@{name}.example>")
+                said.append(c.say("RCPT TO:<a@elsewhere.example>"))
+                c.say("RSET")
+    assert all(line[0] in "45" for line in said)
+    assert stage.wait_until(lambda: len([row for row in rig.byway.events("message", sender=BAD) if name in row["from"]]) >= 300, 5)
+    lines = [row for row in rig.byway.events("upstream") if row.get("route") == f"profile:{name}"][len(before):]
+    assert len(lines) <= 3 * len(rig.byway.workers()), [(row["what"], row.get("again")) for row in lines]
