@@ -20,9 +20,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import dialog  # noqa: E402
 import dns  # noqa: E402
+import https  # noqa: E402
 import scripted  # noqa: E402
 import stage  # noqa: E402
-from talk import Closed  # noqa: E402, F401
+from talk import Closed  # noqa: E402
+from test_api import profile  # noqa: E402
+from test_parsers import KILLERS  # noqa: E402
 
 GOOD, BAD = "me@good.example", "me@bad.example"
 HEAD = b"Date: x\r\nMessage-ID: <1@x>\r\n\r\n"
@@ -61,21 +64,25 @@ def directory(mta, closed, rude=None):
 
 
 @pytest.fixture(scope="module")
-def rigs(folder, stack):
+def rigs(folder, stack, pair):
     """(the one that is plagued, the quiet one)"""
     names = dns.Server({f"silent{n}.test": dns.SILENT for n in range(30)} | {"mta.test": {"A": ["127.0.0.1"]}}, ttl=1).start()
     stack.callback(names.stop)
-    made, closed = [], stage.free_port()
+    made, closed, api = [], stage.free_port(), stack.enter_context(https.Api(pair))
     rude = stack.enter_context(scripted.Scripted({"greeting": "554 5.7.1 go away"}))
     for name in ("plagued", "quiet"):
         mta = Mta()
         process = apart(mta.start)
         stack.callback(process.join)
         stack.callback(process.terminate)
-        made.append(dialog.Rig(folder / name, workers=2, upstream_ports=[mta.port, closed, rude.port],
-                               directory=directory(mta, closed, rude.port), settings={
+        made.append(dialog.Rig(folder / name, workers=2, upstream_ports=[mta.port, closed, rude.port, api.port], settings={
             "mta one": {"host": "mta.test", "port": mta.port, "tls": "none"}, "dns": {"resolver": names.address},
-            "limits": {"connections_per_address": 1000, "connections_per_account": 1000}, "upstream": {"wait": "30s"}}).start())
+            "limits": {"connections_per_address": 1000, "connections_per_account": 1000}, "upstream": {"wait": "30s"}}))
+        b = made[-1].byway
+        b.folder.mkdir(parents=True)
+        made[-1].directory = (directory(mta, closed, rude.port) + profile(b, "killer", api, pair, "sendgrid", None).replace("[profile one/", "[profile bad/")
+                              + "[domain killer.example]\naccount = bad\nroute = killer\n")
+        made[-1].start()
     yield made
     for r in made:
         r.stop()
@@ -204,6 +211,19 @@ def halves(rig, number, over):
     over.wait(0.02)
 
 
+def killers(rig, number, over):
+    """By SendGrid's API, whose JSON is made of content that has been taken apart."""
+    with user(rig) as c:
+        for content in itertools.cycle(KILLERS[name] for name in KILLERS if len(KILLERS[name]) < 4 << 20):
+            for line in ("MAIL FROM:<me@killer.example>", "RCPT TO:<a@elsewhere.example>", "DATA"):
+                said = c.say(line)
+                assert said[0] in "23", said
+            c.send(content.replace(b"box@one.example", b"me@killer.example") + b".\r\n")
+            said = c.reply()
+            assert said.startswith(("554", "451")), said
+            yield
+
+
 def messages(rig, number, over):
     yield deliver(rig, BAD, source=CROWD, timeout=60)
 
@@ -218,6 +238,7 @@ WAYS = {
     "log-in guesses": (crowd(10, guesses), 15),
     "huge headers": (crowd(3, headers), 40),
     "many recipients refused": (crowd(4, refused), 40),
+    "killers of the converter": (crowd(4, killers), 40),
     "half messages": (crowd(10, halves), 15),
     "many messages": (crowd(10, messages), 40),
     "slow uploads of another user by one profile": (crowd(20, slow_users), 15),
