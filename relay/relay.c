@@ -29,6 +29,7 @@ static struct relay *
 make(struct loop *l, struct work *w, struct conf *c, struct vault *v,
     const struct relay_events *events, void *ctx)
 {
+	struct dns_servers servers = dns_conf_servers(c);
 	struct relay *r = calloc(1, sizeof(*r));
 
 	if (!r)
@@ -44,8 +45,7 @@ make(struct loop *l, struct work *w, struct conf *c, struct vault *v,
 	pool_open(r);
 	r->shape = shape_open(1);
 	r->own_shape = true;
-	r->servers = dns_conf_servers(c);
-	r->dns = dns_open(l, &r->servers);
+	r->dns = dns_open(l, &servers);
 	r->resolve = r->dns ? resolve_open(l, r->dns, c->upstream.dns_cache_s) : NULL;
 	r->guard = guard_open(c);
 	r->own = r->resolve && r->guard ? own_open(r) : NULL;
@@ -121,9 +121,7 @@ relay_reconf(struct relay *r, struct conf *c, struct vault *v)
 	ca_store_reconf(r->ca_store);
 	r->spools.max = c->upstream.api_memory;
 	resolve_set_cache(r->resolve, c->upstream.dns_cache_s);
-	if (memcmp(&r->servers, &servers, sizeof(servers)) != 0)
-		dns_set_servers(r->dns, &servers);
-	r->servers = servers;
+	dns_set_servers(r->dns, &servers);
 	own = own_open(r);
 	if (own) {
 		own_close(r->own);

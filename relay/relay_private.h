@@ -43,7 +43,6 @@ struct relay {
 	/* A probe's, which has no vault: stores a new refresh token before it returns. */
 	bool (*keep_clear)(void *ctx, const struct secret *refresh);
 	struct dns *dns;
-	struct dns_servers servers; /* that it asks */
 	struct resolve *resolve;
 	struct own *own; /* addresses */
 	struct guard *guard;

@@ -424,9 +424,18 @@ dns_open(struct loop *l, const struct dns_servers *servers)
 	return d;
 }
 
+static bool
+are_same(const struct dns_servers *a, const struct dns_servers *b)
+{
+	return a->n == b->n && a->timeout_s == b->timeout_s &&
+	    memcmp(a->at, b->at, a->n * sizeof(a->at[0])) == 0;
+}
+
 void
 dns_set_servers(struct dns *d, const struct dns_servers *servers)
 {
+	if (are_same(&d->servers, servers))
+		return;
 	d->servers = *servers;
 	reopen(d);
 }

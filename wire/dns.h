@@ -80,7 +80,7 @@ struct dns_ask {
 struct dns *dns_open(struct loop *l, const struct dns_servers *servers) MUST_CHECK;
 /* Waits for nothing; no callback any more. */
 void dns_close(struct dns *d);
-/* What is under way is asked anew, of the new ones. */
+/* Where they are others than before, what is under way is asked anew, of them. */
 void dns_set_servers(struct dns *d, const struct dns_servers *servers);
 /* ASK, whose FN is set, hears within SECONDS (at most DNS_PATIENCE_S). NAME: without a final dot.
  * ACCOUNT: whose line; 0 is the operator's. False: it hears nothing, as NAME cannot be one, there

@@ -30,7 +30,7 @@ take_host(struct slice *rest, struct slice *host_r)
 		*rest = slice_skip(*rest, n + 1);
 		return is_ipv6(*host_r);
 	}
-	while (n < rest->n && !memchr(":/[]", rest->p[n], 4))
+	while (n < rest->n && !slice_has(SLICE(":/[]"), rest->p[n]))
 		n++;
 	*host_r = slice_head(*rest, n);
 	*rest = slice_skip(*rest, n);

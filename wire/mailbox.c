@@ -379,7 +379,7 @@ take_word(struct reader *r)
 {
 	size_t n = 0;
 
-	while (n < r->rest.n && !memchr(" \t,;:<>()\"", r->rest.p[n], 10))
+	while (n < r->rest.n && !slice_has(SLICE(" \t,;:<>()\""), r->rest.p[n]))
 		n++;
 
 	struct slice word = slice_head(r->rest, n);
@@ -410,8 +410,8 @@ take_plain(struct reader *r)
 				return false;
 		} else if (c == '>') {
 			return false;
-		} else if (memchr(" \t,;:()\"", c, 8)) {
-			words |= memchr(":()\"", c, 4) != NULL;
+		} else if (slice_has(SLICE(" \t,;:()\""), c)) {
+			words |= slice_has(SLICE(":()\""), c);
 			step(r);
 		} else {
 			struct slice word = take_word(r);

@@ -87,6 +87,12 @@ slice_find(struct slice s, char c)
 	return at ? (size_t)(at - s.p) : s.n;
 }
 
+static inline bool
+slice_has(struct slice s, char c)
+{
+	return slice_find(s, c) < s.n;
+}
+
 /* Takes what stands before the first C off REST, C itself too; all of it where there is no C. */
 struct slice slice_cut(struct slice *rest, char c);
 /* Without blanks (SP, HTAB) at both ends. */
