@@ -220,3 +220,9 @@ work_waiting(const struct work *w)
 	pthread_mutex_unlock(lock);
 	return n;
 }
+
+unsigned
+work_threads(const struct work *w)
+{
+	return w->threads_n;
+}

@@ -31,5 +31,6 @@ bool work_submit(struct work *w, struct job *j) MUST_CHECK;
 void work_close(struct work *w);
 bool work_is_closing(const struct work *w);
 unsigned work_waiting(const struct work *w);
+unsigned work_threads(const struct work *w);
 
 #endif

@@ -238,34 +238,35 @@ answer_from_memory(struct directory *d, struct ask *a)
 		return true;
 	}
 	a->expects = true;
+	a->lane = LANE_KNOWN; /* it was right a moment ago */
 	memcpy(a->hash, e->hash, sizeof(a->hash));
 	return false;
 }
 
-void
-directory_login(struct directory *d, struct slice user, struct slice password, uint64_t owner,
-    directory_fn *fn)
+struct ask *
+directory_login(struct directory *d, struct slice user, struct slice password,
+    struct login_from from, uint64_t owner, directory_fn *fn)
 {
 	struct ask *a = begin(d, ASK_LOGIN, owner, fn);
 
 	if (!a)
-		return;
+		return NULL;
 	lower(user, a);
+	a->address = from.address;
+	a->lane = from.known ? LANE_KNOWN : LANE_STRANGERS;
 	struct slice name = slice_of(a->name, a->name_n);
 	/* One that crypt(3) cannot take is wrong; it costs the same work all the same. */
 	struct slice p = password.n < 512 ? password : SLICE("");
 
-	if (!directory_tag(d, SLICE("login"), name, p, a->key)) {
+	if (!directory_tag(d, SLICE("login"), name, p, a->key))
 		ask_answer(a, LOGIN_UNAVAILABLE, NULL, "cryptography failed");
-		return;
-	}
-	if (d->remember_s && answer_from_memory(d, a))
-		return;
-	if (!secret_init(&a->password, p)) {
+	else if (d->remember_s && answer_from_memory(d, a))
+		return a;
+	else if (!secret_init(&a->password, p))
 		ask_answer(a, LOGIN_UNAVAILABLE, NULL, "no memory");
-		return;
-	}
-	ask_send(a);
+	else
+		ask_send(a);
+	return a;
 }
 
 void
@@ -415,6 +416,8 @@ directory_open(struct loop *l, struct work *w, const struct conf *c, struct vaul
 	}
 	d->loop = l;
 	d->work = w;
+	d->hashing_max = work_threads(w) < HASHING_MAX ? work_threads(w) : HASHING_MAX;
+	d->at_once = 2;
 	d->vault = v;
 	d->ctx = ctx;
 	d->path = strdup(c->directory.path);
@@ -435,6 +438,12 @@ directory_open(struct loop *l, struct work *w, const struct conf *c, struct vaul
 	}
 	take_options(d, c);
 	return d;
+}
+
+void
+directory_share(struct directory *d, unsigned workers)
+{
+	d->at_once = workers > 1 ? 1 : 2;
 }
 
 void

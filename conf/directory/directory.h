@@ -105,12 +105,29 @@ struct directory *directory_open(struct loop *l, struct work *w, const struct co
     struct vault *v, void *ctx, struct text *why) MUST_CHECK;
 /* No callback any more, whatever was asked. Not from inside a callback. */
 void directory_close(struct directory *d);
+/* So many processes of this machine ask the same directory: log-ins of one name or address are
+ * checked two at once by one, and one at once by each of several. */
+void directory_share(struct directory *d, unsigned workers);
 /* The old vault may go as soon as this returns. A change of path needs a restart. */
 void directory_reconf(struct directory *d, const struct conf *c, struct vault *v);
 
-/* USER and PASSWORD are copied, PASSWORD is wiped after use. */
-void directory_login(struct directory *d, struct slice user, struct slice password, uint64_t owner,
-    directory_fn *fn);
+/* Where a log-in comes from. ADDRESS: a number of the client's network. KNOWN: USER has logged in
+ * from there before, and is not kept waiting by those who have not. */
+struct login_from {
+	uint64_t address;
+	bool known;
+};
+
+struct ask;
+
+/* USER and PASSWORD are copied, PASSWORD is wiped after use. Few checks at once are of one name or one
+ * address (directory_share()); others wait in line, and where that is full hear LOGIN_UNAVAILABLE. Lives until FN is called or directory_drop(). NULL: no memory, FN
+ * is not called. */
+struct ask *directory_login(struct directory *d, struct slice user, struct slice password,
+    struct login_from from, uint64_t owner, directory_fn *fn) MUST_CHECK;
+/* Who asked A has left: FN is not called, and unless others ask the same no hash is made that has
+ * not begun. NULL is fine. */
+void directory_drop(struct ask *a);
 /* An identity for an address that has not logged in; LOGIN_REFUSED if there is none. Answers for
  * unknown addresses are remembered too. */
 void directory_address(struct directory *d, const struct sockaddr *from, uint64_t owner,

@@ -10,7 +10,6 @@
 
 static void on_done(struct job *j);
 static void on_task(struct task *t);
-static void free_all(struct ask *a);
 
 static void
 link_ask(struct ask **list, struct ask *a)
@@ -49,6 +48,8 @@ ask_new(struct directory *d, enum ask_kind kind, uint64_t owner, directory_fn *f
 	a->owner = owner;
 	a->fn = fn;
 	a->known_at = d->revision;
+	a->lead = a;
+	atomic_init(&a->wanted, 1);
 	a->result = LOGIN_UNAVAILABLE;
 	return a;
 }
@@ -66,57 +67,17 @@ ask_free(struct ask *a)
 
 /* ---- answers at the end of the turn ---- */
 
-static void
-on_task(struct task *t)
-{
-	struct ask *a = (struct ask *)((uintptr_t)t - offsetof(struct ask, task));
-	struct sender *s = a->sender;
-
-	unlink_ask(a);
-	a->sender = NULL;
-	a->fn(a->d->ctx, a->owner, a->result, s, a->why);
-	ask_free(a);
-}
-
-void
-ask_answer(struct ask *a, enum login_result result, struct sender *sender, const char *why)
-{
-	a->result = result;
-	a->sender = sender;
-	a->why = why;
-	link_ask(&a->d->answering, a);
-	loop_defer(a->d->loop, &a->task);
-}
-
-void
-ask_forget_all(struct directory *d)
-{
-	while (d->answering) {
-		struct ask *a = d->answering;
-
-		loop_cancel(d->loop, &a->task);
-		ask_free(a);
-	}
-	while (d->due) {
-		struct ask *a = d->due;
-
-		ev_timer_stop(loop_ev(d->loop), &a->due);
-		unlink_ask(a);
-		free_all(a);
-		d->pending--;
-	}
-}
-
-/* ---- answers from threads ---- */
-
 /* Each hears with a reference of its own. */
 static void
 tell_all(struct directory *d, struct ask *a)
 {
-	for (struct ask *one = a; one && one->fn; one = one->joined) {
-		struct sender *s = a->sender ? sender_ref(a->sender) : NULL;
+	for (struct ask *one = a; one; one = one->joined) {
+		directory_fn *fn = one->fn;
 
-		one->fn(d->ctx, one->owner, a->result, s, a->why);
+		one->fn = NULL;
+		if (fn)
+			fn(d->ctx, one->owner, a->result, a->sender ? sender_ref(a->sender) : NULL,
+			    a->why);
 	}
 }
 
@@ -130,6 +91,59 @@ free_all(struct ask *a)
 		a = next;
 	}
 }
+
+static void
+on_task(struct task *t)
+{
+	struct ask *a = (struct ask *)((uintptr_t)t - offsetof(struct ask, task));
+
+	unlink_ask(a);
+	tell_all(a->d, a);
+	free_all(a);
+}
+
+void
+ask_answer(struct ask *a, enum login_result result, struct sender *sender, const char *why)
+{
+	a->result = result;
+	a->sender = sender;
+	a->why = why;
+	a->stage = ASK_ANSWERED;
+	unlink_ask(a);
+	link_ask(&a->d->answering, a);
+	loop_defer(a->d->loop, &a->task);
+}
+
+void
+ask_forget_all(struct directory *d)
+{
+	while (d->answering) {
+		struct ask *a = d->answering;
+
+		loop_cancel(d->loop, &a->task);
+		unlink_ask(a);
+		free_all(a);
+	}
+	for (unsigned lane = 0; lane < LANES; lane++) {
+		while (d->line[lane]) {
+			struct ask *a = d->line[lane];
+
+			line_leave(d, a);
+			unlink_ask(a);
+			free_all(a);
+		}
+	}
+	while (d->due) {
+		struct ask *a = d->due;
+
+		ev_timer_stop(loop_ev(d->loop), &a->due);
+		unlink_ask(a);
+		free_all(a);
+		d->pending--;
+	}
+}
+
+/* ---- answers from threads ---- */
 
 /* The end of a question that a thread has answered. */
 static void
@@ -172,6 +186,11 @@ on_done(struct job *j)
 
 	unlink_ask(a);
 	secret_fini(&a->password);
+	if (a->kind == ASK_LOGIN) {
+		line_done(d, a);
+		if (!d->closed)
+			line_move(d);
+	}
 	if (d->closed) {
 		free_all(a);
 		d->pending--;
@@ -194,21 +213,46 @@ on_done(struct job *j)
 		ev_timer_start(loop_ev(d->loop), &a->due);
 		return;
 	}
-	if (a->kind == ASK_POLL)
-		a->fn = NULL;
 	finish(a);
 }
 
-/* One that was asked when no less was known than now: whatever it finds is news enough. */
+/* One that was asked when no less was known than now: whatever it finds is news enough. The known
+ * do not wait with strangers. */
 static struct ask *
 find_same(struct directory *d, const struct ask *a)
 {
 	for (struct ask *f = d->flying; f; f = f->next) {
 		if (f->kind == a->kind && f->known_at == a->known_at &&
-		    memcmp(f->key, a->key, ASK_KEY) == 0)
+		    memcmp(f->key, a->key, ASK_KEY) == 0 &&
+		    (f->stage != ASK_IN_LINE || f->lane <= a->lane))
 			return f;
 	}
 	return NULL;
+}
+
+static void
+join(struct ask *a, struct ask *same)
+{
+	secret_fini(&a->password);
+	a->lead = same;
+	atomic_fetch_add(&same->wanted, 1);
+	a->joined = same->joined;
+	same->joined = a;
+}
+
+/* A log-in waits in line for its thread; all else has one of its own. */
+static bool
+submit(struct ask *a)
+{
+	struct directory *d = a->d;
+
+	if (a->kind == ASK_LOGIN)
+		return line_put(d, a);
+	if (!work_submit(d->reader, &a->job))
+		return false;
+	a->stage = ASK_AT_WORK;
+	d->pending++;
+	return true;
 }
 
 void
@@ -218,12 +262,10 @@ ask_send(struct ask *a)
 	struct ask *same = a->kind == ASK_POLL ? NULL : find_same(d, a);
 
 	if (same) {
-		secret_fini(&a->password);
-		a->joined = same->joined;
-		same->joined = a;
+		join(a, same);
 		return;
 	}
-	if (!work_submit(a->kind == ASK_LOGIN ? d->work : d->reader, &a->job)) {
+	if (!submit(a)) {
 		if (a->kind == ASK_POLL) {
 			d->polling = false;
 			ask_free(a);
@@ -232,7 +274,23 @@ ask_send(struct ask *a)
 		}
 		return;
 	}
-	d->pending++;
 	if (a->kind != ASK_POLL)
 		link_ask(&d->flying, a);
+	if (a->kind == ASK_LOGIN)
+		line_move(d);
+}
+
+void
+directory_drop(struct ask *a)
+{
+	if (!a)
+		return;
+	struct ask *lead = a->lead;
+
+	a->fn = NULL;
+	if (atomic_fetch_sub(&lead->wanted, 1) > 1 || lead->stage != ASK_IN_LINE)
+		return;
+	line_leave(lead->d, lead);
+	unlink_ask(lead);
+	free_all(lead);
 }

@@ -4,12 +4,15 @@
 
 /*
  * directory_front - private to directory.c (what is known on the loop), directory_ask.c (questions
- * on their way) and directory_run.c (what threads do)
+ * on their way), directory_line.c (whose hash is next) and directory_run.c (what threads do)
  *
  *      directory_login() --- remembered, fresh ---------------------> deferred task --> fn
  *             |                                                           ^
  *             |--- the same question is on its way: joins it              |
- *             '--- ask -> thread: run -> loop: done -> cache -> fn of the asker and of all who joined
+ *             '--- ask -> line -> thread: run -> loop: done -> cache -> fn of the asker and of all who joined
+ *
+ * Who asked may leave: what nobody waits for any more is taken out of the line, or is found by the
+ * thread, which then makes no hash.
  *
  * A refused log-in is told when as much time has passed since its check began as the slowest check
  * of any stored scheme takes on the machine as busy as it is, and a quarter more: whatever it was
@@ -26,9 +29,18 @@
 #include "conf/directory/directory_cache.h"
 #include "wire/crypto.h"
 
-enum { BACKENDS_IDLE = 8, CHANGED_MAX = 4096, ASK_KEY = 32, WHY_MAX = 192 };
+enum { BACKENDS_IDLE = 8, CHANGED_MAX = 4096, ASK_KEY = 32, WHY_MAX = 192, HASHING_MAX = 64 };
 
 enum ask_kind { ASK_LOGIN, ASK_ADDRESS, ASK_MAILBOX, ASK_REFRESH, ASK_FIND, ASK_POLL };
+
+/* A log-in's. */
+enum ask_lane { LANE_KNOWN, LANE_STRANGERS, LANES };
+enum ask_stage {
+	ASK_NEW,
+	ASK_IN_LINE,
+	ASK_AT_WORK,  /* a thread's, and then to be told when it is due */
+	ASK_ANSWERED, /* is told at the end of the turn */
+};
 
 struct ask {
 	struct job job;
@@ -38,6 +50,13 @@ struct ask {
 	struct ask *next; /* on its way, or about to be answered: d's lists */
 	struct ask **prev;
 	struct ask *joined; /* who asks the same */
+	struct ask *lead;   /* the one it has joined; itself where it has not */
+	/* of a lead: it and those who joined, but for those who have left */
+	_Atomic unsigned wanted;
+	enum ask_stage stage;
+	enum ask_lane lane;
+	struct ask *behind; /* in the line */
+	uint64_t address;   /* where it comes from: the same for those that share a turn */
 	uint64_t owner;
 	directory_fn *fn;
 	uint64_t known_at; /* d's revision when asked */
@@ -84,6 +103,13 @@ struct directory {
 	struct ask *answering;
 	struct ask *due; /* refused, and not told yet */
 
+	/* log-ins that wait for their hash, and those that a thread has */
+	struct ask *line[LANES];
+	struct ask *hashing[HASHING_MAX];
+	unsigned hashing_n, hashing_max;
+	unsigned at_once; /* of one name or address */
+	unsigned turns;
+
 	/* what is known */
 	uint64_t revision;
 	uint64_t floor; /* snapshots older than this are stale, whatever their account */
@@ -119,6 +145,14 @@ void ask_answer(struct ask *a, enum login_result result, struct sender *sender, 
 void ask_send(struct ask *a);
 /* Lets go of what waits to be answered. */
 void ask_forget_all(struct directory *d);
+
+/* directory_line.c. False: too many wait already. */
+bool line_put(struct directory *d, struct ask *a) MUST_CHECK;
+void line_leave(struct directory *d, struct ask *a);
+/* Sends to threads what may run now. */
+void line_move(struct directory *d);
+/* A's thread has ended. */
+void line_done(struct directory *d, const struct ask *a);
 
 /* directory_run.c: on a thread */
 void ask_run(struct job *j);

@@ -64,6 +64,16 @@ directory_tag(const struct directory *d, struct slice purpose, struct slice a, s
 
 /* ---- log-in ---- */
 
+/* All who asked have left: a hash would be work for nobody. */
+static bool
+is_unwanted(struct ask *a)
+{
+	if (a->kind != ASK_LOGIN || atomic_load(&a->wanted) > 0)
+		return false;
+	a->why = "nobody waits for it";
+	return true;
+}
+
 /* Machine-made passwords need the vault, and must not hold it while the slow hash of a refusal
  * runs. */
 static bool
@@ -178,7 +188,7 @@ run_login(struct ask *a, struct backend *b)
 	struct backend_login login = { 0 };
 	enum found found = backend_login(b, slice_of(a->name, a->name_n), &login);
 
-	if (found == FOUND_FAILED || !check_password(a, found, &login))
+	if (found == FOUND_FAILED || is_unwanted(a) || !check_password(a, found, &login))
 		return found;
 	const char *paused = why_paused(login.state);
 
@@ -259,6 +269,8 @@ ask_run(struct job *j)
 		run_poll(a);
 		return;
 	}
+	if (is_unwanted(a))
+		return;
 	struct backend *b = get_backend(a->d, &why);
 
 	if (!b) {

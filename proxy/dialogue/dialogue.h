@@ -4,7 +4,7 @@
 
 /*
  * dialogue - a session from the inside, for the files that make it up: session.c (life, input),
- * dispatch.c (rules), commands.c, auth.c, envelope.c, chunk.c, content.c, answer.c
+ * dispatch.c (rules), commands.c, auth.c, login.c, envelope.c, chunk.c, content.c, answer.c
  *
  * The state is one enum; only session_enter() writes it, which also sets the state's deadline.
  * Whatever waits for an answer from elsewhere parks the session: a command that parked is
@@ -52,6 +52,7 @@ enum {
 };
 
 /* What the look-up for the command in hand has said already. */
+enum auth_step { AUTH_NONE, AUTH_PLAIN, AUTH_LOGIN_NAME, AUTH_LOGIN_PASSWORD };
 enum looked { LOOKED_NOT, LOOKED_OK, LOOKED_REFUSED, LOOKED_FAILED };
 
 struct session {
@@ -75,7 +76,7 @@ struct session {
 	enum looked looked;
 	bool sender_looked; /* so has the look-up of the envelope sender */
 	enum reply_id sender_said;
-	uint8_t auth_step;
+	enum auth_step auth_step;
 	uint8_t login_failures;
 	bool esmtp;
 	bool secure;
@@ -101,11 +102,13 @@ struct session {
 	struct pace pace; /* of content and of what is swallowed */
 	char *auth_user;  /* LOGIN: the name while the password is awaited; malloc'd */
 	size_t auth_user_n;
+	bool auth_named;     /* it is surely no password: it may be in the log */
 	char *auth_password; /* while other nodes are asked; malloc'd */
 	size_t auth_password_n;
 	struct guess_inquiry *query; /* what asks them */
 	struct guess_mark mark;
 	struct guess_attempt attempt;
+	struct ask *login;    /* what the directory is asked */
 	bool attempt_last;    /* a wrong password ends the connection */
 	ev_tstamp answer_due; /* of the log-in */
 	ev_timer answer;      /* runs while the answer is held back */
@@ -166,9 +169,16 @@ verb_fn do_ehlo, do_helo, do_noop, do_rset, do_quit, do_vrfy, do_help, do_startt
 verb_fn do_auth;
 /* A line in STATE_AUTH. */
 enum verdict auth_line(struct session *s, struct slice line);
+bool auth_is_offered(const struct session *s);
+/* login.c: name and password are there, the name in the session. DONE, WAIT or CLOSED. */
+enum verdict login_start(struct session *s, struct slice password);
+/* A wrong answer that needs no look at the directory. */
+enum verdict login_fail(struct session *s, const char *why);
+/* No answer to the password: R is said, and the session is as before. */
+enum verdict login_refuse(struct session *s, enum reply_id r);
+/* Nothing of the attempt is kept; one that waits for its answer has failed. */
 void auth_forget(struct session *s);
 void auth_init(struct session *s);
-bool auth_is_offered(const struct session *s);
 /* envelope.c */
 verb_fn do_mail, do_rcpt, do_data;
 /* Says the RCPT verdicts that waited for room in the output. */

@@ -151,6 +151,14 @@ counters_bare_add(struct counters *t, struct counters_order *o)
 }
 
 enum counters_when
+counters_bare_take(struct counters *t, struct counters_order *o, uint32_t when_s)
+{
+	for (unsigned i = 0; i < o->lines_n; i++)
+		o->line[i].at = when_s / o->line[i].grain_s;
+	return ask(t, o, COUNTERS_BARE_TAKE);
+}
+
+enum counters_when
 counters_bare_read(struct counters *t, struct counters_order *o)
 {
 	return ask(t, o, COUNTERS_BARE_READ);

@@ -45,6 +45,7 @@ enum counters_verb {
 	COUNTERS_RESET,
 	COUNTERS_SYNC,
 	COUNTERS_BARE_ADD,
+	COUNTERS_BARE_TAKE,
 	COUNTERS_BARE_READ,
 	COUNTERS_BARE_RESET,
 };
@@ -111,6 +112,9 @@ bool counters_has_servers(const struct counters *t);
  * strangers choose take no place from others. Caps do not matter; LOST where there is no server or
  * it cannot be asked. Their letters are capitals. */
 enum counters_when counters_bare_add(struct counters *t, struct counters_order *o);
+/* N go back from the numbers of WHEN_S, unix seconds. */
+enum counters_when counters_bare_take(struct counters *t, struct counters_order *o,
+    uint32_t when_s);
 enum counters_when counters_bare_read(struct counters *t, struct counters_order *o);
 enum counters_when counters_bare_reset(struct counters *t, struct counters_order *o);
 /* True once for LEVEL of the slot (0 or 1) of the line's series in PERIOD, and for those below

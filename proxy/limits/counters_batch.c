@@ -209,21 +209,24 @@ is_bare(const struct counters_order *o)
 static void
 add_bare(struct counters_batch *b, struct counters_order *o)
 {
+	bool moves = o->verb == COUNTERS_BARE_ADD || o->verb == COUNTERS_BARE_TAKE;
+
 	for (unsigned i = 0; i < o->lines_n; i++) {
 		struct counters_line *line = &o->line[i];
 
-		line->at = (uint32_t)(b->now_ms / 1000 / line->grain_s);
-		for (uint32_t k = o->verb == COUNTERS_BARE_ADD ? 1 : line->span; k-- > 0;) {
+		if (o->verb != COUNTERS_BARE_TAKE)
+			line->at = (uint32_t)(b->now_ms / 1000 / line->grain_s);
+		for (uint32_t k = moves ? 1 : line->span; k-- > 0;) {
 			struct counters_op *op =
 			    find_named(b, line->kind, line->id, line->at - k, true);
 
 			op->ttl_s = (line->span + 1) * line->grain_s;
 			op->read = op->read || o->verb == COUNTERS_BARE_READ;
 			op->zero = op->zero || o->verb == COUNTERS_BARE_RESET;
-			if (o->verb != COUNTERS_BARE_ADD)
+			if (!moves)
 				continue;
 			op->create = true;
-			op->by += o->n;
+			op->by += o->verb == COUNTERS_BARE_ADD ? (int64_t)o->n : -(int64_t)o->n;
 		}
 	}
 }

@@ -8,10 +8,10 @@
  *
  * names holds failures of login names and, under the pair's hash, those of a name at an address
  * that it knows; addresses holds failures; users holds how many names have logged in from an
- * address; pairs holds who they are; pending holds attempts without an answer, by name or pair
- * (what a dead worker left there leaks away in a minute). A key's word is in one set; where the set
- * is full, the word with the least in it makes room. Words that are 194 days old look young again:
- * harmless.
+ * address; pairs holds who they are; pending holds how many of the failures are attempts without
+ * an answer (what a dead worker left there leaks away as they do). A key's word is in one set;
+ * where the set is full, the word with the least in it makes room. Words that are 194 days old look
+ * young again: harmless.
  */
 #include "proxy/limits/guess.h"
 
@@ -191,22 +191,31 @@ lower(struct slice name, char mem[LOGIN_MAX])
 	return slice_of(mem, n);
 }
 
-/* An IPv4 address, the /64 of an IPv6 one, or nothing for a local socket. */
+/* An IPv4 address, the /64, /56 or /48 of an IPv6 one, or nothing for a local socket. */
 static struct slice
-place(const struct sockaddr *from, struct net *net)
+place(const struct sockaddr *from, unsigned width, struct net *net)
 {
 	if (!net_of(from, net))
 		return SLICE("");
-	return slice_of((const char *)net->addr, net->family == 4 ? 4 : 8);
+	return slice_of((const char *)net->addr, net->family == 4 ? 4 : 8 - width);
+}
+
+unsigned
+guess_widths(const struct sockaddr *from)
+{
+	struct net net;
+
+	return net_of(from, &net) && net.family != 4 ? GUESS_WIDTHS : 1;
 }
 
 void
-guess_write(char kind, struct slice name, const struct sockaddr *from, struct text *out)
+guess_write(char kind, struct slice name, const struct sockaddr *from, unsigned width,
+    struct text *out)
 {
 	char mem[LOGIN_MAX];
 	struct net net = { 0 };
 	struct slice who = lower(name, mem);
-	struct slice where = kind == 'n' ? SLICE("") : place(from, &net);
+	struct slice where = kind == 'n' ? SLICE("") : place(from, width, &net);
 
 	if (kind == 'a')
 		write_subject(out, kind, where, SLICE(""));
@@ -234,26 +243,18 @@ address_rate(const struct guess_rules *r)
 	return rate(r->address_failures, r);
 }
 
-static double
-pending_rate(void)
-{
-	return (double)GUESS_PENDING * UNIT / (60 * TICKS);
-}
-
-/* Where an attempt is counted while its answer is out. */
-static uint64_t
-pending_of(const struct guess_attempt *a)
-{
-	return a->known ? a->pair : a->name;
-}
-
-/* One more attempt is out; by how many they are too many. */
+/* Failures of HASH, but for OWN attempts of the asker. Others that are out are none as long as they
+ * are few; both words leak alike. */
 static unsigned
-put_pending(struct guess *g, const struct guess_attempt *a, uint64_t now)
+failures_of(struct guess *g, struct table *t, uint64_t hash, unsigned own, double rate,
+    uint64_t now)
 {
-	unsigned out = move(&g->pending, pending_of(a), UNIT, pending_rate(), now) / UNIT;
+	unsigned all = move(t, hash, 0, rate, now) / UNIT;
+	unsigned out = (move(&g->pending, hash, 0, rate, now) + UNIT - 1) / UNIT;
+	unsigned others = out > own ? out - own : 0;
+	unsigned light = own + (others < GUESS_PENDING ? others : GUESS_PENDING);
 
-	return out > GUESS_PENDING ? out - GUESS_PENDING : 0;
+	return all > light ? all - light : 0;
 }
 
 static bool
@@ -287,41 +288,69 @@ delay_of(int64_t failures, unsigned is_free, const struct guess_rules *r)
 	return delay < r->delay_max_s ? delay : r->delay_max_s;
 }
 
-static struct guess_verdict
-begin_known(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
-    uint64_t now)
+/* What the attempt is counted as: of the name at its known address, or of the name and of the
+ * networks of the address. OUT is by how much those that are out change. */
+static void
+count(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a, int failures,
+    int out, uint64_t now)
 {
-	uint32_t failures = move(&g->names, a->pair, 0, name_rate(r), now) / UNIT;
+	uint64_t name = a->known ? a->pair : a->name;
 
-	return (struct guess_verdict){
-		.delay_s = delay_of(failures + put_pending(g, a, now), r->name_free, r),
-	};
+	(void)move(&g->names, name, failures * UNIT, name_rate(r), now);
+	(void)move(&g->pending, name, out * UNIT, name_rate(r), now);
+	for (unsigned i = 0; !a->known && i < a->widths; i++) {
+		(void)move(&g->addresses, a->address[i], failures * UNIT, address_rate(r), now);
+		(void)move(&g->pending, a->address[i], out * UNIT, address_rate(r), now);
+	}
 }
 
 static struct guess_verdict
-begin_unknown(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
-    const struct guess_common *c, uint64_t now)
+judge_known(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+    uint64_t now)
 {
-	uint32_t users = users_at(g, r, a->address, now);
-	uint32_t name = move(&g->names, a->name, 0, name_rate(r), now) / UNIT;
-	int64_t address = move(&g->addresses, a->address, 0, address_rate(r), now) / UNIT;
-
-	name = name > c->name ? name : c->name;
-	address = address > c->address ? address : c->address;
-	users = users > c->users ? users : c->users;
-	name += put_pending(g, a, now);
-	if (r->name_failures > 0 && name >= r->name_failures) {
-		guess_void(g, r, a, (double)now / TICKS);
-		return (struct guess_verdict){ .refuse = true };
-	}
-	address -= (int64_t)r->per_user * users;
-	double by_name = r->name_failures > 0 ? delay_of(name, r->name_free, r) : 0;
-	double by_address = r->address_failures > 0 ? delay_of(address, r->address_free, r) : 0;
+	unsigned failures = failures_of(g, &g->names, a->pair, 1, name_rate(r), now);
 
 	return (struct guess_verdict){
-		.last = r->address_failures > 0 && address >= r->address_failures,
-		.delay_s = by_name > by_address ? by_name : by_address,
+		.delay_s = r->name_failures > 0 ? delay_of(failures, r->name_free, r) : 0,
 	};
+}
+
+/* One of the networks that hold the address; the wider it is, the more it may. */
+static void
+judge_address(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+    unsigned width, const struct guess_common *c, uint64_t now, struct guess_verdict *v)
+{
+	unsigned more = 1u << 2 * width;
+	unsigned users = users_at(g, r, a->address[width], now);
+	int64_t failures =
+	    failures_of(g, &g->addresses, a->address[width], 1, address_rate(r), now);
+
+	if (r->address_failures == 0)
+		return;
+	failures = failures > c->address[width] ? failures : c->address[width];
+	users = users > c->users[width] ? users : c->users[width];
+	failures -= (int64_t)r->per_user * users;
+	double delay = delay_of(failures, r->address_free * more, r);
+
+	v->last = v->last || failures >= (int64_t)r->address_failures * more;
+	v->delay_s = v->delay_s > delay ? v->delay_s : delay;
+}
+
+static struct guess_verdict
+judge_stranger(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+    const struct guess_common *c, uint64_t now)
+{
+	struct guess_verdict v = { 0 };
+	unsigned name = failures_of(g, &g->names, a->name, 1, name_rate(r), now);
+
+	name = name > c->name ? name : c->name;
+	if (r->name_failures > 0 && name >= r->name_failures)
+		return (struct guess_verdict){ .refuse = true };
+	if (r->name_failures > 0)
+		v.delay_s = delay_of(name, r->name_free, r);
+	for (unsigned i = 0; i < a->widths; i++)
+		judge_address(g, r, a, i, c, now, &v);
+	return v;
 }
 
 /* What is mistyped too often at home counts as everybody's. */
@@ -329,24 +358,28 @@ static bool
 mistypes_little(struct guess *g, const struct guess_rules *r, uint64_t pair, uint64_t now)
 {
 	return r->name_failures == 0 ||
-	    move(&g->names, pair, 0, name_rate(r), now) / UNIT < r->name_failures;
+	    failures_of(g, &g->names, pair, 0, name_rate(r), now) < r->name_failures;
 }
 
 void
-guess_who(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
+guess_start(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
     struct slice name, double now_s, struct guess_attempt *a_r)
 {
 	uint64_t now = ticks(now_s);
 	char mem[LOGIN_MAX];
 	struct net net = { 0 };
-	struct slice who = lower(name, mem), where = place(from, &net);
+	struct slice who = lower(name, mem);
 
 	*a_r = (struct guess_attempt){
+		.state = GUESS_OUT,
+		.widths = guess_widths(from),
 		.name = hash(g, 'n', who, SLICE("")),
-		.address = hash(g, 'a', where, SLICE("")),
-		.pair = hash(g, 'p', who, where),
+		.pair = hash(g, 'p', who, place(from, 0, &net)),
 	};
+	for (unsigned i = 0; i < a_r->widths; i++)
+		a_r->address[i] = hash(g, 'a', place(from, i, &net), SLICE(""));
 	a_r->known = is_known(g, r, a_r->pair, now) && mistypes_little(g, r, a_r->pair, now);
+	count(g, r, a_r, 1, 1, now);
 }
 
 struct guess_verdict
@@ -355,38 +388,31 @@ guess_decide(struct guess *g, const struct guess_rules *r, struct guess_attempt 
 {
 	static const struct guess_common none = { 0 };
 	uint64_t now = ticks(now_s);
+	struct guess_verdict v;
 
-	if (!a->known && c && c->known)
-		a->known = mistypes_little(g, r, a->pair, now);
-	return a->known ? begin_known(g, r, a, now) : begin_unknown(g, r, a, c ? c : &none, now);
-}
-
-struct guess_verdict
-guess_begin(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
-    struct slice name, double now_s, struct guess_attempt *a_r)
-{
-	guess_who(g, r, from, name, now_s, a_r);
-	return guess_decide(g, r, a_r, NULL, now_s);
-}
-
-void
-guess_void(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
-    double now_s)
-{
-	(void)r;
-	(void)move(&g->pending, pending_of(a), -UNIT, pending_rate(), ticks(now_s));
+	if (!a->known && c && c->known && mistypes_little(g, r, a->pair, now)) {
+		count(g, r, a, -1, -1, now);
+		a->known = true;
+		count(g, r, a, 1, 1, now);
+	}
+	v = a->known ? judge_known(g, r, a, now) : judge_stranger(g, r, a, c ? c : &none, now);
+	if (v.refuse)
+		guess_void(g, r, a, now_s);
+	return v;
 }
 
 void
-guess_wrong(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
-    double now_s)
+guess_void(struct guess *g, const struct guess_rules *r, struct guess_attempt *a, double now_s)
 {
-	uint64_t now = ticks(now_s);
+	count(g, r, a, -1, -1, ticks(now_s));
+	a->state = GUESS_ENDED;
+}
 
-	guess_void(g, r, a, now_s);
-	(void)move(&g->names, a->known ? a->pair : a->name, UNIT, name_rate(r), now);
-	if (!a->known)
-		(void)move(&g->addresses, a->address, UNIT, address_rate(r), now);
+void
+guess_stays(struct guess *g, const struct guess_rules *r, struct guess_attempt *a, double now_s)
+{
+	count(g, r, a, 0, -1, ticks(now_s));
+	a->state = GUESS_ENDED;
 }
 
 /* Whether PAIR was remembered already; it is from now on. */
@@ -410,9 +436,25 @@ remember(struct guess *g, const struct guess_rules *r, uint64_t pair, uint64_t n
 	return was;
 }
 
+/* One more name has logged in from there, unless it WAS known. Their number does not leak, but its
+ * time must move. */
+static void
+note_user(struct guess *g, const struct guess_rules *r, uint64_t address, bool was, uint64_t now)
+{
+	bool found;
+	_Atomic uint64_t *cell = find(&g->users, address, &found);
+	struct word w = unpack(atomic_load_explicit(cell, memory_order_relaxed));
+
+	if (!found || (double)age(&w, now) >= r->remember_s * TICKS)
+		w = (struct word){ .tag = tag_of(address) };
+	if (!was && w.level + UNIT <= LEVEL_MAX)
+		w.level += UNIT;
+	w.when = now;
+	atomic_store_explicit(cell, pack(w), memory_order_relaxed);
+}
+
 void
-guess_right(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
-    double now_s)
+guess_right(struct guess *g, const struct guess_rules *r, struct guess_attempt *a, double now_s)
 {
 	uint64_t now = ticks(now_s);
 	bool was;
@@ -420,17 +462,8 @@ guess_right(struct guess *g, const struct guess_rules *r, const struct guess_att
 	guess_void(g, r, a, now_s);
 	(void)move(&g->names, a->pair, -LEVEL_MAX, name_rate(r), now);
 	was = remember(g, r, a->pair, now);
-	/* Rate 0: the count does not leak, but its time must move. */
-	bool found;
-	_Atomic uint64_t *cell = find(&g->users, a->address, &found);
-	struct word w = unpack(atomic_load_explicit(cell, memory_order_relaxed));
-
-	if (!found || (double)age(&w, now) >= r->remember_s * TICKS)
-		w = (struct word){ .tag = tag_of(a->address) };
-	if (!was && w.level + UNIT <= LEVEL_MAX)
-		w.level += UNIT;
-	w.when = now;
-	atomic_store_explicit(cell, pack(w), memory_order_relaxed);
+	for (unsigned i = 0; i < a->widths; i++)
+		note_user(g, r, a->address[i], was, now);
 }
 
 void

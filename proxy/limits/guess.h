@@ -5,11 +5,16 @@
 /*
  * guess - password guessing, slowed and stopped (BEHAVIOUR A3)
  *
- * Failed log-ins are counted in memory that all workers share: by client address (IPv6: its /64)
- * and by login name, whether there is such a name or not. What is counted leaks away: a limit's
- * worth in a window. Attempts whose answer is still out count too where they are more than
- * GUESS_PENDING at once: so that a burst buys no free guesses, and a program that opens many
- * sessions at once with the right password waits for nothing.
+ * Attempts to log in are counted in memory that all workers share: by client address and by login
+ * name, whether there is such a name or not. An attempt counts when it starts, and is taken back
+ * when the password was right or could not be checked: hanging up before the answer is a failure
+ * like any other. What is counted leaks away: a limit's worth in a window. Of attempts whose
+ * answer is still out, GUESS_PENDING do not weigh yet: a program that opens many sessions at once
+ * with the right password waits for nothing, and more at once buy no free guesses.
+ *
+ *      start -> decide -> refuse                             does not count
+ *                      -> right, void                        does not count
+ *                      -> stays: wrong, or the client left   counts
  *
  *      by name       beyond the limit nobody is even heard who comes from an address that the name
  *                    has not logged in from before; so an owner under attack gets in from home, and
@@ -17,7 +22,8 @@
  *      by address    beyond the limit the first wrong password ends the connection, after the
  *                    longest delay. A right one always gets in: a NAT full of good users is not
  *                    locked out for one of them. Each user who has logged in from there makes the
- *                    address's limit larger.
+ *                    address's limit larger. An IPv6 address counts as its /64, its /56 and its
+ *                    /48, which may four times as much each.
  *
  * Before either limit the answer is delayed: 0, 1, 2, 4 ... seconds, from the count before the
  * attempt, so that nobody can tell a right password from the delay.
@@ -47,19 +53,25 @@ struct guess_rules {
 
 struct guess;
 
-enum { GUESS_PENDING = 64 };
+enum { GUESS_PENDING = 64, GUESS_WIDTHS = 3 };
 
-/* One attempt, from its beginning to its answer. */
+enum guess_state { GUESS_NONE, GUESS_OUT, GUESS_ENDED };
+
+/* One attempt, from its start to its answer. Its numbers are keyed hashes, the same in all workers
+ * of the machine. */
 struct guess_attempt {
-	uint64_t name, address, pair;
+	enum guess_state state;
+	unsigned widths; /* of ADDRESS: 1 of an IPv4 one */
+	uint64_t name, pair, address[GUESS_WIDTHS];
 	bool known; /* the name has logged in from that address before */
 };
 
 /* What all nodes know of an attempt. */
 struct guess_common {
-	bool known;             /* the name has logged in from that address, at some node */
-	unsigned name, address; /* failures */
-	unsigned users;
+	bool known; /* the name has logged in from that address, at some node */
+	/* failures */
+	unsigned name, address[GUESS_WIDTHS];
+	unsigned users[GUESS_WIDTHS];
 };
 
 struct guess_verdict {
@@ -71,27 +83,28 @@ struct guess_verdict {
 struct guess *guess_open(void) MUST_CHECK;
 void guess_close(struct guess *g);
 
-/* Who tries. NOW_S: monotonic, the same clock in all workers. */
-void guess_who(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
+/* The attempt starts, and counts. NOW_S: monotonic, the same clock in all workers. */
+void guess_start(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
     struct slice name, double now_s, struct guess_attempt *a_r);
-/* The attempt begins. C: NULL, or all zero, where other nodes are not asked. */
+/* Whether its password is looked at. C: NULL, or all zero, where other nodes are not asked. One
+ * that is refused has ended. */
 struct guess_verdict guess_decide(struct guess *g, const struct guess_rules *r,
     struct guess_attempt *a, const struct guess_common *c, double now_s);
-/* Both, for this node alone. */
-struct guess_verdict guess_begin(struct guess *g, const struct guess_rules *r,
-    const struct sockaddr *from, struct slice name, double now_s, struct guess_attempt *a_r);
-/* The password was wrong. */
-void guess_wrong(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
-    double now_s);
 /* The password was right. */
-void guess_right(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+void guess_right(struct guess *g, const struct guess_rules *r, struct guess_attempt *a,
+    double now_s);
+/* The password was wrong, or nobody waits for the answer. */
+void guess_stays(struct guess *g, const struct guess_rules *r, struct guess_attempt *a,
     double now_s);
 /* It could not be checked: the attempt does not count. */
-void guess_void(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+void guess_void(struct guess *g, const struct guess_rules *r, struct guess_attempt *a,
     double now_s);
+/* How many networks FROM counts for. */
+unsigned guess_widths(const struct sockaddr *from);
 /* What a count is of, in words that are the same at all nodes, for a keyed hash. KIND: n, a name;
- * a, an address; p, a pair. */
-void guess_write(char kind, struct slice name, const struct sockaddr *from, struct text *out);
+ * a, an address (WIDTH 0: an IPv4 one or the /64; 1: the /56; 2: the /48); p, a pair. */
+void guess_write(char kind, struct slice name, const struct sockaddr *from, unsigned width,
+    struct text *out);
 /* NAME's failures are forgotten: somebody has looked into it. */
 void guess_forgive(struct guess *g, struct slice name);
 

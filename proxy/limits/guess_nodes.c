@@ -43,13 +43,14 @@ guess_rules_of(const struct conf *c)
 /* ---- series ---- */
 
 static bool
-mark(struct vault *v, char kind, struct slice name, const struct sockaddr *from, uint64_t *id_r)
+mark(struct vault *v, char kind, struct slice name, const struct sockaddr *from, unsigned width,
+    uint64_t *id_r)
 {
 	char mem[SUBJECT_MAX];
 	unsigned char out[SHA256_LEN];
 	struct text t = text_over(mem, sizeof(mem));
 
-	guess_write(kind, name, from, &t);
+	guess_write(kind, name, from, width, &t);
 	if (t.overflow || !vault_mac(v, SLICE("guessing"), text_slice(&t), out))
 		return false;
 	memcpy(id_r, out, sizeof(*id_r));
@@ -68,24 +69,33 @@ add_line(struct counters_order *o, char kind, uint64_t id, double over_s)
 	};
 }
 
+/* All networks of an address are on the server of the widest. */
+static uint64_t
+group_of(const struct guess_mark *m, unsigned which)
+{
+	return which == BY_NAME ? m->name : m->address[m->widths - 1];
+}
+
 static void
 add_failures(struct counters_order *o, unsigned which, const struct guess_rules *r,
     const struct guess_mark *m)
 {
-	o->group = which == BY_NAME ? m->name : m->address;
-	if ((which == BY_NAME ? r->name_failures : r->address_failures) > 0)
-		add_line(o, which == BY_NAME ? 'N' : 'A', o->group, r->window_s);
+	o->group = group_of(m, which);
+	if (which == BY_NAME && r->name_failures > 0)
+		add_line(o, 'N', m->name, r->window_s);
+	for (unsigned i = 0; which == BY_ADDRESS && r->address_failures > 0 && i < m->widths; i++)
+		add_line(o, 'A', m->address[i], r->window_s);
 }
 
 static void
 add_known(struct counters_order *o, unsigned which, const struct guess_rules *r,
     const struct guess_mark *m)
 {
-	o->group = which == BY_NAME ? m->name : m->address;
+	o->group = group_of(m, which);
 	if (which == BY_NAME)
 		add_line(o, 'P', m->pair, r->remember_s);
-	else if (r->address_failures > 0)
-		add_line(o, 'U', m->address, r->remember_s);
+	for (unsigned i = 0; which == BY_ADDRESS && r->address_failures > 0 && i < m->widths; i++)
+		add_line(o, 'U', m->address[i], r->remember_s);
 }
 
 /* ---- asking ---- */
@@ -94,6 +104,21 @@ static unsigned
 clamp(uint64_t n)
 {
 	return n < UINT16_MAX ? (unsigned)n : UINT16_MAX;
+}
+
+static void
+learn_line(struct guess_mark *m, const struct counters_line *line)
+{
+	if (line->kind == 'N')
+		m->common.name = clamp(line->used);
+	if (line->kind == 'P')
+		m->common.known = line->used > 0;
+	for (unsigned i = 0; i < m->widths; i++) {
+		if (line->kind == 'A' && line->id == m->address[i])
+			m->common.address[i] = clamp(line->used);
+		if (line->kind == 'U' && line->id == m->address[i])
+			m->common.users[i] = clamp(line->used);
+	}
 }
 
 static void
@@ -107,18 +132,8 @@ learn(struct guess_inquiry *q)
 
 		if (o->lines_n > 0 && o->verdict != COUNTERS_FITS)
 			m->answered = false;
-		for (unsigned i = 0; o->verdict == COUNTERS_FITS && i < o->lines_n; i++) {
-			const struct counters_line *line = &o->line[i];
-
-			if (line->kind == 'N')
-				m->common.name = clamp(line->used);
-			else if (line->kind == 'A')
-				m->common.address = clamp(line->used);
-			else if (line->kind == 'U')
-				m->common.users = clamp(line->used);
-			else
-				m->common.known = line->used > 0;
-		}
+		for (unsigned i = 0; o->verdict == COUNTERS_FITS && i < o->lines_n; i++)
+			learn_line(m, &o->line[i]);
 	}
 }
 
@@ -146,8 +161,10 @@ guess_ask(struct counters *t, struct vault *v, const struct guess_rules *r,
 	*m = (struct guess_mark){ 0 };
 	if (!counters_has_servers(t) || (r->name_failures == 0 && r->address_failures == 0))
 		return NULL;
-	m->counts = mark(v, 'n', name, from, &m->name) && mark(v, 'a', name, from, &m->address) &&
-	    mark(v, 'p', name, from, &m->pair);
+	m->widths = guess_widths(from);
+	m->counts = mark(v, 'n', name, from, 0, &m->name) && mark(v, 'p', name, from, 0, &m->pair);
+	for (unsigned i = 0; i < m->widths; i++)
+		m->counts = m->counts && mark(v, 'a', name, from, i, &m->address[i]);
 	if (!m->counts || !(q = calloc(1, sizeof(*q))))
 		return NULL;
 	q->into = m;
@@ -206,9 +223,12 @@ add(struct counters *t, struct counters_order *o)
 }
 
 void
-guess_tell_wrong(struct counters *t, const struct guess_rules *r, const struct guess_mark *m)
+guess_tell_start(struct counters *t, const struct guess_rules *r, struct guess_mark *m)
 {
-	for (unsigned k = 0; m->counts && k < ORDERS; k++) {
+	if (!m->counts)
+		return;
+	m->told_s = (uint32_t)(counters_wall_ms() / 1000);
+	for (unsigned k = 0; k < ORDERS; k++) {
 		struct counters_order *o = new_order();
 
 		if (o)
@@ -218,8 +238,24 @@ guess_tell_wrong(struct counters *t, const struct guess_rules *r, const struct g
 }
 
 void
-guess_tell_right(struct counters *t, const struct guess_rules *r, const struct guess_mark *m)
+guess_tell_void(struct counters *t, const struct guess_rules *r, struct guess_mark *m)
 {
+	for (unsigned k = 0; m->told_s > 0 && k < ORDERS; k++) {
+		struct counters_order *o = new_order();
+
+		if (!o)
+			continue;
+		add_failures(o, k, r, m);
+		if (o->lines_n == 0 || counters_bare_take(t, o, m->told_s) == COUNTERS_NOW)
+			free(o);
+	}
+	m->told_s = 0;
+}
+
+void
+guess_tell_right(struct counters *t, const struct guess_rules *r, struct guess_mark *m)
+{
+	guess_tell_void(t, r, m);
 	/* Whether it is known already must be known, lest one user count as many. */
 	if (!m->answered || m->common.known)
 		return;
@@ -240,7 +276,7 @@ guess_tell_forgiven(struct counters *t, struct vault *v, const struct guess_rule
 	struct counters_order *o;
 
 	if (!counters_has_servers(t) || r->name_failures == 0 ||
-	    !mark(v, 'n', name, NULL, &m.name) || !(o = new_order()))
+	    !mark(v, 'n', name, NULL, 0, &m.name) || !(o = new_order()))
 		return;
 	add_failures(o, BY_NAME, r, &m);
 	if (counters_bare_reset(t, o) == COUNTERS_NOW)

@@ -10,9 +10,9 @@
  * the nodes gets no more guesses, and an owner whom one node knows is known at all:
  *
  *      N name      failures                                 two halves of [guessing] window
- *      A address   failures                                 the same
+ *      A network   failures: IPv4 address, /64, /56, /48    the same
  *      P pair      the name has logged in from there        two halves of [guessing] remember
- *      U address   how many names have                      the same
+ *      U network   how many names have                      the same
  *
  * A series is named by 64 bits of a keyed hash; the key comes from the vault's current one, which
  * nodes share. While a new key is on its way to all nodes, they count apart.
@@ -32,7 +32,9 @@ struct guess_inquiry;
 struct guess_mark {
 	bool counts; /* there are servers, and this node did not know the pair */
 	bool answered;
-	uint64_t name, address, pair;
+	unsigned widths;
+	uint64_t name, pair, address[GUESS_WIDTHS];
+	uint32_t told_s; /* when it was counted, unix seconds; 0: it is not, or no more */
 	struct guess_common common;
 };
 
@@ -45,9 +47,11 @@ struct guess_inquiry *guess_ask(struct counters *t, struct vault *v, const struc
     void *ctx, uint64_t owner);
 /* FN is not called any more. NULL is fine. */
 void guess_drop(struct guess_inquiry *q);
-/* How it ended, for all nodes. */
-void guess_tell_wrong(struct counters *t, const struct guess_rules *r, const struct guess_mark *m);
-void guess_tell_right(struct counters *t, const struct guess_rules *r, const struct guess_mark *m);
+/* Its password is looked at: it counts at all nodes. */
+void guess_tell_start(struct counters *t, const struct guess_rules *r, struct guess_mark *m);
+/* It was right; or it could not be checked: it does not count. */
+void guess_tell_right(struct counters *t, const struct guess_rules *r, struct guess_mark *m);
+void guess_tell_void(struct counters *t, const struct guess_rules *r, struct guess_mark *m);
 void guess_tell_forgiven(struct counters *t, struct vault *v, const struct guess_rules *r,
     struct slice name);
 /* What the configuration says. */

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Password guessing is slowed and stopped (A3), and costs nobody else anything; unknown names look like known ones (A1)."""
+import base64
 import concurrent.futures
 import contextlib
 import ctypes
+import itertools
+import multiprocessing
+import socket
 import sqlite3
+import ssl
 import statistics
 import time
 
@@ -228,3 +233,93 @@ def test_right_login_hashes_anew(mixed):
         for _ in range(4):  # whichever worker: the new hash is of the same password
             assert attempt(mixed, None, name, "secret of all")[0].code == 235
             assert attempt(mixed, None, name, "guess")[0].code == 535
+
+
+# ---- clients that do not wait for the answer (A3)
+
+def plain(name, password):
+    return "AUTH PLAIN " + base64.b64encode(f"\0{name}\0{password}".encode()).decode() + "\r\n"
+
+
+def hang_up(byway, source, name, password="guess"):
+    with talk.Talk(byway, "tls", source=source) as t:
+        t.raw(plain(name, password))
+
+
+def gauge(byway, name):
+    return byway.cli("status", json_out=True)["gauges"][name]
+
+
+def test_leaving_early_is_counted_and_logged(byway):
+    """By name and by address, as if they had waited; name and address are in the log, the password is not."""
+    for i in range(6):
+        hang_up(byway, f"127.0.5.{i + 1}", "alice@acme.example", "a-guess-of-mine")
+        assert stage.wait_until(lambda: gauge(byway, "sessions_open") == 0)
+    assert wrong(byway, "127.0.5.9", "alice")[2]
+    rows = [r for r in byway.events("auth", result="begun") if r.get("sender") == "alice@acme.example"]
+    assert {r["client"] for r in rows} == {f"127.0.5.{i + 1}" for i in range(6)}
+    refused = byway.wait_event("auth", why="too many failed logins of that name")
+    assert (refused["client"], refused["sender"]) == ("127.0.5.9", "alice@acme.example")
+    for i in range(12):
+        hang_up(byway, "127.0.6.1", f"nobody{i}@acme.example")
+        assert stage.wait_until(lambda: gauge(byway, "sessions_open") == 0)
+    assert wrong(byway, "127.0.6.1", "bob")[2] and right(byway, "127.0.6.1", "bob")[0].code == 235
+    text = byway.log.read_text()
+    assert "a-guess-of-mine" not in text and "nobody3@acme.example" in text
+
+
+@pytest.mark.parametrize(("name", "password"), [("hunter2", "alice@acme.example"), ("p@ss.word", "alice@acme.example"), ("P@ssword", "x"), ("two p@ss.words", "x")])
+def test_password_in_the_field_of_the_name_is_not_logged(byway, name, password):
+    assert attempt(byway, None, "x@acme.example", "x")[0].code == 535
+    with talk.Talk(byway, "tls") as t:
+        assert t.auth(name, password).code == 535
+    hang_up(byway, None, name, password)
+    assert stage.wait_until(lambda: gauge(byway, "sessions_open") == 0)
+    assert "x@acme.example" in byway.log.read_text() and name not in byway.log.read_text()
+
+
+def flood(byway, stop, names, sources):
+    """Guesses that hang up as soon as they have begun, from many addresses or at many names."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    for i in itertools.count():
+        if stop.is_set():
+            return
+        with contextlib.suppress(OSError), socket.create_connection((byway.ip, byway.ports["tls"]), 10, (sources[i % len(sources)], 0)) as raw:
+            with context.wrap_socket(raw) as s:
+                s.recv(4096)
+                s.sendall(b"EHLO x\r\n" + plain(names[i % len(names)], f"guess {i}").encode())
+                s.recv(4096)
+
+
+def median_login(byway, source, name):
+    times = []
+    for _ in range(9):
+        reply, took, _ = right(byway, source, name)
+        assert reply.code == 235
+        times.append(took)
+    return statistics.median(times)
+
+
+@pytest.mark.parametrize("kind", ["one name", "one address", "all of both"])
+def test_right_login_beside_a_flood_of_guesses_that_hang_up(tmp_path, kind):
+    names = ["alice@acme.example"] if kind == "one name" else [f"nobody{i}@acme.example" for i in range(500)]
+    sources = ["127.0.7.1"] if kind == "one address" else [f"127.0.7.{i}" for i in range(1, 250)]
+    with make(tmp_path, {"name_failures": 0, "address_failures": 0}, directory={"remember": 0},
+              limits={"login_failures": 100, "connections_per_address": 1000}) as byway:
+        right(byway, "127.0.0.9", "alice")
+        quiet = median_login(byway, "127.0.0.9", "alice")
+        stop = multiprocessing.Event()
+        crowd = [multiprocessing.Process(target=flood, args=(byway, stop, names, sources), daemon=True) for _ in range(6)]
+        for p in crowd:
+            p.start()
+        try:
+            time.sleep(1)
+            beside = median_login(byway, "127.0.0.9", "alice")
+        finally:
+            stop.set()
+            for p in crowd:
+                p.join(20)
+        left = len(byway.events("auth", why="left before the answer"))
+        assert left > 20 and beside < 8 * quiet, (quiet, beside, left)
+    assert not byway.faults(), byway.faults()

@@ -848,7 +848,8 @@ class Replay:
         return out
 
     def events(self):
-        rows = [r for r in self.rig.log.read()[self.before:] if r.get("ev") in ("auth", "refused", "message", "recipient")]
+        rows = [r for r in self.rig.log.read()[self.before:] if r.get("ev") in ("auth", "refused", "message", "recipient")
+                and r.get("result") != "begun"]  # of a stranger alone: the first login in a run
         if self.d.login and rows and rows[0]["ev"] == "auth":
             rows = rows[1:]
         return rows

@@ -191,12 +191,19 @@ tear_down(void **state)
 	return 0;
 }
 
+static void
+login_as(struct directory *d, struct slice user, struct slice password, uint64_t owner,
+    directory_fn *fn)
+{
+	assert_non_null(directory_login(d, user, password, (struct login_from){ 0 }, owner, fn));
+}
+
 /* The answer to one log-in. */
 static enum login_result
 login(struct fixture *f, const char *user, const char *password)
 {
 	forget(f);
-	directory_login(f->d, slice_str(user), slice_str(password), 0, on_answer);
+	login_as(f->d, slice_str(user), slice_str(password), 0, on_answer);
 	assert_int_equal(f->answers_n, 0); /* never from inside the call */
 	wait_for(f, 1);
 	return f->answers[0].result;
@@ -340,7 +347,7 @@ test_remembered(void **state)
 	/* No thread, the same snapshot; a wrong password is not fooled. */
 	forget(f);
 	for (unsigned i = 0; i < 100; i++)
-		directory_login(f->d, SLICE("Alice@acme.example"), SLICE("alice"), i, on_answer);
+		login_as(f->d, SLICE("Alice@acme.example"), SLICE("alice"), i, on_answer);
 	assert_null(f->d->flying);
 	wait_for(f, 100);
 	for (unsigned i = 0; i < 100; i++) {
@@ -357,7 +364,7 @@ test_remembered(void **state)
 	    admin_add(f->a, &entity_domain,
 	        &(struct admin_domain){ .name = "acme2.example", .account = "acme" }));
 	catch_up(f);
-	directory_login(f->d, SLICE("alice@acme.example"), SLICE("alice"), 1, on_answer);
+	login_as(f->d, SLICE("alice@acme.example"), SLICE("alice"), 1, on_answer);
 	assert_non_null(f->d->flying);
 	assert_true(f->d->flying->expects);
 	forget(f);
@@ -387,7 +394,7 @@ test_remembered(void **state)
 	    e->remembered <= loop_now(f->loop) + 60);
 	e->remembered = loop_now(f->loop);
 	forget(f);
-	directory_login(f->d, SLICE("alice@acme.example"), SLICE("other"), 0, on_answer);
+	login_as(f->d, SLICE("alice@acme.example"), SLICE("other"), 0, on_answer);
 	assert_non_null(f->d->flying);
 	assert_false(f->d->flying->expects);
 	wait_for(f, 1);
@@ -395,7 +402,7 @@ test_remembered(void **state)
 	/* Not at all, where the operator says so; never longer than a minute. */
 	f->conf.directory.remember_s = 0;
 	directory_reconf(f->d, &f->conf, f->vault);
-	directory_login(f->d, SLICE("alice@acme.example"), SLICE("other"), 1, on_answer);
+	login_as(f->d, SLICE("alice@acme.example"), SLICE("other"), 1, on_answer);
 	assert_non_null(f->d->flying);
 	wait_for(f, 2);
 	f->conf.directory.remember_s = 3600;
@@ -433,16 +440,27 @@ test_machine_made(void **state)
 	assert_int_equal(login(f, "alice@acme.example", text), LOGIN_OK);
 }
 
+static unsigned
+waiting(const struct fixture *f)
+{
+	unsigned n = 0;
+
+	for (unsigned lane = 0; lane < LANES; lane++)
+		for (const struct ask *a = f->d->line[lane]; a; a = a->behind)
+			n++;
+	return n;
+}
+
 static void
 test_joined(void **state)
 {
 	struct fixture *f = *state;
 
 	for (unsigned i = 0; i < 50; i++)
-		directory_login(f->d, SLICE("alice@acme.example"), SLICE("alice"), i, on_answer);
+		login_as(f->d, SLICE("alice@acme.example"), SLICE("alice"), i, on_answer);
 	for (unsigned i = 50; i < 60; i++)
-		directory_login(f->d, SLICE("alice@acme.example"), SLICE("wrong"), i, on_answer);
-	assert_int_equal(f->d->pending - f->d->polling, 2);
+		login_as(f->d, SLICE("alice@acme.example"), SLICE("wrong"), i, on_answer);
+	assert_int_equal(f->d->hashing_n + waiting(f), 2);
 	wait_for(f, 60);
 	for (unsigned i = 0; i < 60; i++) {
 		assert_int_equal(f->answers[i].n, 1);
@@ -461,15 +479,105 @@ test_too_much(void **state)
 
 	for (unsigned i = 0; i < 250; i++) {
 		snprintf(password, sizeof(password), "x%u", i);
-		directory_login(f->d, SLICE("alice@acme.example"), slice_str(password), i,
-		    on_answer);
+		login_as(f->d, SLICE("alice@acme.example"), slice_str(password), i, on_answer);
 	}
 	wait_for(f, 250);
 	for (unsigned i = 0; i < 250; i++) {
 		assert_int_equal(f->answers[i].n, 1);
 		unavailable += f->answers[i].result == LOGIN_UNAVAILABLE;
 	}
-	assert_true(unavailable > 0 && unavailable < 150);
+	/* 64 of one name wait, and one has a thread. */
+	assert_in_range(unavailable, 250 - 66, 250 - 64);
+}
+
+static struct ask *
+login_from(struct fixture *f, const char *name, uint64_t address, bool known, uint64_t owner)
+{
+	char password[24];
+
+	snprintf(password, sizeof(password), "guess %u", (unsigned)address);
+	struct ask *a = directory_login(f->d, slice_str(name), slice_str(password),
+	    (struct login_from){ .address = address, .known = known }, owner, on_answer);
+
+	assert_non_null(a);
+	return a;
+}
+
+/* Guesses at one name from everywhere, and from one address at all names, have one thread at most
+ * and two turns; who is known does not wait behind them. */
+static void
+test_line(void **state)
+{
+	struct fixture *f = *state;
+	char name[32];
+
+	for (unsigned one_name = 0; one_name < 2; one_name++) {
+		for (unsigned i = 0; i < 20; i++) {
+			snprintf(name, sizeof(name), "u%u@acme.example", i);
+			login_from(f, one_name ? "bob@other.example" : name, one_name ? 100 + i : 7,
+			    false, i);
+			assert_int_equal(f->d->hashing_n, 1);
+		}
+		login_from(f, "alice@acme.example", 8, true, 20);
+		assert_int_equal(f->d->hashing_n, 2);
+		assert_int_equal(f->d->hashing[1]->lane, LANE_KNOWN);
+		/* The known wait for their own name alone. */
+		login_from(f, "bob@other.example", 9, true, 21);
+		while (f->d->line[LANE_KNOWN])
+			turn(f, 0.0001);
+		assert_in_range(waiting(f), 10, 19);
+		wait_for(f, 22);
+		for (unsigned i = 0; i < 22; i++)
+			assert_int_equal(f->answers[i].n, 1);
+		forget(f);
+	}
+	/* Two at once of a name, and one by each of several processes. */
+	for (unsigned workers = 1; workers < 3; workers++) {
+		directory_share(f->d, workers);
+		for (unsigned i = 0; i < 4; i++)
+			login_from(f, "alice@acme.example", 100 + i, true, i);
+		assert_int_equal(f->d->hashing_n, workers == 1 ? 2 : 1);
+		wait_for(f, 4);
+		forget(f);
+	}
+}
+
+/* Who has left hears nothing, and makes no work. */
+static void
+test_left(void **state)
+{
+	struct fixture *f = *state;
+	struct ask *a[40];
+
+	for (unsigned i = 0; i < 40; i++)
+		a[i] = login_from(f, "alice@acme.example", 1, false, i);
+	/* All ask the same: the first is at work, and stays while one of them wants it. */
+	for (unsigned i = 0; i < 39; i++)
+		directory_drop(a[i]);
+	assert_int_equal(atomic_load(&f->d->hashing[0]->wanted), 1);
+	wait_for(f, 1);
+	assert_int_equal(f->answers[39].result, LOGIN_REFUSED);
+	forget(f);
+
+	a[0] = login_from(f, "alice@acme.example", 1, false, 0);
+	for (unsigned i = 1; i < 40; i++)
+		a[i] = login_from(f, "bob@other.example", 100, false, i);
+	assert_int_equal(waiting(f), 1);
+	for (unsigned i = 1; i < 40; i++)
+		directory_drop(a[i]);
+	assert_int_equal(waiting(f), 0);
+	directory_drop(a[0]);
+	turn(f, 0.2);
+	assert_int_equal(f->answers_n, 0);
+
+	a[0] = ask_new(f->d, ASK_LOGIN, 0, on_answer);
+	assert_non_null(a[0]);
+	atomic_store(&a[0]->wanted, 0);
+	assert_true(secret_init(&a[0]->password, SLICE("wrong")));
+	ask_run(&a[0]->job);
+	assert_int_equal(a[0]->result, LOGIN_UNAVAILABLE);
+	assert_true(a[0]->began == 0); /* no hash */
+	ask_free(a[0]);
 }
 
 /* A1: the work of a thread for a wrong password and for an unknown name. */
@@ -1143,9 +1251,9 @@ test_closed_early(void **state)
 	assert_int_equal(login(f, "alice@acme.example", "alice"), LOGIN_OK);
 	forget(f);
 	/* One on its way, one that joined it, one that waits for the turn's end. */
-	directory_login(f->d, SLICE("bob@other.example"), SLICE("bob"), 0, on_answer);
-	directory_login(f->d, SLICE("bob@other.example"), SLICE("bob"), 1, on_answer);
-	directory_login(f->d, SLICE("alice@acme.example"), SLICE("alice"), 2, on_answer);
+	login_as(f->d, SLICE("bob@other.example"), SLICE("bob"), 0, on_answer);
+	login_as(f->d, SLICE("bob@other.example"), SLICE("bob"), 1, on_answer);
+	login_as(f->d, SLICE("alice@acme.example"), SLICE("alice"), 2, on_answer);
 	directory_close(f->d);
 	f->d = NULL;
 	turn(f, 0.2);
@@ -1153,7 +1261,7 @@ test_closed_early(void **state)
 
 	/* The threads end first: who waits is told. */
 	open_directory(f);
-	directory_login(f->d, SLICE("bob@other.example"), SLICE("bob"), 0, on_answer);
+	login_as(f->d, SLICE("bob@other.example"), SLICE("bob"), 0, on_answer);
 	work_close(f->work);
 	assert_int_equal(f->answers_n, 1);
 	directory_close(f->d);
@@ -1255,6 +1363,8 @@ main(void)
 		TEST(machine_made),
 		TEST(joined),
 		TEST(too_much),
+		TEST(line),
+		TEST(left),
 		TEST(timing),
 		TEST(freshness),
 		TEST(many_accounts_change),

@@ -59,13 +59,20 @@ at(const char *text)
 }
 
 static struct guess_verdict
+begin(const struct guess_rules *r, const char *address, const char *name, struct guess_attempt *a_r)
+{
+	guess_start(g, r, at(address), slice_str(name), now, a_r);
+	return guess_decide(g, r, a_r, NULL, now);
+}
+
+static struct guess_verdict
 wrong(const char *address, const char *name)
 {
 	struct guess_attempt a;
-	struct guess_verdict v = guess_begin(g, &rules, at(address), slice_str(name), now, &a);
+	struct guess_verdict v = begin(&rules, address, name, &a);
 
 	if (!v.refuse)
-		guess_wrong(g, &rules, &a, now);
+		guess_stays(g, &rules, &a, now);
 	return v;
 }
 
@@ -73,7 +80,7 @@ static struct guess_verdict
 right(const char *address, const char *name)
 {
 	struct guess_attempt a;
-	struct guess_verdict v = guess_begin(g, &rules, at(address), slice_str(name), now, &a);
+	struct guess_verdict v = begin(&rules, address, name, &a);
 
 	if (!v.refuse)
 		guess_right(g, &rules, &a, now);
@@ -208,6 +215,30 @@ test_ipv6_counts_by_64(void **state)
 	assert_false(wrong("2001:db8:1:2::1", other_name(98)).last);
 }
 
+/* Who has a /56, or a /48, cannot walk through its /64s: 4 and 16 times the limit for all. */
+static void
+test_ipv6_counts_by_56_and_48(void **state)
+{
+	static const struct {
+		unsigned step, allowed;
+	} cases[] = { { 1, 4 }, { 256, 16 } };
+
+	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+		unsigned i = 0;
+		char address[64];
+
+		(void)close_guess(state);
+		assert_int_equal(open_guess(state), 0);
+		do
+			snprintf(address, sizeof(address), "2001:db8:1:%x::1",
+			    i * cases[k].step % 0x10000);
+		while (!wrong(address, other_name(i)).last && ++i < 5000);
+		assert_int_equal(i, cases[k].allowed * rules.address_failures);
+		snprintf(address, sizeof(address), "2001:db8:2:%x::1", 1);
+		assert_false(wrong(address, other_name(1)).last);
+	}
+}
+
 /* Two hundred people behind one address; some mistype, one has a phone with an old password. */
 static void
 test_office_behind_one_address(void **state)
@@ -239,9 +270,7 @@ test_many_at_once_see_each_other(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < BURST; i++)
-		heard +=
-		    !guess_begin(g, &rules, at("192.0.2.1"), SLICE("alice@example.org"), now, &a[i])
-		         .refuse;
+		heard += !begin(&rules, "192.0.2.1", "alice@example.org", &a[i]).refuse;
 	assert_int_equal(heard, GUESS_PENDING + rules.name_failures);
 }
 
@@ -253,8 +282,8 @@ test_many_at_once_with_the_right_password_wait_for_nothing(void **state)
 	(void)state;
 	for (unsigned round = 0; round < 2; round++) { /* unknown there, then known */
 		for (unsigned i = 0; i < GUESS_PENDING; i++) {
-			struct guess_verdict v = guess_begin(g, &rules, at("192.0.2.1"),
-			    SLICE("alice@example.org"), now, &a[i]);
+			struct guess_verdict v =
+			    begin(&rules, "192.0.2.1", "alice@example.org", &a[i]);
 
 			assert_false(v.refuse || v.last);
 			assert_int_equal(v.delay_s, 0);
@@ -264,6 +293,24 @@ test_many_at_once_with_the_right_password_wait_for_nothing(void **state)
 	}
 }
 
+/* Hanging up buys nothing: an attempt counts from its start until it proves right. */
+static void
+test_leaving_early_counts(void **state)
+{
+	struct guess_attempt a;
+
+	(void)state;
+	for (unsigned i = 0; i < rules.name_failures; i++) {
+		assert_false(begin(&rules, "192.0.2.1", "alice@example.org", &a).refuse);
+		guess_stays(g, &rules, &a, now);
+	}
+	assert_true(begin(&rules, "192.0.2.2", "alice@example.org", &a).refuse);
+	/* A worker that died with its attempts: they count when those that are out are many. */
+	for (unsigned i = 0; i < GUESS_PENDING + rules.name_failures; i++)
+		assert_false(begin(&rules, "192.0.2.3", "bob@example.org", &a).refuse);
+	assert_true(begin(&rules, "192.0.2.3", "bob@example.org", &a).refuse);
+}
+
 static void
 test_void_does_not_count(void **state)
 {
@@ -271,8 +318,7 @@ test_void_does_not_count(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 100; i++) {
-		struct guess_verdict v =
-		    guess_begin(g, &rules, at("192.0.2.1"), SLICE("alice@example.org"), now, &a);
+		struct guess_verdict v = begin(&rules, "192.0.2.1", "alice@example.org", &a);
 
 		assert_false(v.refuse);
 		assert_int_equal(v.delay_s, 0);
@@ -289,8 +335,7 @@ test_looking_often_does_not_stop_the_leak(void **state)
 	for (unsigned i = 0; i < 4 * 900; i++) {
 		now += 0.25;
 		struct guess_attempt a;
-		struct guess_verdict v =
-		    guess_begin(g, &rules, at("192.0.2.9"), SLICE("alice@example.org"), now, &a);
+		struct guess_verdict v = begin(&rules, "192.0.2.9", "alice@example.org", &a);
 
 		if (!v.refuse)
 			guess_void(g, &rules, &a, now);
@@ -307,8 +352,7 @@ test_no_limits(void **state)
 	(void)state;
 	none.name_failures = none.address_failures = 0;
 	for (unsigned i = 0; i < 1000; i++) {
-		struct guess_verdict v =
-		    guess_begin(g, &none, at("192.0.2.1"), SLICE("alice@example.org"), now, &a);
+		struct guess_verdict v = begin(&none, "192.0.2.1", "alice@example.org", &a);
 
 		assert_false(v.refuse || v.last);
 		assert_int_equal(v.delay_s, 0);
@@ -320,7 +364,7 @@ test_no_limits(void **state)
 static struct guess_verdict
 decide(const char *address, const char *name, struct guess_common c, struct guess_attempt *a_r)
 {
-	guess_who(g, &rules, at(address), slice_str(name), now, a_r);
+	guess_start(g, &rules, at(address), slice_str(name), now, a_r);
 	return guess_decide(g, &rules, a_r, &c, now);
 }
 
@@ -340,12 +384,12 @@ test_the_larger_count_decides(void **state)
 		{ 3, { .name = 4 }, false, false, 4 },
 		{ 0, { .name = 19 }, false, false, 8 },
 		{ 0, { .name = 20 }, true, false, 0 },
-		{ 0, { .address = 9 }, false, false, 0 },
-		{ 0, { .address = 11 }, false, false, 2 },
-		{ 0, { .address = 49 }, false, false, 8 },
-		{ 0, { .address = 50 }, false, true, 8 },
-		{ 0, { .address = 50, .users = 8 }, false, false, 1 },
-		{ 0, { .name = 65535, .address = 65535, .known = true }, false, false, 0 },
+		{ 0, { .address = { 9 } }, false, false, 0 },
+		{ 0, { .address = { 11 } }, false, false, 2 },
+		{ 0, { .address = { 49 } }, false, false, 8 },
+		{ 0, { .address = { 50 } }, false, true, 8 },
+		{ 0, { .address = { 50 }, .users = { 8 } }, false, false, 1 },
+		{ 0, { .name = 65535, .address = { 65535 }, .known = true }, false, false, 0 },
 	};
 
 	(void)state;
@@ -376,13 +420,13 @@ test_known_elsewhere(void **state)
 	for (unsigned i = 0; i < rules.name_failures; i++) {
 		assert_false(decide("192.0.2.1", "alice@example.org", there, &a).refuse);
 		assert_true(a.known);
-		guess_wrong(g, &rules, &a, now);
+		guess_stays(g, &rules, &a, now);
 	}
 	assert_true(decide("192.0.2.1", "alice@example.org", there, &a).refuse);
 	assert_false(a.known);
 	assert_false(decide("192.0.2.2", "alice@example.org", there, &a).refuse);
 	guess_right(g, &rules, &a, now);
-	guess_who(g, &rules, at("192.0.2.2"), SLICE("alice@example.org"), now, &a);
+	guess_start(g, &rules, at("192.0.2.2"), SLICE("alice@example.org"), now, &a);
 	assert_true(a.known);
 }
 
@@ -392,7 +436,7 @@ assert_written(char kind, const char *name, const char *address, struct slice wa
 	char mem[1024];
 	struct text t = text_over(mem, sizeof(mem));
 
-	guess_write(kind, slice_str(name), address ? at(address) : NULL, &t);
+	guess_write(kind, slice_str(name), address ? at(address) : NULL, 0, &t);
 	assert_false(t.overflow);
 	assert_true(slice_eq(text_slice(&t), want));
 }
@@ -405,6 +449,14 @@ test_subjects_are_the_same_everywhere(void **state)
 	assert_written('a', "", "65.66.67.68", SLICE("a4:ABCD"));
 	assert_written('p', "bob", "65.66.67.68", SLICE("p3:bobABCD"));
 	assert_written('a', "", "4142:4344:4546:4748::1", SLICE("a8:ABCDEFGH"));
+	for (unsigned width = 0; width < GUESS_WIDTHS; width++) {
+		char mem[64];
+		struct text t = text_over(mem, sizeof(mem));
+
+		guess_write('a', SLICE(""), at("4142:4344:4546:4748::1"), width, &t);
+		assert_int_equal(text_slice(&t).n, 3 + 8 - width);
+	}
+	assert_int_equal(guess_widths(at("65.66.67.68")), 1);
 }
 
 /* Names that nobody has fill the tables; who is counted for more stays. */
@@ -432,6 +484,8 @@ main(void)
 		TEST(test_forgive),
 		TEST(test_address_limit),
 		TEST(test_ipv6_counts_by_64),
+		TEST(test_ipv6_counts_by_56_and_48),
+		TEST(test_leaving_early_counts),
 		TEST(test_office_behind_one_address),
 		TEST(test_many_at_once_see_each_other),
 		TEST(test_many_at_once_with_the_right_password_wait_for_nothing),
