@@ -104,7 +104,7 @@ on_refusal(void *ctx, const struct recent_refusal *row)
 	for (size_t i = 0; i < g->n; i++) {
 		if (!is_same_cause(&g->rows[i], row))
 			continue;
-		if (g->rows[i].last_s > one.last_s)
+		if (g->rows[i].order > one.order)
 			one = g->rows[i];
 		one.count = g->rows[i].count + row->count;
 		one.first_s = g->rows[i].first_s < row->first_s ? g->rows[i].first_s : row->first_s;
@@ -112,7 +112,7 @@ on_refusal(void *ctx, const struct recent_refusal *row)
 		g->n--;
 		break;
 	}
-	while (at < g->n && g->rows[at].last_s >= one.last_s)
+	while (at < g->n && g->rows[at].order > one.order)
 		at++;
 	if (at == REFUSALS_MAX)
 		return;

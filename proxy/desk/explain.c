@@ -231,7 +231,7 @@ on_refusal(void *ctx, const struct recent_refusal *row)
 	if (sum->to.n > 0 && !slice_eq_nocase(behind_at(to), behind_at(sum->to)))
 		return;
 	sum->count += row->count;
-	if (row->last_s >= sum->last.last_s)
+	if (row->order > sum->last.order)
 		sum->last = *row;
 }
 

@@ -30,6 +30,7 @@ struct column {
 struct recent {
 	size_t size;
 	unsigned workers;
+	_Atomic uint64_t order; /* of what was written last */
 	struct column column[];
 };
 
@@ -128,6 +129,7 @@ recent_refused(struct recent *r, unsigned w, const struct recent_refusal *row, i
 	next.first_s = again ? at->row.first_s : now_s;
 	next.count = again ? at->row.count + 1 : 1;
 	next.last_s = now_s;
+	next.order = atomic_fetch_add(&r->order, 1) + 1;
 	begin_write(&at->sequence);
 	at->row = next;
 	end_write(&at->sequence);
@@ -184,6 +186,7 @@ recent_said(struct recent *r, unsigned w, const struct recent_line *line, bool g
 	struct recent_line next = *line;
 	bool again = at->row.account == line->account && at->row.profile == line->profile;
 
+	next.order = atomic_fetch_add(&r->order, 1) + 1;
 	next.sent = again ? at->row.sent : 0;
 	next.failed = again ? at->row.failed : 0;
 	next.sent_s = again ? at->row.sent_s : 0;
@@ -200,16 +203,10 @@ recent_said(struct recent *r, unsigned w, const struct recent_line *line, bool g
 	end_write(&at->sequence);
 }
 
-static int64_t
-latest(const struct recent_line *l)
-{
-	return l->sent_s > l->failed_s ? l->sent_s : l->failed_s;
-}
-
 static void
 add(struct recent_line *sum, const struct recent_line *one)
 {
-	struct recent_line last = latest(one) >= latest(sum) ? *one : *sum;
+	struct recent_line last = one->order > sum->order ? *one : *sum;
 
 	last.sent = sum->sent + one->sent;
 	last.failed = sum->failed + one->failed;

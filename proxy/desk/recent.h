@@ -20,6 +20,7 @@
 struct recent_refusal {
 	uint64_t account; /* 0: a log-in that failed */
 	int64_t first_s, last_s;
+	uint64_t order; /* the larger, the later, over all workers: a second holds many */
 	uint32_t count;
 	int code;
 	char cause[48];  /* a row of the catalogue, or a verdict's class */
@@ -34,6 +35,7 @@ struct recent_line {
 	uint64_t account, profile;
 	uint64_t sent, failed; /* since the start */
 	int64_t sent_s, failed_s;
+	uint64_t order; /* as above */
 	char class[24]; /* of the last failure */
 	char said[200]; /* the upstream's last line, or what was wrong */
 	char id[24];
@@ -44,7 +46,7 @@ struct recent;
 struct recent *recent_open(unsigned workers) MUST_CHECK;
 void recent_close(struct recent *r);
 
-/* By worker W into its own column. Count, first_s and last_s of ROW are not looked at. */
+/* By worker W into its own column. Count, order, first_s and last_s of ROW are not looked at. */
 void recent_refused(struct recent *r, unsigned w, const struct recent_refusal *row, int64_t now_s);
 /* GOOD: it took a message. */
 void recent_said(struct recent *r, unsigned w, const struct recent_line *line, bool good,

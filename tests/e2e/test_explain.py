@@ -197,6 +197,21 @@ def test_5_recipients(byway):
     assert got["checks"][4]["finding"].startswith("Up to 2 recipients per message; one more, and nobody gets it; 1 refused")
 
 
+def test_the_last_refusal_is_the_last(byway):
+    """Whichever worker said it, and many in one second."""
+    byway.cli("limits", "reset", "dave@small.example")
+    for n in range(12):
+        with session(byway, "dave@small.example") as t:
+            if n % 2:
+                t.mail("dave@small.example", "a@elsewhere.example", "b@elsewhere.example")
+                assert t.cmd("RCPT TO:<c@elsewhere.example>").code == 550
+                assert t.cmd("DATA").code == 554
+            else:
+                assert t.cmd("MAIL FROM:<dave@small.example> SIZE=999999999").code == 552
+        last = byway.cli("usage", "dave@small.example", json_out=True)["refusals"][0]
+        assert last["code"] == (554 if n % 2 else 552), (n, last)
+
+
 @pytest.mark.parametrize("by", ["owner", "admin", "abuse"])
 def test_6_paused(byway, by):
     with session(byway, "bob@acme.example") as t:

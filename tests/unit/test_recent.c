@@ -34,10 +34,21 @@ refuse(unsigned w, uint64_t account, const char *cause, const char *sender, int6
 	recent_refused(r, w, &row, now);
 }
 
+static void
+say(unsigned w, uint64_t profile, const char *words, bool good, int64_t now)
+{
+	struct recent_line line = { .account = 1, .profile = profile };
+
+	RECENT_PUT(line.said, slice_str(words));
+	recent_said(r, w, &line, good, now);
+}
+
 struct seen {
 	unsigned rows;
 	unsigned count;
 	int64_t last_s;
+	uint64_t order;
+	char cause[48]; /* of the last */
 };
 
 static void
@@ -49,6 +60,10 @@ on_row(void *ctx, const struct recent_refusal *row)
 	s->count += row->count;
 	if (row->last_s > s->last_s)
 		s->last_s = row->last_s;
+	if (row->order > s->order) {
+		s->order = row->order;
+		RECENT_PUT(s->cause, slice_str(row->cause));
+	}
 }
 
 static struct seen
@@ -81,6 +96,24 @@ test_causes_fold(void **state)
 	assert_int_equal(look(3, "").rows, 0);
 }
 
+/* Of two in one second the later is the last, whichever worker wrote it. */
+static void
+test_last_within_a_second(void **state)
+{
+	static const char *const causes[] = { "one", "two", "three", "one" };
+	struct recent_line line;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned w = 0; w < 2; w++) {
+			refuse((w + i) % 2, 1, causes[i], "a@x", 10);
+			assert_string_equal(look(1, "a@x").cause, causes[i]);
+			say((w + i) % 2, 7, causes[i], false, 10);
+			assert_true(recent_line(r, 1, 7, &line));
+			assert_string_equal(line.said, causes[i]);
+		}
+}
+
 /* A log-in that failed has no account: it is told of its name alone. */
 static void
 test_logins(void **state)
@@ -107,15 +140,6 @@ test_the_oldest_make_room(void **state)
 }
 
 static void
-say(unsigned w, uint64_t profile, const char *words, bool good, int64_t now)
-{
-	struct recent_line line = { .account = 1, .profile = profile };
-
-	RECENT_PUT(line.said, slice_str(words));
-	recent_said(r, w, &line, good, now);
-}
-
-static void
 test_lines_add_up(void **state)
 {
 	struct recent_line line;
@@ -123,8 +147,8 @@ test_lines_add_up(void **state)
 	(void)state;
 	assert_false(recent_line(r, 1, 7, &line));
 	say(0, 7, "250 ok", true, 10);
-	say(1, 7, "535 no", false, 20);
 	say(0, 7, "250 again", true, 15);
+	say(1, 7, "535 no", false, 20);
 	say(0, 8, "421 other", false, 30);
 	assert_true(recent_line(r, 1, 7, &line));
 	assert_int_equal(line.sent, 2);
@@ -157,6 +181,8 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_recent, close_recent)
 	const struct CMUnitTest tests[] = {
 		TEST(test_causes_fold),
+		TEST(test_last_within_a_second),
+		TEST(test_last_within_a_second),
 		TEST(test_logins),
 		TEST(test_the_oldest_make_room),
 		TEST(test_lines_add_up),
