@@ -90,8 +90,8 @@ enum counter_loss { COUNTER_LOSS_LOCAL, COUNTER_LOSS_CLOSED, COUNTER_LOSS_OPEN }
 
 /* One of [counters] servers. */
 struct counter_server {
-	char host[256];
-	unsigned port;
+	char host[256]; /* or the path of a socket */
+	unsigned port;  /* 0: of a socket */
 	unsigned weight;
 };
 
@@ -236,6 +236,8 @@ void conf_needs_restart(const struct conf *was, const struct conf *now, struct t
  * says what is wrong with a word. */
 bool conf_counter_server(const struct conf *c, size_t *at, struct counter_server *server_r,
     const char **why_r) MUST_CHECK;
+/* A line for each of them that strangers may reach. LOOK_UP: names too, which may take a while. */
+void conf_counter_warnings(const struct conf *c, bool look_up, struct text *out);
 /* The whole effective configuration as INI, secrets as ***; CHANGED: only what differs from the
  * defaults. JSON instead of INI where asked. */
 void conf_print(const struct conf *c, bool changed, bool json, struct text *out);

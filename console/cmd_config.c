@@ -24,6 +24,9 @@ cmd_config_check(struct cli *c)
 	if (!conf)
 		return status;
 
+	struct text warnings = text_over(cli_alloc(c, 16384), 16384);
+
+	conf_counter_warnings(conf, true, &warnings);
 	bool directory = access(conf->directory.path, F_OK) == 0 || errno != ENOENT;
 
 	if (c->json) {
@@ -35,6 +38,7 @@ cmd_config_check(struct cli *c)
 		json_u64(&j, "listeners", conf->listeners_n);
 		json_u64(&j, "mtas", conf->mtas_n);
 		json_bool(&j, "directory", directory);
+		json_str(&j, "warnings", text_slice(&warnings));
 		json_close(&j, '}');
 		json_end(&j);
 	} else {
@@ -44,6 +48,8 @@ cmd_config_check(struct cli *c)
 		if (conf->mtas_n == 0)
 			cli_note(c,
 			    "There is no [mta]: only accounts with an SMTP provider of their own can send; all others hear \"554 5.3.5 No outgoing server is set up for your account\".");
+		if (warnings.n > 0)
+			cli_note(c, "%.*s", (int)warnings.n - 1, warnings.mem);
 		if (!directory)
 			cli_note(c, "The directory %s is not there yet: `byway init` makes it.",
 			    conf->directory.path);

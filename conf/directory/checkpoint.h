@@ -28,10 +28,11 @@ struct checkpoint_row {
 };
 
 /* In one transaction: ROWS are written over what stood there, and what was over before NOW_S
- * goes. */
+ * goes. A row that cannot be written is named in the log and keeps no other one back. */
 bool checkpoint_save(const char *path, const char *node, const struct checkpoint_row *rows,
     size_t rows_n, int64_t now_s, struct text *why) MUST_CHECK;
 typedef void checkpoint_fn(void *ctx, const struct checkpoint_row *row);
+/* A row that is not as rows are written is passed over, and named in the log. */
 bool checkpoint_load(const char *path, const char *node, int64_t now_s, checkpoint_fn *fn,
     void *ctx, struct text *why) MUST_CHECK;
 

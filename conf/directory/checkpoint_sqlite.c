@@ -2,6 +2,7 @@
 #include "conf/directory/checkpoint.h"
 
 #include "conf/directory/directory_db_sqlite.h"
+#include "wire/log.h"
 
 enum { BUSY_MS = 2000 };
 
@@ -33,9 +34,15 @@ save_row(struct db *db, const char *node, const struct checkpoint_row *row)
 	put_u64(&p, row->epoch);
 	put_blob(&p, row->own, sizeof(row->own));
 	put_blob(&p, row->pushed, sizeof(row->pushed));
-	bool ok = p.ok && sqlite3_step(st) == SQLITE_DONE;
+	/* The first octet of an extended code is the code. */
+	int rc = p.ok ? sqlite3_step(st) & 0xff : SQLITE_CONSTRAINT;
 
-	return sqlite3_reset(st) == SQLITE_OK && ok;
+	(void)sqlite3_reset(st);
+	if (rc == SQLITE_CONSTRAINT)
+		log_say(LOG_WARNING, "counters",
+		    "the counts of kind %d, id %llu fit into no row: not in the checkpoint",
+		    row->kind, (unsigned long long)row->id);
+	return rc == SQLITE_DONE || rc == SQLITE_CONSTRAINT;
 }
 
 static bool
@@ -84,9 +91,8 @@ take_numbers(struct take *t, uint32_t to[CHECKPOINT_PERIODS])
 	return true;
 }
 
-/* A row that is not as we write them is passed over. */
 static void
-take_row(sqlite3_stmt *st, checkpoint_fn *fn, void *ctx)
+take_row(sqlite3_stmt *st, const char *path, checkpoint_fn *fn, void *ctx)
 {
 	struct take t = take_from(st);
 	struct checkpoint_row row;
@@ -98,8 +104,14 @@ take_row(sqlite3_stmt *st, checkpoint_fn *fn, void *ctx)
 	row.keep = take_unsigned(&t);
 	row.latest = take_unsigned(&t);
 	row.epoch = take_u64(&t);
-	if (take_numbers(&t, row.own) && take_numbers(&t, row.pushed) && row.grain_s > 0)
+	bool good = take_numbers(&t, row.own) && take_numbers(&t, row.pushed);
+
+	if (good && row.grain_s > 0 && row.kind > ' ' && row.kind <= '~')
 		fn(ctx, &row);
+	else
+		log_say(LOG_WARNING, "counters",
+		    "%s: a damaged row of the checkpoint is passed over (kind %lld, id %lld)", path,
+		    (long long)sqlite3_column_int64(st, 0), (long long)sqlite3_column_int64(st, 1));
 }
 
 bool
@@ -119,7 +131,7 @@ checkpoint_load(const char *path, const char *node, int64_t now_s, checkpoint_fn
 		put_str(&p, node);
 		put_i64(&p, now_s);
 		while (p.ok && (rc = sqlite3_step(st)) == SQLITE_ROW)
-			take_row(st, fn, ctx);
+			take_row(st, path, fn, ctx);
 		(void)sqlite3_reset(st);
 	}
 	if (rc != SQLITE_DONE)

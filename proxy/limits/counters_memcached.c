@@ -208,6 +208,7 @@ counters_remote_open(struct loop *l, const struct conf *c, struct counters_share
 	        1));
 
 	word = 0;
+	/* A host that begins with a slash is a socket's path to libmemcached, too. */
 	while (ok && conf_counter_server(c, &word, &at, &wrong))
 		ok = open_server(r, (unsigned)r->servers_n++, &at, c->counters.timeout_ms);
 	if (ok)

@@ -277,3 +277,19 @@ def test_worker_dies(daemons, backend):
         assert stage.wait_until(lambda: len(b.cli("status", json_out=True)["workers"]) == 2 and all(
             w["state"] == "up" for w in b.cli("status", json_out=True)["workers"]))
         assert used(b, "a0") == 40
+
+
+def test_memcached_on_a_socket(folder, daemons):
+    """Two nodes count together through a socket's path, and a server that goes is told of by it."""
+    path = folder / "mc.sock"
+    server = stage.Memcached(path=path).start()
+    try:
+        a, b = (daemons(name, {"servers": str(path)}) for name in ("sock1", "sock2"))
+        fill(a, "a0", 3)
+        fill(b, "a0", 2)
+        assert used(a, "a0") == 5  # tried to the end: nothing is left at the other either
+        assert used(b, "a0") == CAP
+    finally:
+        server.stop()
+    fill(a, "a1", 1)
+    assert state(a, "lost")[-1]["server"] == str(path)

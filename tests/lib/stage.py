@@ -286,14 +286,20 @@ class Upstream:
 
 
 class Memcached:
-    def __init__(self, port=None):
-        self.port, self.process = port or free_port(), None
+    """On a port, or on a socket PATH."""
+
+    def __init__(self, port=None, path=None):
+        self.path, self.process = path, None
+        self.port = None if path else port or free_port()
 
     def start(self):
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        self.process = subprocess.Popen(
-            ["memcached", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", "-m", "64", "-M", *user])
-        wait_port(self.port, self.process)
+        user = ["-u", "root" if self.path else "nobody"] if os.geteuid() == 0 else []
+        where = ["-s", str(self.path)] if self.path else ["-l", "127.0.0.1", "-p", str(self.port), "-U", "0"]
+        self.process = subprocess.Popen(["memcached", *where, "-m", "64", "-M", *user])
+        if self.path:
+            wait_until(self.path.is_socket)
+        else:
+            wait_port(self.port, self.process)
         return self
 
     def stop(self):

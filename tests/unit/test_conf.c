@@ -456,11 +456,11 @@ static const struct mistake_case mistake_cases[] = {
 	{ "[listener l]\naddress = 127.0.0.1:25\ncertificates = deafult\n[certificate default]\nchain_file = a\nkey_file = b\n",
 	    "byway.ini:3: [listener l] certificates: there is no [certificate deafult]; did you mean \"default\"?\n" },
 	{ MIN "[counters]\nservers = 10.0.0.1\n",
-	    "byway.ini:5: [counters] servers: not a server (expected host:port, perhaps a weight behind it)\n" },
+	    "byway.ini:5: [counters] servers: not a server (expected host:port or /path/of/a/socket, perhaps a weight behind it)\n" },
 	{ MIN "[counters]\nservers = 7 10.0.0.1:11211\n",
-	    "byway.ini:5: [counters] servers: not a server (expected host:port, perhaps a weight behind it)\n" },
+	    "byway.ini:5: [counters] servers: not a server (expected host:port or /path/of/a/socket, perhaps a weight behind it)\n" },
 	{ MIN "[counters]\nservers = ::1:11211\n",
-	    "byway.ini:5: [counters] servers: not a server (expected host:port, perhaps a weight behind it)\n" },
+	    "byway.ini:5: [counters] servers: not a server (expected host:port or /path/of/a/socket, perhaps a weight behind it)\n" },
 	{ MIN "[counters]\nservers = a:1 0\n",
 	    "byway.ini:5: [counters] servers: a weight is out of bounds (expected 1 to 1000)\n" },
 	{ MIN "[listener m]\naddress = [::1]:25 127.0.0.1:2525\ntls = none\n",
@@ -1093,11 +1093,42 @@ tear_down(void **state)
 	return rmdir(folder) == 0 && secret_live() == 0 ? 0 : -1;
 }
 
+/* What strangers may reach is said; a socket's path is a server too. */
+static void
+test_counters_that_strangers_reach(void **state)
+{
+	static const struct {
+		const char *servers;
+		bool outside;
+	} cases[] = { { "127.0.0.1:11211", false }, { "[::1]:11211", false },
+		{ "/run/memcached.sock", false }, { "/run/memcached.sock 3 10.0.0.7:1", false },
+		{ "192.168.3.4:11211 172.31.0.1:1", false }, { "172.32.0.1:1", true },
+		{ "10.0.0.1:1 203.0.113.5:11211 2", true }, { "[2001:db8::1]:11211", true },
+		{ "[fd00::1]:11211", false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char ini[512], mem[1024] = "", said[1024] = "";
+		struct text why = text_over(mem, sizeof(mem));
+		struct text out = text_over(said, sizeof(said));
+
+		snprintf(ini, sizeof(ini), MIN "[counters]\nservers = %s\n", cases[i].servers);
+		struct conf *c = conf_parse("byway.ini", slice_str(ini), false, &why);
+
+		if (!c)
+			fail_msg("%s: %s", cases[i].servers, mem);
+		conf_counter_warnings(c, false, &out);
+		assert_int_equal(out.n > 0, cases[i].outside);
+		conf_unref(c);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_little_is_enough),
+		cmocka_unit_test(test_counters_that_strangers_reach),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_addresses),

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "conf/directory/checkpoint.h"
 #include "conf/directory/directory_db_sqlite.h"
@@ -389,6 +390,16 @@ count_row(void *ctx, const struct checkpoint_row *row)
 }
 
 static void
+damage(const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void
 test_rows(void **state)
 {
 	struct checkpoint_row row = { .kind = 'h',
@@ -411,6 +422,22 @@ test_rows(void **state)
 	assert_int_equal(n, 0);
 	assert_true(checkpoint_load(path, "x", 60000, count_row, &n, &why));
 	assert_int_equal(n, 1);
+	/* One that no row holds keeps no other back; damaged ones are passed over. */
+	struct checkpoint_row three[] = { row, row, row };
+
+	three[0].epoch = UINT64_MAX;
+	three[1].grain_s = 0;
+	three[0].id = three[1].id = 4;
+	assert_true(checkpoint_save(path, "z", three, 3, 60000, &why));
+	n = 0;
+	assert_true(checkpoint_load(path, "z", 60000, count_row, &n, &why));
+	assert_int_equal(n, 1);
+	damage("INSERT INTO tally SELECT node, kind, id + 5, account, grain, keep, latest, epoch,"
+	       " x'00', pushed FROM tally WHERE node = 'z'");
+	n = 0;
+	assert_true(checkpoint_load(path, "z", 60000, count_row, &n, &why));
+	assert_int_equal(n, 1);
+	n = 1;
 	/* What was over goes with the next save. */
 	assert_true(checkpoint_save(path, "x", NULL, 0, 60 * 2000, &why));
 	assert_true(checkpoint_load(path, "x", 60000, count_row, &n, &why));
