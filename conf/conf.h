@@ -111,6 +111,9 @@ struct conf {
 		bool strict_addresses;
 	} server;
 	struct {
+		bool reference; /* an id follows (L12) */
+	} refusals;
+	struct {
 		const char *path;
 		enum log_format format;
 		enum log_level level;

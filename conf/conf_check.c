@@ -383,6 +383,7 @@ load_check_deep(struct load *l)
 			deep_mta(l, in);
 			deep_password(l, in);
 			break;
+		case SECTION_REPLIES:
 		case SECTION_LIMITS:
 		case SECTION_COUNTERS:
 		case SECTION_GUESSING:

@@ -74,6 +74,7 @@ const struct conf_section_info conf_sections[SECTION_COUNT] = {
 
 /* The struct that a section's fields lie in. */
 #define IN_SERVER      struct conf
+#define IN_REPLIES     struct conf
 #define IN_LOG         struct conf
 #define IN_TLS         struct conf
 #define IN_LIMITS      struct conf

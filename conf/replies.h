@@ -25,7 +25,7 @@
 #include "wire/reply.h"
 
 enum reply_id {
-#define REPLY(id, code, enhanced, bad, text) SAY_##id,
+#define REPLY(id, code, enhanced, bad, ref, text) SAY_##id,
 #include "conf/reply.def"
 #undef REPLY
 	SAY_COUNT,
@@ -39,6 +39,7 @@ struct reply_row {
 	int code;
 	struct enhanced enhanced; /* cls 0: none */
 	bool bad;                 /* counts against the session's budget of bad commands (P5) */
+	bool ref;                 /* an id follows in a line of its own (L12) */
 	const char *text;
 };
 

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "console/ctl.h"
 
@@ -14,10 +17,14 @@
  * Two passes over the log's files. The first learns whose ids belong together: a message's line
  * names its session. The second shows, in order, all lines of a session's id with its messages, or
  * of a message with its session's own lines. Both formats are read, line by line: one file may hold
- * both.
+ * both. What logrotate(8) has compressed is read through its tool, and a log that goes to the
+ * journal through journalctl(1).
  */
 
 enum { LINE_ROOM = 16384, FIELDS_MAX = 64, IDS_MAX = 4096, FILES_MAX = 64 };
+
+/* A log that is the journal's, as [log] path says it. */
+#define JOURNAL "-"
 
 struct field_of_line {
 	const char *key, *value;
@@ -232,16 +239,111 @@ is_worth_it(const struct search *s, const char *text)
 	return false;
 }
 
+/* What can be read of a log: a file, or what a tool gives out. */
+struct source {
+	FILE *f;
+	pid_t pid; /* 0: a file */
+};
+
+/* The tool that gives out what is in PATH; false: it can be read as it is. */
+static bool
+tool_of(const char *path, const char *argv_r[6])
+{
+	static const struct {
+		const char *tail, *tool;
+	} packers[] = { { ".gz", "gzip" }, { ".xz", "xz" }, { ".zst", "zstd" },
+		{ ".bz2", "bzip2" } };
+	size_t n = strlen(path);
+
+	if (strcmp(path, JOURNAL) == 0) {
+		static const char *const ask[] = { "journalctl", "--unit=byway", "--output=cat",
+			"--no-pager", "--quiet", NULL };
+
+		memcpy(argv_r, ask, sizeof(ask));
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(packers) / sizeof(packers[0]); i++) {
+		size_t tail = strlen(packers[i].tail);
+
+		if (n <= tail || strcmp(path + n - tail, packers[i].tail) != 0)
+			continue;
+		argv_r[0] = packers[i].tool;
+		argv_r[1] = "-cd";
+		argv_r[2] = "--";
+		argv_r[3] = path;
+		argv_r[4] = NULL;
+		return true;
+	}
+	return false;
+}
+
+/* errno where it is false. */
+static bool
+open_pipe(const char *const argv[], struct source *src_r)
+{
+	posix_spawn_file_actions_t actions;
+	int ends[2];
+	int failed;
+
+	if (pipe(ends) != 0)
+		return false;
+	failed = posix_spawn_file_actions_init(&actions);
+	if (failed == 0) {
+		failed = posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+		if (failed == 0)
+			failed = posix_spawn_file_actions_addclose(&actions, ends[0]);
+		if (failed == 0)
+			failed = posix_spawnp(&src_r->pid, argv[0], &actions, NULL,
+			    (char *const *)(uintptr_t)argv, environ);
+		posix_spawn_file_actions_destroy(&actions);
+	}
+	close(ends[1]);
+	src_r->f = failed == 0 ? fdopen(ends[0], "r") : NULL;
+	if (!src_r->f) {
+		close(ends[0]);
+		src_r->pid = 0;
+		errno = failed ? failed : errno;
+	}
+	return src_r->f != NULL;
+}
+
+static bool
+open_source(const char *path, struct source *src_r)
+{
+	const char *argv[6];
+
+	*src_r = (struct source){ 0 };
+	if (tool_of(path, argv))
+		return open_pipe(argv, src_r);
+	src_r->f = fopen(path, "r");
+	return src_r->f != NULL;
+}
+
+/* False: the tool has failed, which it says itself. */
+static bool
+close_source(struct source *src)
+{
+	int status = 0;
+
+	fclose(src->f);
+	if (src->pid == 0)
+		return true;
+	while (waitpid(src->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	errno = EIO;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static bool
 each_line(struct search *s, const char *path, line_fn *fn)
 {
-	FILE *f = fopen(path, "r");
+	struct source src;
 	static char text[LINE_ROOM];
 	static struct line l;
 
-	if (!f)
+	if (!open_source(path, &src))
 		return false;
-	while (fgets(text, sizeof(text), f)) {
+	while (fgets(text, sizeof(text), src.f)) {
 		struct arena_mark mark = arena_mark(&s->cli->arena);
 		size_t ids = s->ids_n;
 
@@ -253,8 +355,7 @@ each_line(struct search *s, const char *path, line_fn *fn)
 		if (s->ids_n == ids)
 			arena_reset(&s->cli->arena, mark);
 	}
-	fclose(f);
-	return true;
+	return close_source(&src);
 }
 
 /* The number behind the last dot: log.2 is older than log.1, which is older than log. */
@@ -271,15 +372,17 @@ struct files {
 	size_t n;
 };
 
-/* PATH and its neighbours that logrotate(8) has made, the oldest first; compressed ones are counted
- * in *PACKED_R. */
+/* PATH and its neighbours that logrotate(8) has made, the oldest first. */
 static void
-find_files(struct cli *c, const char *path, struct files *files, size_t *packed_r)
+find_files(struct cli *c, const char *path, struct files *files)
 {
 	glob_t found;
 
 	*files = (struct files){ .n = 0 };
-	*packed_r = 0;
+	if (strcmp(path, JOURNAL) == 0) {
+		files->path[files->n++] = path;
+		return;
+	}
 	if (glob(cli_print(c, "%s*", path), 0, NULL, &found) != 0)
 		return;
 	for (size_t i = 0; i < found.gl_pathc && files->n < FILES_MAX; i++) {
@@ -288,11 +391,6 @@ find_files(struct cli *c, const char *path, struct files *files, size_t *packed_
 
 		if (*tail && *tail != '.' && *tail != '-')
 			continue;
-		if (strstr(tail, ".gz") || strstr(tail, ".xz") || strstr(tail, ".zst") ||
-		    strstr(tail, ".bz2")) {
-			(*packed_r)++;
-			continue;
-		}
 		while (at > 0 && age_of(files->path[at - 1], path) < age_of(name, path)) {
 			files->path[at] = files->path[at - 1];
 			at--;
@@ -304,12 +402,23 @@ find_files(struct cli *c, const char *path, struct files *files, size_t *packed_
 }
 
 static int
+cannot_read(struct cli *c, const char *path)
+{
+	int status = errno == EACCES ? EX_NOPERM : EX_NOINPUT;
+
+	if (strcmp(path, JOURNAL) != 0)
+		return cli_fail(c, status, "cannot read %s: %s", path, strerror(errno));
+	return cli_fail(c, status,
+	    "the log goes to standard error, and the journal cannot be read (%s): name a file with --log FILE",
+	    strerror(errno));
+}
+
+static int
 search_files(struct search *s, const struct files *files, line_fn *fn)
 {
 	for (size_t i = 0; i < files->n; i++)
 		if (!each_line(s, files->path[i], fn))
-			return cli_fail(s->cli, errno == EACCES ? EX_NOPERM : EX_NOINPUT,
-			    "cannot read %s: %s", files->path[i], strerror(errno));
+			return cannot_read(s->cli, files->path[i]);
 	return EX_OK;
 }
 
@@ -326,11 +435,7 @@ log_path(struct cli *c, int *status_r)
 		return NULL;
 	path = cli_dup(c, slice_str(conf->log.path));
 	conf_unref(conf);
-	if (strcmp(path, "-") != 0)
-		return path;
-	*status_r = cli_fail(c, EX_USAGE,
-	    "the log goes to standard error: save it (journalctl -u byway -o cat > FILE) and name it with --log FILE");
-	return NULL;
+	return path;
 }
 
 static bool
@@ -346,7 +451,6 @@ cmd_trace(struct cli *c)
 {
 	struct search s = { .cli = c, .id = c->args[0], .json = json_begin() };
 	struct files files;
-	size_t packed = 0;
 	int status = EX_OK;
 	const char *path;
 
@@ -355,7 +459,7 @@ cmd_trace(struct cli *c)
 	path = log_path(c, &status);
 	if (!path)
 		return status;
-	find_files(c, path, &files, &packed);
+	find_files(c, path, &files);
 	if (files.n == 0)
 		return cli_fail(c, EX_NOINPUT, "there is no log at %s", path);
 	status = search_files(&s, &files, gather);
@@ -369,10 +473,8 @@ cmd_trace(struct cli *c)
 		json_close(&s.json, ']');
 		json_end(&s.json);
 	} else if (s.shown == 0) {
-		return cli_fail(c, EX_NOUSER, "nothing of %s in %zu file%s%s", s.id, files.n,
-		    files.n == 1 ? "" : "s",
-		    packed ? "; older ones are compressed: unpack them and name them with --log"
-		           : "");
+		return cli_fail(c, EX_NOUSER, "nothing of %s in %zu file%s", s.id, files.n,
+		    files.n == 1 ? "" : "s");
 	}
 	return s.shown > 0 ? EX_OK : EX_NOUSER;
 }

@@ -159,7 +159,7 @@ typedef bool relay_token_fn(void *ctx, const struct relay_token *t);
 void relay_on_token(struct relay *r, relay_token_fn *fn);
 void relay_token_kept(struct relay *r, uint64_t profile, bool good);
 
-/* NULL: no memory (452 4.3.1). */
+/* NULL: no memory (451 4.3.1). */
 struct relay_txn *relay_open(struct relay *r, const struct relay_order *order) MUST_CHECK;
 /* The next recipient (index counts from 0). False: no memory; nothing was added. */
 bool relay_rcpt(struct relay_txn *t, const struct rcpt_args *rcpt) MUST_CHECK;

@@ -34,7 +34,7 @@ session_has_room(struct session *s)
 
 /* Formats straight into the output buffer. */
 static void
-say(struct session *s, int code, struct enhanced e, struct slice words)
+write_out(struct session *s, int code, struct enhanced e, struct slice words)
 {
 	size_t room = 0;
 	char *mem = stream_space(&s->stream, REPLY_ROOM, &room);
@@ -47,6 +47,41 @@ say(struct session *s, int code, struct enhanced e, struct slice words)
 
 	reply_write(&t, code, e, words);
 	stream_wrote(&s->stream, t.n);
+}
+
+struct id
+session_subject(const struct session *s)
+{
+	return txn_is_open(&s->txn) ? s->txn.id : s->id;
+}
+
+/* What leads from a refusal to the log (L12); before EHLO a 421 is no answer to anything. */
+static bool
+has_reference(const struct session *s, int code)
+{
+	return code >= 400 && (code != 421 || s->helo_n > 0) && s->lane->conf->refusals.reference;
+}
+
+/* WORDS, and the line with the id behind them. */
+static void
+put_refusal(struct text *t, struct slice words, struct id id)
+{
+	text_put(t, words);
+	text_put(t, SLICE("\nid "));
+	text_put(t, id_slice(&id));
+}
+
+static void
+say_row(struct session *s, const struct reply_row *row, struct slice words, struct id id)
+{
+	char mem[REPLY_ROOM];
+	struct text t = text_over(mem, sizeof(mem));
+
+	if (row->ref && has_reference(s, row->code)) {
+		put_refusal(&t, words, id);
+		words = text_slice(&t);
+	}
+	write_out(s, row->code, row->enhanced, words);
 }
 
 /* The row that is about to be said, counted; what refuses is in the log by its id (L5). */
@@ -73,22 +108,27 @@ take_row(struct session *s, enum reply_id r)
 void
 session_reply(struct session *s, enum reply_id r)
 {
-	const struct reply_row *row = take_row(s, r);
-
-	say(s, row->code, row->enhanced, slice_str(row->text));
+	session_reply_more(s, r, SLICE(""));
 }
 
 void
 session_reply_more(struct session *s, enum reply_id r, struct slice more)
+{
+	session_reply_about(s, r, more, session_subject(s));
+}
+
+void
+session_reply_about(struct session *s, enum reply_id r, struct slice more, struct id id)
 {
 	const struct reply_row *row = take_row(s, r);
 	char mem[1536];
 	struct text t = text_over(mem, sizeof(mem));
 
 	text_put(&t, slice_str(row->text));
-	text_char(&t, ' ');
+	if (more.n > 0)
+		text_char(&t, ' ');
 	text_put(&t, more);
-	say(s, row->code, row->enhanced, text_slice(&t));
+	say_row(s, row, text_slice(&t), id);
 }
 
 bool
@@ -109,21 +149,34 @@ may_be_forwarded(int code)
 	    code != 534 && code != 535 && code != 538 && code != 454 && code != 432;
 }
 
+/* V as it goes over the wire. */
+static struct slice
+verdict_words(const struct session *s, const struct relay_verdict *v, struct text *t)
+{
+	assert(may_be_forwarded(v->code));
+	if (!has_reference(s, v->code))
+		return v->text;
+	put_refusal(t, v->text, session_subject(s));
+	return text_slice(t);
+}
+
 void
 session_forward(struct session *s, const struct relay_verdict *v)
 {
-	assert(may_be_forwarded(v->code));
-	say(s, v->code, v->enhanced, v->text);
+	char mem[REPLY_ROOM];
+	struct text t = text_over(mem, sizeof(mem));
+
+	write_out(s, v->code, v->enhanced, verdict_words(s, v, &t));
 }
 
 struct slice
 session_forward_later(struct session *s, const struct relay_verdict *v)
 {
-	char mem[REPLY_ROOM];
+	char mem[REPLY_ROOM], words[REPLY_ROOM];
 	struct text t = text_over(mem, sizeof(mem));
+	struct text w = text_over(words, sizeof(words));
 
-	assert(may_be_forwarded(v->code));
-	reply_write(&t, v->code, v->enhanced, v->text);
+	reply_write(&t, v->code, v->enhanced, verdict_words(s, v, &w));
 	return arena_dup(&s->arena, text_slice(&t));
 }
 
@@ -134,7 +187,7 @@ session_greet(struct session *s)
 	struct text t = text_over(mem, sizeof(mem));
 
 	text_fmt(&t, "%s ESMTP Byway %s", s->lane->conf->server.name, s->id.s);
-	say(s, 220, (struct enhanced){ 0 }, text_slice(&t));
+	write_out(s, 220, (struct enhanced){ 0 }, text_slice(&t));
 }
 
 /* The smaller of two bounds of which 0 means none. */
@@ -194,5 +247,5 @@ session_say_ehlo(struct session *s)
 	text_put(&t, SLICE("ENHANCEDSTATUSCODES\nCHUNKING\n"));
 	assert(!t.overflow);
 	/* The last keyword ends the reply, not a line break. */
-	say(s, 250, (struct enhanced){ 0 }, slice_head(text_slice(&t), t.n - 1));
+	write_out(s, 250, (struct enhanced){ 0 }, slice_head(text_slice(&t), t.n - 1));
 }

@@ -10,9 +10,10 @@
 #include "proxy/dialogue/dialogue.h"
 
 static enum verdict
-swallow(struct session *s, const struct quota_refusal *no)
+swallow(struct session *s, const struct quota_refusal *no, struct id about)
 {
 	s->chunk.refused = *no;
+	s->chunk.about = about;
 	pace_begin(&s->pace, loop_patient(s->worker->loop));
 	session_enter(s, STATE_SWALLOW);
 	return DONE;
@@ -24,23 +25,27 @@ refuse(struct session *s, enum reply_id r)
 {
 	const struct quota_refusal no = { .say = r };
 
-	return swallow(s, &no);
+	return swallow(s, &no, s->id);
 }
 
 static enum verdict
 refuse_message(struct session *s, enum reply_id r)
 {
+	const struct quota_refusal no = { .say = r };
+	struct id about = s->txn.id;
+
 	txn_refuse(s, r);
-	return refuse(s, r);
+	return swallow(s, &no, about);
 }
 
 static enum verdict
 refuse_limit(struct session *s)
 {
 	struct quota_refusal no = envelope_limit(s);
+	struct id about = s->txn.id;
 
 	txn_refuse(s, no.say);
-	return swallow(s, &no);
+	return swallow(s, &no, about);
 }
 
 /* Content may come, or what the upstream said instead waits for the end of the chunk. */
@@ -108,7 +113,7 @@ say_refusal(struct session *s)
 	struct quota_refusal no = s->chunk.refused;
 
 	session_enter(s, s->helo_n > 0 ? STATE_READY : STATE_NEW);
-	return envelope_say_limit(s, &no) == DONE;
+	return envelope_say_limit(s, &no, s->chunk.about) == DONE;
 }
 
 bool

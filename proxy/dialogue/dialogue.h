@@ -98,6 +98,7 @@ struct session {
 		uint64_t left; /* octets of the BDAT chunk still to come */
 		bool last;
 		struct quota_refusal refused; /* in STATE_SWALLOW: what to say then */
+		struct id about;              /* and of which message, or session */
 	} chunk;
 	struct pace pace; /* of content and of what is swallowed */
 	char *auth_user;  /* LOGIN: the name while the password is awaited; malloc'd */
@@ -140,6 +141,8 @@ void session_after_last_word(struct session *s);
 void session_give_up(struct session *s);
 bool session_log(struct log_line *l, const struct session *s, enum log_level level,
     const char *event) MUST_CHECK;
+/* Who sends: the account by number, which stays, and by name, which people know; then the login. */
+void session_log_sender(struct log_line *l, const struct sender *sender);
 
 /* answer.c */
 /* Two replies fit into the output. False: LOWAT tells when. */
@@ -147,6 +150,10 @@ bool session_has_room(struct session *s) MUST_CHECK;
 void session_reply(struct session *s, enum reply_id r);
 /* The row's text, then a blank and MORE. */
 void session_reply_more(struct session *s, enum reply_id r, struct slice more);
+/* The same about ID, a message that has ended already. */
+void session_reply_about(struct session *s, enum reply_id r, struct slice more, struct id id);
+/* What the log knows it by, and a refusal ends with (L12): the message in hand, or the session. */
+struct id session_subject(const struct session *s);
 /* An upstream's verdict, already classed; never 421, 3xx or an authentication code (asserted). */
 void session_forward(struct session *s, const struct relay_verdict *v);
 /* REPLY as it stands. False: no memory, and the stream fails. */
@@ -195,8 +202,8 @@ enum reply_id envelope_check(const struct txn *t);
 enum quota_state envelope_claim(struct session *s);
 /* Of a claim that is QUOTA_NO: the limit, or want of memory. */
 struct quota_refusal envelope_limit(const struct session *s);
-/* Says NO; DONE, or CLOSED where that is 421. */
-enum verdict envelope_say_limit(struct session *s, const struct quota_refusal *no);
+/* Says NO of ABOUT, the message or the session; DONE, or CLOSED where that is 421. */
+enum verdict envelope_say_limit(struct session *s, const struct quota_refusal *no, struct id about);
 /* Asks the relay for its go-ahead. */
 void envelope_ask(struct session *s);
 void envelope_on_go(struct session *s, const struct relay_verdict *v);

@@ -162,10 +162,8 @@ log_refusal(struct session *s, enum reply_id r, const struct path *from)
 	log_str(&l, "reply", slice_str(reply_row(r)->name));
 	log_u64(&l, "code", (uint64_t)reply_row(r)->code);
 	log_str(&l, "from", text_slice(&t));
-	if (s->sender != NULL) {
-		log_u64(&l, "account", s->sender->account.id);
-		log_str(&l, "sender", slice_str(s->sender->name));
-	}
+	if (s->sender != NULL)
+		session_log_sender(&l, s->sender);
 	log_end(&l);
 }
 
@@ -187,7 +185,7 @@ refuse_sender(struct session *s, const struct path *from)
 	quota_drop(s->look);
 	s->look = NULL;
 	log_refusal(s, no.say, from);
-	return envelope_say_limit(s, &no);
+	return envelope_say_limit(s, &no, s->id);
 }
 
 /* Who MAIL is from, and whether and how that sender may send: policy in the order of BEHAVIOUR
@@ -406,7 +404,11 @@ envelope_say(struct session *s)
 	while (t->said != t->answered) {
 		struct rcpt *r = after(t, t->said);
 
-		if (!session_has_room(s) || !session_say_words(s, r->words))
+		if (!session_has_room(s))
+			return;
+		if (r->words.p == NULL)
+			session_reply(s, SAY_NO_MEMORY);
+		else if (!session_say_words(s, r->words))
 			return;
 		t->said = r;
 	}
@@ -439,16 +441,14 @@ envelope_on_rcpt(struct session *s, const struct relay_verdict *v)
 		return;
 	}
 	r->words = session_forward_later(s, v);
-	if (r->words.p == NULL)
-		r->words = SLICE("452 4.3.1 Out of memory, try again later\r\n");
 }
 
 /* Ends the transaction with a reply of ours. */
 static enum verdict
 refuse_message(struct session *s, enum reply_id r)
 {
-	txn_refuse(s, r);
 	session_reply(s, r);
+	txn_refuse(s, r);
 	return DONE;
 }
 
@@ -462,12 +462,9 @@ envelope_limit(const struct session *s)
 }
 
 enum verdict
-envelope_say_limit(struct session *s, const struct quota_refusal *no)
+envelope_say_limit(struct session *s, const struct quota_refusal *no, struct id about)
 {
-	if (no->more[0] != '\0')
-		session_reply_more(s, no->say, slice_str(no->more));
-	else
-		session_reply(s, no->say);
+	session_reply_about(s, no->say, slice_str(no->more), about);
 	return reply_row(no->say)->code == 421 ? session_end(s, CLOSE_QUOTA, SAY_NONE) : DONE;
 }
 
@@ -475,9 +472,10 @@ static enum verdict
 refuse_limit(struct session *s)
 {
 	struct quota_refusal no = envelope_limit(s);
+	struct id about = s->txn.id;
 
 	txn_refuse(s, no.say);
-	return envelope_say_limit(s, &no);
+	return envelope_say_limit(s, &no, about);
 }
 
 /* Reserves for the recipients that are accepted or may yet be. It runs while verdicts are still

@@ -184,8 +184,7 @@ welcome(struct session *s, struct sender *sender)
 	session_reply(s, SAY_AUTH_OK);
 	if (session_log(&l, s, LOG_INFO, "auth")) {
 		log_str(&l, "result", SLICE("ok"));
-		log_u64(&l, "account", sender->account.id);
-		log_str(&l, "sender", slice_str(sender->name));
+		session_log_sender(&l, sender);
 		log_end(&l);
 	}
 }

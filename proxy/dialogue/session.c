@@ -103,6 +103,14 @@ session_log(struct log_line *l, const struct session *s, enum log_level level, c
 	return true;
 }
 
+void
+session_log_sender(struct log_line *l, const struct sender *sender)
+{
+	log_u64(l, "account", sender->account.id);
+	log_str(l, "account_name", slice_str(sender->account.name));
+	log_str(l, "sender", slice_str(sender->name));
+}
+
 static void
 log_close_row(struct session *s, enum close_row row, enum reply_id said)
 {
@@ -120,10 +128,8 @@ log_close_row(struct session *s, enum close_row row, enum reply_id said)
 		log_str(&l, "tls", slice_str(tls_version(s->stream.tls)));
 	if (s->stream.error != STREAM_OK && s->stream.error != STREAM_EOF)
 		log_str(&l, "why", slice_str(stream_why(&s->stream)));
-	if (s->sender != NULL) {
-		log_u64(&l, "account", s->sender->account.id);
-		log_str(&l, "sender", slice_str(s->sender->name));
-	}
+	if (s->sender != NULL)
+		session_log_sender(&l, s->sender);
 	log_u64(&l, "messages", s->messages);
 	log_u64(&l, "commands", s->commands);
 	log_u64(&l, "in", s->stream.received);

@@ -94,8 +94,7 @@ log_line(struct session *s, int code, const struct relay_verdict *v, const char 
 	if (!log_begin(&l, LOG_INFO, "message", id_slice(&t->id), slice_str(doings[t->state])))
 		return;
 	log_str(&l, "session", id_slice(&s->id));
-	log_u64(&l, "account", s->sender->account.id);
-	log_str(&l, "sender", slice_str(s->sender->name));
+	session_log_sender(&l, s->sender);
 	log_str(&l, "from", t->from);
 	if (t->first != NULL)
 		log_str(&l, "to", t->first->address);

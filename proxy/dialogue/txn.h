@@ -32,7 +32,9 @@ struct rcpt {
 	struct rcpt *next;
 	enum rcpt_state state;
 	struct slice address;
-	struct slice words; /* the verdict as a whole reply, where it could not be said at once */
+	/* The verdict as a whole reply, where it could not be said at once; p NULL: there was no
+	 * memory for it. */
+	struct slice words;
 };
 
 /* How the message will end; the first trouble decides. */

@@ -18,6 +18,7 @@
 #include "wire/log.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -59,6 +60,7 @@ struct quota_ticket {
 	bool abandoned; /* by its owner, while it waited */
 	bool is_address;
 	uint64_t account;
+	char account_name[80];            /* for the log */
 	int64_t month_ends;               /* day */
 	enum limit limit[COUNTERS_LINES]; /* what each line is */
 	struct id_text {
@@ -300,6 +302,7 @@ log_level(const struct quota_ticket *t, enum limit limit, const struct counters_
 	log_u64(&l, "used", used);
 	log_u64(&l, "cap", line->cap);
 	log_u64(&l, "account", t->account);
+	log_str(&l, "account_name", slice_str(t->account_name));
 	if (limit == LIMIT_MAILBOX_DAY)
 		log_u64(&l, "mailbox", line->id);
 	log_end(&l);
@@ -492,6 +495,7 @@ static void
 fill(struct quota_ticket *t, const struct sender *s, bool whole)
 {
 	t->account = s->account.id;
+	(void)snprintf(t->account_name, sizeof(t->account_name), "%s", s->account.name);
 	t->order.group = s->account.id;
 	t->order.done = on_counters;
 	t->unit = s->account.plan.unit;

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """byway explain, usage, limits, trace, and the states they tell of (H1, H2, S1 to S4, A4, A6)."""
+import gzip
 import json
+import lzma
+import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import stage
@@ -439,6 +443,49 @@ def test_trace_message_and_session(byway):
     byway.cli("reopen")
     assert {r["id"] for r in story(two)} == {two, session_id}
     assert "alice@acme.example" in byway.cli("trace", two)
+
+
+def test_trace_by_the_id_that_the_client_heard(byway, tmp_path, monkeypatch):
+    """A refusal ends with the id of the message, or of the session where there is none (L12); what the log tells of it names the account."""
+    with session(byway, "alice@acme.example") as t:
+        session_id = str(t.greeting).split()[-1]
+        byway.cli("suspend", "acme", "--reason", "billing")
+        try:
+            at_mail = stage.wait_until(lambda: (r := t.cmd("MAIL FROM:<alice@acme.example>")).code == 554 and r or not t.cmd("RSET"))
+        finally:
+            byway.cli("resume", "acme")
+        assert at_mail.about == session_id
+        stage.wait_until(lambda: t.cmd("MAIL FROM:<alice@acme.example>").code == 250)
+        at_rcpt = t.cmd("RCPT TO:<no@elsewhere.example>")
+        at_data = t.cmd("DATA")
+        assert at_rcpt.code == 550 and at_data.code == 554 and at_rcpt.about == at_data.about != session_id
+        t.cmd("QUIT", 221)
+
+    def story(name, *how):
+        return json.loads(byway.cli("trace", name, *how, "--json", check=False).stdout)
+
+    rows = stage.wait_until(lambda: (r := story(at_rcpt.about)) and r[-1]["ev"] == "session" and r)
+    assert {(r["ev"], r["account_name"]) for r in rows if "account_name" in r} >= {("message", "acme"), ("session", "acme"), ("auth", "acme")}
+    refused = [r for r in story(at_mail.about) if r["ev"] == "refused"]
+    assert {(r["reply"], r["account_name"]) for r in refused} == {("suspended_billing", "acme")}
+    # Compressed by logrotate, it is found all the same; so it is where the log goes to the journal.
+    packed = tmp_path / "old.log"
+    packed.write_text("")
+    for tail, tool in ((".1.gz", gzip), (".2.xz", lzma)):
+        with tool.open(f"{packed}{tail}", "wb") as f:
+            f.write(byway.log.read_bytes())
+        assert {r["id"] for r in story(at_rcpt.about, "--log", str(packed))} == {at_rcpt.about, session_id}
+        Path(f"{packed}{tail}").rename(tmp_path / f"other{tail}")
+    (tmp_path / "old.log.3.gz").write_bytes(b"not packed")
+    assert byway.cli("trace", at_rcpt.about, "--log", str(packed), check=False).returncode == 66
+    journal = tmp_path / "journalctl"
+    journal.write_text(f"#!/bin/sh\nexec cat {byway.log}\n")
+    journal.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert {r["id"] for r in story(at_rcpt.about, "--log", "-")} == {at_rcpt.about, session_id}
+    journal.write_text("#!/bin/sh\nexit 1\n")
+    failed = byway.cli("trace", at_rcpt.about, "--log", "-", check=False)
+    assert failed.returncode == 66 and "--log FILE" in failed.stderr
 
 
 def test_trace_nothing(byway):

@@ -342,7 +342,7 @@ def test_events(b):
     before = len(b.events("quota"))
     assert left(b, "events") == 20
     rows = [r for r in b.events("quota")[before:] if r["limit"] == "account_day"]
-    assert [(r["percent"], r["used"]) for r in rows] == [(80, 16), (90, 18), (95, 19), (100, 20)]
+    assert [(r["percent"], r["used"], r["account_name"]) for r in rows] == [(80, 16, "events"), (90, 18, "events"), (95, 19, "events"), (100, 20, "events")]
 
 
 def test_events_of_a_jump(b):

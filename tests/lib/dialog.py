@@ -27,7 +27,7 @@ A file in tests/dialog/ is one dialogue. Lines:
 
 c: lines up to the next s: line are one write. In all texts `\\r \\n \\t \\0 \\xHH \\\\` are octets; {me} {pw} {name} are the mailbox, its password,
 the dialogue's name; {plain:a:b:c} is AUTH PLAIN's base64 of a NUL b NUL c, {b64:text} of text; {rep:N:text} repeats. In what is expected {*} is anything,
-{id} an id, {n} a number, {date} a date. `u: {received}` stands for the field that Byway adds.
+{id} an id, {ref} the id at the end of a refusal, which must be one of the session or of a message of it in the log, {n} a number, {date} a date. `u: {received}` stands for the field that Byway adds.
 A tag with modes behind it, `u(pipelined):`, counts in these modes only.
 """
 import base64
@@ -41,6 +41,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import reference
 import scripted
 import stage
 
@@ -106,9 +107,9 @@ class Macros:
 
     def pattern(self, text):
         """What is expected: a pattern over octets."""
-        kinds = {"*": rb".*", "id": rb"[0-9a-z]{15,16}", "n": rb"\d+", "date": rb"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000"}
+        kinds = {"*": rb".*", "id": rb"[0-9a-z]{15,16}", "ref": rb"[0-9a-z]{15}", "n": rb"\d+", "date": rb"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000"}
         out = b""
-        for piece in re.split(r"(\{(?:\*|id|n|date)\})", text):
+        for piece in re.split(r"(\{(?:\*|id|ref|n|date)\})", text):
             kind = kinds.get(piece[1:-1]) if piece.startswith("{") else None
             out += kind if kind else re.escape(self.given(piece))
         return re.compile(out, re.S)
@@ -288,7 +289,7 @@ class Client:
         self.sock.settimeout(self.timeout)
         self.sock.connect((host, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buf, self.tls, self.ended, self.id = b"", None, None, None
+        self.buf, self.tls, self.ended, self.id, self.about = b"", None, None, None, None
 
     # Octets
 
@@ -365,7 +366,7 @@ class Client:
         return line[:-1] if line.endswith(b"\r") else line + b"<LF>"
 
     def reply(self, timeout=None):
-        """A whole reply as text, lines parted by LF; None: none."""
+        """A whole reply as text, lines parted by LF, the id of a refusal aside (self.about); None: none."""
         lines = []
         while True:
             line = self.line(timeout)
@@ -373,6 +374,7 @@ class Client:
                 return "\n".join(lines) or None
             lines.append(line.decode("utf-8", "replace"))
             if line[3:4] != b"-":
+                lines, self.about = reference.split(lines)
                 return "\n".join(lines)
 
     def say(self, what, timeout=None):
@@ -767,6 +769,7 @@ class Replay:
             client.leave()
         sid = client.id
         row = self.rig.log.wait("session", id=sid) if sid else None
+        problems += self.strange_references(mode, sid, got)
         heard = self.player.finish(0.5 if problems else 3)
         problems += self.compare_upstream(mode, connections, heard)
         events = self.events()
@@ -834,6 +837,12 @@ class Replay:
         else:
             raise Wrong(f"c! {what}")
         return word in ("close", "reset")
+
+    def strange_references(self, mode, sid, got):
+        """Ids in refusals that lead nowhere in the log."""
+        said = {m.group(2) for line in got if (m := reference.LAST.fullmatch(line.decode("latin-1")))}
+        own = {sid} | {r["id"] for r in self.rig.log.of_session(sid)} if sid else set()
+        return [f"refused ({mode}) with {i}, which is nowhere in the log" for i in sorted(said - own)]
 
     def compare_upstream(self, mode, connections, heard):
         wish = [[what for kind, what in part if kind == "u"] for part in connections]

@@ -5,16 +5,18 @@ import re
 import socket
 import ssl
 
+import reference
 import stage
 
 ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3} ?")
 
 
 class Reply:
-    """code, enhanced ("5.1.1" or ""), words (all lines, their codes aside), lines (as they came)."""
+    """code, enhanced ("5.1.1" or ""), words (all lines, their codes aside), lines (as they came), of a refusal without the last one: about,
+    the id that it ends with, or None."""
 
     def __init__(self, lines):
-        self.lines = [line.decode() for line in lines]
+        self.lines, self.about = reference.split([line.decode() for line in lines])
         self.code = int(self.lines[0][:3])
         words = [line[4:] for line in self.lines]
         found = ENHANCED.match(words[0])

@@ -945,7 +945,7 @@ test_print_can_be_read(void **state)
 	text_reset(&one);
 	conf_print(c, true, true, &one);
 	assert_string_equal(a,
-	    "{\"server\":{\"name\":\"n.example\"},\"log\":{},\"tls\":{},\"limits\":{\"message_size\":33554433},"
+	    "{\"server\":{\"name\":\"n.example\"},\"replies\":{},\"log\":{},\"tls\":{},\"limits\":{\"message_size\":33554433},"
 	    "\"guessing\":{},\"timeouts\":{},\"content\":{},\"directory\":{\"poll\":333},\"counters\":{},\"vault\":{},\"upstream\":{\"ehlo_name\":"
 	    "\"e.example\",\"allow_networks\":[\"10.0.0.0/8\"],\"final_timeout\":599},\"native\":{},"
 	    "\"senders\":{},\"dns\":{},\"certificate\":[{\"name\":\"a\",\"chain_file\":\"/a.crt\",\"key_file\":\"/a.key\"}],\"listener\":[{\"name\":\"l\","
