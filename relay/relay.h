@@ -58,6 +58,12 @@ enum verdict_class verdict_of_word(struct slice word) MUST_CHECK;
  * empty. */
 void verdict_advise(enum verdict_class class, struct slice profile, struct text *out);
 
+/* An accepted recipient that was refused inside a good answer. */
+struct relay_left {
+	unsigned index;    /* as in on_rcpt */
+	struct slice said; /* the provider's words about it, as they came */
+};
+
 /* What the client is to hear, already mapped by the class table of BEHAVIOUR 7. Borrowed for the
  * length of the callback. */
 struct relay_verdict {
@@ -71,6 +77,8 @@ struct relay_verdict {
 	bool unknown; /* the final dot went out and no answer came: outcome=unknown */
 	uint64_t
 	    left_out; /* of a 250: accepted recipients that were refused inside the good answer */
+	const struct relay_left *left; /* those of them that the answer names */
+	size_t left_n;
 };
 
 /* What the client hears of CLASS at RCPT, in words of ours. Static. */

@@ -121,7 +121,7 @@ void
 session_reply_about(struct session *s, enum reply_id r, struct slice more, struct id id)
 {
 	const struct reply_row *row = take_row(s, r);
-	char mem[1536];
+	char mem[REPLY_ROOM];
 	struct text t = text_over(mem, sizeof(mem));
 
 	text_put(&t, slice_str(row->text));

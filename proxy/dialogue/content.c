@@ -20,6 +20,8 @@
  * What header_feed() may add to a span: the fields put first, the missing ones, a held-back name.
  */
 enum { HEADER_SLACK = 1536 };
+/* The words of a 250 with the recipients that it is not true for; they fit a reply. */
+enum { LEFT_MAX = 1500 };
 /* What dots_decode() may give beyond what it was fed now: line ends held back from before. */
 enum { DOTS_SLACK = 8 };
 
@@ -321,17 +323,61 @@ content_on_room(struct session *s)
 	session_resume(s);
 }
 
+static const struct rcpt *
+rcpt_at(const struct txn *t, unsigned index)
+{
+	const struct rcpt *r = t->first;
+
+	while (r != NULL && index-- > 0)
+		r = r->next;
+	return r;
+}
+
+/* Each recipient that a good answer names as refused: for the log, by itself. */
+static void
+log_left(struct session *s, const struct relay_verdict *v)
+{
+	struct relay_verdict refused = { .class = VERDICT_RCPT, .code = 550 };
+
+	for (size_t i = 0; i < v->left_n; i++) {
+		const struct rcpt *r = rcpt_at(&s->txn, v->left[i].index);
+
+		refused.upstream = v->left[i].said;
+		if (r != NULL)
+			envelope_log_rcpt(s, r, &refused);
+	}
+}
+
+/* The same for the client, in lines of their own: the 250 is not true for them. */
+static void
+put_left(const struct session *s, const struct relay_verdict *v, struct text *t)
+{
+	size_t i = 0;
+
+	for (; i < v->left_n; i++) {
+		const struct rcpt *r = rcpt_at(&s->txn, v->left[i].index);
+
+		if (r == NULL || t->n + r->address.n > LEFT_MAX)
+			break;
+		text_put(t, i == 0 ? SLICE("\nRefused: ") : SLICE(", "));
+		text_put(t, r->address);
+	}
+	if (i > 0 && v->left_out > i)
+		text_fmt(t, " and %llu more", (unsigned long long)(v->left_out - i));
+}
+
 /* 250 2.0.0 Ok <id> (upstream: 250 2.0.0 Ok: queued as 4F2)   (L4) */
 static void
 say_sent(struct session *s, const struct relay_verdict *v)
 {
-	char mem[1024];
+	char mem[LEFT_MAX + 64];
 	struct text t = text_over(mem, sizeof(mem));
 
 	text_put(&t, id_slice(&s->txn.id));
 	text_put(&t, SLICE(" (upstream: "));
 	text_escaped(&t, v->upstream, 400);
 	text_char(&t, ')');
+	put_left(s, v, &t);
 	session_reply_more(s, SAY_OK, text_slice(&t));
 	s->messages++;
 }
@@ -344,6 +390,7 @@ last_word(struct session *s, const struct relay_verdict *v)
 	if (v->code < 300) /* no more than there are: the number is the provider's */
 		s->txn.accepted -=
 		    v->left_out < s->txn.accepted ? (unsigned)v->left_out : s->txn.accepted;
+	log_left(s, v);
 	if (!gone && v->code < 300)
 		say_sent(s, v);
 	else if (!gone)

@@ -191,6 +191,8 @@ verb_fn do_mail, do_rcpt, do_data;
 /* Says the RCPT verdicts that waited for room in the output. */
 void envelope_say(struct session *s);
 void envelope_on_rcpt(struct session *s, const struct relay_verdict *v);
+/* Logs and remembers what was said of R. */
+void envelope_log_rcpt(struct session *s, const struct rcpt *r, const struct relay_verdict *v);
 /* Answers DATA or BDAT, where the upstream has answered, the limits too, and no verdict is
  * unsaid. */
 void envelope_on_quota(struct session *s);

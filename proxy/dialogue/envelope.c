@@ -361,8 +361,8 @@ do_rcpt(struct session *s, struct slice args)
 	return DONE;
 }
 
-static void
-log_rcpt(struct session *s, const struct rcpt *r, const struct relay_verdict *v)
+void
+envelope_log_rcpt(struct session *s, const struct rcpt *r, const struct relay_verdict *v)
 {
 	struct log_line l;
 
@@ -429,7 +429,7 @@ envelope_on_rcpt(struct session *s, const struct relay_verdict *v)
 	} else {
 		t->refused++;
 		t->denied += v->code >= 500;
-		log_rcpt(s, r, v);
+		envelope_log_rcpt(s, r, v);
 	}
 	bool now = t->said == t->answered && session_has_room(s);
 

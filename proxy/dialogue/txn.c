@@ -100,6 +100,8 @@ log_line(struct session *s, int code, const struct relay_verdict *v, const char 
 		log_str(&l, "to", t->first->address);
 	log_u64(&l, "nrcpt", t->asked_n);
 	log_u64(&l, "accepted", t->accepted);
+	if (v != NULL && v->left_out > 0)
+		log_u64(&l, "left_out", v->left_out);
 	if (t->content != NULL)
 		log_content(&l, t->content);
 	log_str(&l, "route", t->relay != NULL ? relay_route(t->relay) : t->route);

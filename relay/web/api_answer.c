@@ -5,9 +5,11 @@
  */
 #include "relay/web/api_private.h"
 
+#include <stdio.h>
+
 #include "wire/json_read.h"
 
-enum { WORDS_MAX = 400, SAID_MAX = 4096 };
+enum { WORDS_MAX = 400, SAID_MAX = 4096, ERRORS_MAX = 100 };
 
 struct http_rule {
 	const char *provider; /* NULL: any */
@@ -138,6 +140,72 @@ put_refused(struct text *t, struct slice body, uint64_t refused, uint64_t all)
 		(void)put_value(t, body, places[i]);
 }
 
+static bool
+is_of_address(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	    c == '-' || c == '_' || c == '+' || c == '@';
+}
+
+/* ADDRESS stands in WORDS, and not as a part of a longer one. */
+static bool
+speaks_of(struct slice words, struct slice address)
+{
+	for (size_t i = 0; i + address.n <= words.n; i++) {
+		struct slice rest = slice_skip(words, i);
+		size_t n = address.n;
+
+		if (!slice_starts_nocase(rest, address) ||
+		    (i > 0 && (is_of_address(words.p[i - 1]) || words.p[i - 1] == '.')))
+			continue;
+		if (n < rest.n && rest.p[n] == '.')
+			n++; /* the end of a sentence, or the name goes on */
+		if (n == rest.n || !is_of_address(rest.p[n]))
+			return true;
+	}
+	return false;
+}
+
+/* Whom an error is about; NULL: it does not say. */
+static const struct rcpt *
+whom(const struct api *a, struct slice words)
+{
+	const struct rcpt *rcpt = NULL;
+
+	while ((rcpt = api_rcpt(a, rcpt)) != NULL)
+		if (speaks_of(words, api_address(rcpt)))
+			return rcpt;
+	return NULL;
+}
+
+/* The recipients that the errors inside a good answer name. Without memory none is. */
+static void
+find_left(const struct api *a, struct slice body, struct relay_verdict *v)
+{
+	struct arena *arena = &a->txn->arena;
+	struct relay_left *left = arena_alloc(arena, ERRORS_MAX * sizeof(*left));
+	size_t n = 0;
+
+	for (unsigned i = 0; left != NULL && i < ERRORS_MAX; i++) {
+		char place[48], mem[2 * WORDS_MAX + 2];
+		struct text words = text_over(mem, sizeof(mem));
+
+		(void)snprintf(place, sizeof(place), "results.rcpt_to_errors.%u.message", i);
+		(void)put_value(&words, body, place);
+		(void)snprintf(place, sizeof(place), "results.rcpt_to_errors.%u.description", i);
+		(void)put_value(&words, body, place);
+		if (words.n == 0)
+			break;
+		const struct rcpt *rcpt = whom(a, text_slice(&words));
+		struct slice said = arena_dup(arena, text_slice(&words));
+
+		if (rcpt != NULL && said.p != NULL)
+			left[n++] = (struct relay_left){ .index = rcpt->index, .said = said };
+	}
+	v->left = left;
+	v->left_n = n;
+}
+
 static struct relay_verdict
 accepted(const struct api *a, const struct http_answer *answer, struct text *mem)
 {
@@ -161,6 +229,8 @@ accepted(const struct api *a, const struct http_answer *answer, struct text *mem
 	    answer->status, text_slice(&t), mem);
 
 	v.left_out = partial ? refused : 0;
+	if (partial)
+		find_left(a, answer->body, &v);
 	return v;
 }
 

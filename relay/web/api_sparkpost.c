@@ -61,7 +61,7 @@ head(struct api *a, const struct secret *key, struct api_head *h)
 	size_t from = h->lines.n;
 
 	(void)a;
-	text_put(&h->path, SLICE("/api/v1/transmissions?num_rcpt_errors=3"));
+	text_put(&h->path, SLICE("/api/v1/transmissions?num_rcpt_errors=100"));
 	text_put(&h->lines, SLICE("Authorization: "));
 	text_put(&h->lines, secret_peek(key));
 	api_header_end(h, from);

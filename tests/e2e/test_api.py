@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 import smtplib
 import ssl
 
@@ -175,7 +176,25 @@ def test_partial_refusals_inside_a_good_answer_are_named(byway, api):
         code, text = c.deliver("a@x.example", "b@x.example", content=RAW)
         assert code == 250
         assert "1178; 1 of 2 recipients refused: Invalid recipient b@x.example is suppressed" in text
-        assert byway.events("message")[-1]["accepted"] == 1
+        assert text.splitlines()[-1].endswith("Refused: b@x.example")
+        message = byway.wait_event("message", left_out=1)
+        assert message["accepted"] == 1
+        logged = [(r["to"], r["code"], r["class"], r["said"]) for r in byway.events("recipient") if r["id"] == message["id"]]
+        assert logged == [("b@x.example", 550, "rcpt", "Invalid recipient b@x.example is suppressed")]
+        # Many, with names that are parts of one another; those that do not fit the reply are counted.
+        many = [f"n{i}.{'x' * 40}@{'d' * 60}.example" for i in range(30)]
+        whole = ["b@x.example", *many]
+        api.say(200, {"results": {"total_rejected_recipients": 31, "total_accepted_recipients": 2, "id": "1180", "rcpt_to_errors": [
+            {"message": f"<{n}> is suppressed."} for n in whole] + [{"message": "somebody"}]}})
+        code, text = c.deliver("bb@x.example", "b@x.example.org", *whole, content=RAW)
+        lines = text.splitlines()
+        assert code == 250 and "31 of 33 recipients refused" in text and max(map(len, lines)) <= 506
+        named = " ".join(lines).split("Refused: ")[1]
+        assert re.fullmatch(r"b@x\.example(, \S+)+ and \d+ more", named.replace("2.0.0 ", ""))
+        assert 8 <= named.count("@") <= 15 and named.endswith(f"and {31 - named.count('@')} more")
+        message = byway.wait_event("message", left_out=31)
+        assert message["accepted"] == 2
+        assert [r["to"] for r in byway.events("recipient") if r["id"] == message["id"]] == whole
         api.say(200, {"results": {"total_rejected_recipients": 1, "total_accepted_recipients": 0, "id": "1179"}})
         code, text = c.deliver("b@x.example", content=RAW)
         assert (code, text.split()[0]) == (550, "5.1.3")
