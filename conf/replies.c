@@ -7,7 +7,7 @@
 #include "conf/option.h"
 
 static const char *const enhanced_texts[] = {
-#define REPLY(id, code, enhanced, bad, ref, text) [SAY_##id] = (enhanced),
+#define REPLY(id, code, enhanced, bad, ref, text, todo) [SAY_##id] = (enhanced),
 #include "conf/reply.def"
 #undef REPLY
 };
@@ -30,9 +30,13 @@ const struct reply_row *
 replies_catalogue(void)
 {
 	static struct reply_row rows[] = {
-#define REPLY(id, code_, enhanced_, bad_, ref_, text_) \
-	[SAY_##                                        \
-	    id] = { .name = #id, .code = (code_), .bad = (bad_), .ref = (ref_), .text = (text_) },
+#define REPLY(id, code_, enhanced_, bad_, ref_, text_, todo_) \
+	[SAY_##id] = { .name = #id,                           \
+		.code = (code_),                              \
+		.bad = (bad_),                                \
+		.ref = (ref_),                                \
+		.text = (text_),                              \
+		.todo = (todo_) },
 #include "conf/reply.def"
 #undef REPLY
 	};

@@ -25,7 +25,7 @@
 #include "wire/reply.h"
 
 enum reply_id {
-#define REPLY(id, code, enhanced, bad, ref, text) SAY_##id,
+#define REPLY(id, code, enhanced, bad, ref, text, todo) SAY_##id,
 #include "conf/reply.def"
 #undef REPLY
 	SAY_COUNT,
@@ -41,6 +41,7 @@ struct reply_row {
 	bool bad;                 /* counts against the session's budget of bad commands (P5) */
 	bool ref;                 /* an id follows in a line of its own (L12) */
 	const char *text;
+	const char *todo; /* what a person can do, with $A, $M, $D in it; NULL: nothing known */
 };
 
 /* The names of the built-in profiles; ends with NULL. */

@@ -54,6 +54,9 @@ enum verdict_class {
 const char *verdict_word(enum verdict_class class);
 /* VERDICT_CLASS_COUNT where there is none of that word. */
 enum verdict_class verdict_of_word(struct slice word) MUST_CHECK;
+/* Trouble of the route itself, of which the next message will hear as well: its health tells of it
+ * until something passes. */
+bool verdict_is_lasting(enum verdict_class class) MUST_CHECK;
 /* What a person can do about CLASS: one or two sentences; none for OK. PROFILE: "account/name", or
  * empty. */
 void verdict_advise(enum verdict_class class, struct slice profile, struct text *out);

@@ -15,9 +15,10 @@ struct finding {
 	enum reply_id say; /* SAY_NONE: no row of the catalogue */
 	/* With FAIL and SAY_NONE: the upstream's trouble, which the client hears at RCPT. */
 	enum verdict_class class;
-	const char *todo; /* NULL: none, or CLASS's */
+	enum reply_id about; /* the row whose advice it is; SAY_NONE: none */
+	const char *todo;    /* more to the point than that of ABOUT or CLASS; NULL: theirs */
 	struct text advice;
-	char advice_mem[512];
+	char advice_mem[1024];
 	struct text words;
 	char mem[768];
 };
@@ -42,7 +43,45 @@ say(struct finding *x, enum status status, enum reply_id r, const char *todo)
 {
 	x->status = status;
 	x->say = r;
+	x->about = r;
 	x->todo = todo;
+}
+
+/* Advice as reply.def has it, with the names of whom it is about. */
+static void
+fill_in(struct text *t, struct slice advice, const struct explain_facts *f)
+{
+	const struct sender *s = f->sender;
+
+	while (advice.n > 0) {
+		size_t at = slice_find(advice, '$');
+		struct slice behind = slice_skip(advice, at);
+
+		text_put(t, slice_head(advice, at));
+		if (behind.n < 2)
+			return;
+		if (behind.p[1] == 'A' && s != NULL)
+			text_put(t, slice_str(s->account.name));
+		else if (behind.p[1] == 'D' && s != NULL)
+			text_put(t, sender_domain(s));
+		else
+			text_escaped(t, s != NULL ? slice_str(s->name) : f->name, 320);
+		advice = slice_skip(behind, 2);
+	}
+}
+
+/* What can be done about X, unless its class has said so already. */
+static void
+advise(const struct explain_facts *f, struct finding *x)
+{
+	const char *todo = x->todo;
+
+	if (todo == NULL && x->about != SAY_NONE)
+		todo = reply_row(x->about)->todo;
+	if (todo == NULL)
+		return;
+	text_reset(&x->advice);
+	fill_in(&x->advice, slice_str(todo), f);
 }
 
 static void
@@ -60,8 +99,8 @@ check_owner(const struct explain_facts *f, struct finding *x)
 	int64_t until = policy_owner_until(a);
 
 	if (policy_owner(f->sender, f->now_s) != SAY_NONE) {
-		say(x, FAIL, f->owner_at_auth ? SAY_AUTH_FAILED : SAY_UNVERIFIED_OWNER,
-		    "The owner clicks the link in the verification email, or has it sent again; whoever knows the owner runs byway verify ACCOUNT.");
+		say(x, FAIL, f->owner_at_auth ? SAY_AUTH_FAILED : SAY_UNVERIFIED_OWNER, NULL);
+		x->about = SAY_UNVERIFIED_OWNER;
 		text_put(&x->words,
 		    SLICE("The owner's address is not confirmed, and the 7 days were over at "));
 		say_time(x, until);
@@ -103,10 +142,7 @@ check_domain(const struct explain_facts *f, struct finding *x)
 	enum reply_id no = f->sender->is_address ? SAY_NONE : rules_say(f->sender);
 
 	if (no != SAY_NONE) {
-		say(x, FAIL, no,
-		    no == SAY_SENDER_NOT_ALLOWED
-		        ? "Add the address or its domain: byway account set ACCOUNT --allowed-senders LIST."
-		        : "Verify the domain: byway domain verify DOMAIN; or the single address: byway account set ACCOUNT --verified-senders LIST.");
+		say(x, FAIL, no, NULL);
 		text_fmt(&x->words, "The account's sender rules do not let %s be used",
 		    f->sender->name);
 	} else if (f->sender->is_address) {
@@ -116,7 +152,7 @@ check_domain(const struct explain_facts *f, struct finding *x)
 		text_fmt(&x->words, "%s is verified", d->name);
 	} else {
 		say(x, NOTE, SAY_NONE,
-		    "Set the SPF, DKIM and DMARC records of the domain; this alone stops nothing here, but recipients' servers may refuse or hide the mail.");
+		    "Set the SPF, DKIM and DMARC records of $D, then byway domain verify $D; this alone stops nothing here, but recipients' servers may refuse or hide the mail.");
 		text_fmt(&x->words, "Domain not verified: %.*s", SLICE_FMT(name));
 	}
 }
@@ -145,8 +181,7 @@ check_plan(const struct explain_facts *f, struct finding *x)
 	const struct profile *p;
 
 	if (find_route(f, &p) == SAY_PLAN_CANNOT_SEND) {
-		say(x, FAIL, SAY_PLAN_CANNOT_SEND,
-		    "Upgrade the plan (it counts at once), or set up an SMTP provider of the account's own: byway profile add, byway route set.");
+		say(x, FAIL, SAY_PLAN_CANNOT_SEND, NULL);
 		text_fmt(&x->words,
 		    "The plan %s does not include sending, and there is no own upstream",
 		    a->plan.name);
@@ -174,8 +209,7 @@ check_limits(const struct explain_facts *f, struct finding *x)
 		if (l->used >= l->cap) {
 			text_reset(&x->words);
 			between = "";
-			say(x, FAIL, l->say,
-			    "Wait until there is room again, or upgrade the plan: its limits count at once, what was used stays used.");
+			say(x, FAIL, l->say, NULL);
 		}
 		text_fmt(&x->words, "%s%llu of %llu %s", between, (unsigned long long)l->used,
 		    (unsigned long long)l->cap, l->what);
@@ -259,8 +293,7 @@ check_recipients(const struct explain_facts *f, struct finding *x)
 		text_put(&x->words, SLICE("Any number of recipients per message"));
 	if (sum.count == 0)
 		return;
-	say(x, NOTE, SAY_TOO_MANY_RCPT_MESSAGE,
-	    "Split into batches that fit, or upgrade the plan.");
+	say(x, NOTE, SAY_TOO_MANY_RCPT_MESSAGE, NULL);
 	text_fmt(&x->words, "; %u refused for that, last at ", sum.count);
 	say_time(x, sum.last.last_s);
 }
@@ -277,23 +310,22 @@ check_mailbox(const struct explain_facts *f, struct finding *x)
 	switch (state) {
 	case MAILBOX_ACTIVE:
 		if (f->sender->sandboxed) {
-			say(x, NOTE, SAY_NONE, "byway mailbox set ADDRESS --sandboxed no");
+			say(x, NOTE, SAY_NONE, "byway mailbox set $M --sandboxed no");
 			text_put(&x->words,
 			    SLICE(", and sandboxed: mail is accepted and discarded"));
 		}
 		break;
 	case MAILBOX_BLOCKED:
-		say(x, FAIL, f->sender->is_address ? SAY_ADDRESS_BLOCKED : SAY_USER_BLOCKED,
-		    "byway unblock NAME, if the reason for the block is gone.");
+		say(x, FAIL, f->sender->is_address ? SAY_ADDRESS_BLOCKED : SAY_USER_BLOCKED, NULL);
 		break;
 	case MAILBOX_PAUSED_OWNER:
-		say(x, FAIL, SAY_AUTH_FAILED,
-		    "The owner resumes it on its page, or byway resume ADDRESS.");
+		say(x, FAIL, SAY_AUTH_FAILED, NULL);
+		x->about = SAY_MAILBOX_PAUSED;
 		break;
 	case MAILBOX_PAUSED_ADMIN:
 	case MAILBOX_PAUSED_ABUSE:
 		say(x, FAIL, SAY_AUTH_FAILED,
-		    "There is usually a reason: support looks into it first, then byway resume ADDRESS.");
+		    "There is usually a reason: support looks into it first, then byway resume $M.");
 		break;
 	}
 }
@@ -305,19 +337,14 @@ check_account(const struct explain_facts *f, struct finding *x)
 {
 	const struct account *a = &f->sender->account;
 	enum reply_id no = policy_suspension(f->sender);
-	const char *todo = "A support ticket for review, then byway resume ACCOUNT.";
 
 	text_fmt(&x->words, "The account %s is %s", a->name, account_state_word(a->state));
 	if (no == SAY_NONE)
 		return;
-	if (a->state == ACCOUNT_SUSPENDED_BILLING)
-		todo = "The owner fixes the payment; then byway resume ACCOUNT.";
-	else if (a->state == ACCOUNT_SUSPENDED_DELIVERABILITY)
-		todo =
-		    "Support looks at lists, content and sender setup with the owner, then byway resume ACCOUNT.";
-	else if (a->state == ACCOUNT_CLOSED)
-		todo = "byway account set ACCOUNT --state active, if it is to be open again.";
-	say(x, FAIL, no, todo);
+	say(x, FAIL, no,
+	    a->state == ACCOUNT_CLOSED
+	        ? "byway account set $A --state active, if it is to be open again."
+	        : NULL);
 }
 
 /* ---- 8: authentication ---- */
@@ -337,8 +364,7 @@ check_login(const struct explain_facts *f, struct finding *x)
 		text_put(&x->words, SLICE("No failed log-in of late"));
 		return;
 	}
-	say(x, NOTE, SAY_AUTH_FAILED,
-	    "SMTP wants the mailbox's password, not the owner's; a new one counts within a minute: byway mailbox passwd ADDRESS.");
+	say(x, NOTE, SAY_AUTH_FAILED, NULL);
 	text_fmt(&x->words, "%u failed log-ins, the last at ", sum.count);
 	say_time(x, sum.last.last_s);
 	text_fmt(&x->words, ": %s", sum.last.words);
@@ -364,7 +390,7 @@ say_class(struct finding *x, enum verdict_class class, const char *todo)
 }
 
 static void
-advise(const struct explain_facts *f, const struct profile *p, struct finding *x)
+advise_by_class(const struct explain_facts *f, const struct profile *p, struct finding *x)
 {
 	char mem[512];
 	struct text key = text_over(mem, sizeof(mem));
@@ -399,14 +425,12 @@ check_upstream(const struct explain_facts *f, struct finding *x)
 	struct recent_line line;
 
 	if (no == SAY_PROFILE_MISSING) {
-		say(x, FAIL, no,
-		    "byway route set ACCOUNT|DOMAIN PROFILE, with a profile that is there.");
+		say(x, FAIL, no, NULL);
 		text_put(&x->words, SLICE("The route names a profile that is not there"));
 		return;
 	}
 	if (no == SAY_NO_ROUTE) {
-		say(x, FAIL, no,
-		    "The operator sets up an [mta], or the account an SMTP provider of its own: byway profile add, byway route set.");
+		say(x, FAIL, no, NULL);
 		text_put(&x->words, SLICE("No outgoing server is set up for the account"));
 		return;
 	}
@@ -436,7 +460,7 @@ check_upstream(const struct explain_facts *f, struct finding *x)
 		say_class(x, class < VERDICT_CLASS_COUNT ? class : VERDICT_INTERNAL, NULL);
 	}
 	if (x->status == FAIL)
-		advise(f, p, x);
+		advise_by_class(f, p, x);
 	if (!known) {
 		text_put(&x->words, SLICE("; nothing was sent through it of late"));
 		return;
@@ -531,9 +555,9 @@ write_check(size_t i, const struct finding *x, struct text *out)
 	    i ? "," : "", i + 1, checks[i].name, checks[i].title, status_words[x->status]);
 	text_json(out, text_slice(&x->words));
 	text_put(out, SLICE("\",\"todo\":"));
-	if (x->todo != NULL || x->advice.n > 0) {
+	if (x->advice.n > 0) {
 		text_char(out, '"');
-		text_json(out, x->todo ? slice_str(x->todo) : text_slice(&x->advice));
+		text_json(out, text_slice(&x->advice));
 		text_char(out, '"');
 	} else {
 		text_put(out, SLICE("null"));
@@ -602,18 +626,19 @@ explain_write(const struct explain_facts *f, struct text *out)
 	for (size_t i = 0; i < CHECKS; i++) {
 		struct finding *x = &found[i];
 
-		*x = (struct finding){ .say = SAY_NONE };
+		*x = (struct finding){ .say = SAY_NONE, .about = SAY_NONE };
 		x->words = text_over(x->mem, sizeof(x->mem));
 		x->advice = text_over(x->advice_mem, sizeof(x->advice_mem));
 		if (f->sender != NULL) {
 			checks[i].check(f, x);
 		} else if (i == CHECK_LOGIN) {
 			say(x, FAIL, SAY_AUTH_FAILED,
-			    "Look for a slip of the pen: byway mailbox list. Or make it: byway mailbox add ADDRESS.");
+			    "Look for a slip of the pen: byway mailbox list. Or make it: byway mailbox add $M.");
 			text_put(&x->words, SLICE("There is no mailbox of that name"));
 		} else {
 			text_put(&x->words, SLICE("There is no mailbox to look at"));
 		}
+		advise(f, x);
 		if (x->status == FAIL && first == CHECKS)
 			first = i;
 	}

@@ -5,30 +5,6 @@
 #include "proxy/dialogue/dialogue.h"
 #include "proxy/desk/recent.h"
 
-/* Trouble of the route itself, of which the next message will hear as well; all else is the
- * message's. */
-static const bool is_route_trouble[VERDICT_CLASS_COUNT] = {
-	[VERDICT_AUTH] = true,
-	[VERDICT_AUTH_DOUBT] = true,
-	[VERDICT_AUTH_TEMP] = true,
-	[VERDICT_ACCOUNT] = true,
-	[VERDICT_SENDER] = true,
-	[VERDICT_QUOTA] = true,
-	[VERDICT_RATE] = true,
-	[VERDICT_CONFIG] = true,
-	[VERDICT_INTERNAL] = true,
-	[VERDICT_DNS_TEMP] = true,
-	[VERDICT_DNS_NONE] = true,
-	[VERDICT_DENIED] = true,
-	[VERDICT_CONNECT] = true,
-	[VERDICT_GREETING] = true,
-	[VERDICT_TLS] = true,
-	[VERDICT_LOST] = true,
-	[VERDICT_UNKNOWN] = true,
-	[VERDICT_PROTOCOL] = true,
-	[VERDICT_VAULT] = true,
-};
-
 static int64_t
 now_s(const struct session *s)
 {
@@ -83,7 +59,7 @@ remember_line(struct session *s, const struct relay_verdict *v)
 	RECENT_PUT(line.said, v->upstream.n > 0 ? v->upstream : v->text);
 	RECENT_PUT(line.id, id_slice(&t->id));
 	recent_said(scoreboard_recent(s->worker->board), s->worker->number, &line,
-	    !is_route_trouble[v->class], now_s(s));
+	    !verdict_is_lasting(v->class), now_s(s));
 }
 
 void

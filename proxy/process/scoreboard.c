@@ -50,7 +50,8 @@ static const struct {
 #define COUNTER(name, word, help) { word, help },
 #include "proxy/process/counter.def"
 #undef COUNTER
-#define REPLY(id, code, enhanced, bad, ref, text) { NULL, "replies of this row of the catalogue" },
+#define REPLY(id, code, enhanced, bad, ref, text, todo) \
+	{ NULL, "replies of this row of the catalogue" },
 #include "conf/reply.def"
 #undef REPLY
 }, gauges[] = {

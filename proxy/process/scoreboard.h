@@ -24,7 +24,7 @@ enum counter {
 #include "proxy/process/counter.def"
 #undef COUNTER
 /* Each row of the reply catalogue has one: replies_auth_failed. */
-#define REPLY(id, code, enhanced, bad, ref, text) COUNTER_REPLY_##id,
+#define REPLY(id, code, enhanced, bad, ref, text, todo) COUNTER_REPLY_##id,
 #include "conf/reply.def"
 #undef REPLY
 	COUNTER_COUNT

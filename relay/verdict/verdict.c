@@ -7,13 +7,19 @@ struct row {
 	const char *word;
 	int code;
 	const char *enhanced;
+	enum verdict_trouble trouble;
 	const char *words;
 	const char *todo;
 };
 
 static const struct row rows[VERDICT_CLASS_COUNT] = {
-#define VERDICT_CLASS(name, w, c, e, t, d) \
-	[VERDICT_##name] = { .word = w, .code = c, .enhanced = e, .words = t, .todo = d },
+#define VERDICT_CLASS(name, w, c, e, whose, t, d) \
+	[VERDICT_##name] = { .word = w,           \
+		.code = c,                        \
+		.enhanced = e,                    \
+		.trouble = TROUBLE_##whose,       \
+		.words = t,                       \
+		.todo = d },
 #include "relay/verdict/class.def"
 #undef VERDICT_CLASS
 };
@@ -271,49 +277,12 @@ verdict_advise(enum verdict_class class, struct slice profile, struct text *out)
 
 bool verdict_is_route_trouble(enum verdict_class class)
 {
-	switch (class) {
-	case VERDICT_AUTH:
-	case VERDICT_AUTH_DOUBT:
-	case VERDICT_AUTH_TEMP:
-	case VERDICT_ACCOUNT:
-	case VERDICT_QUOTA:
-	case VERDICT_RATE:
-	case VERDICT_CONFIG:
-	case VERDICT_INTERNAL:
-	case VERDICT_DNS_TEMP:
-	case VERDICT_DNS_NONE:
-	case VERDICT_DENIED:
-	case VERDICT_CONNECT:
-	case VERDICT_GREETING:
-	case VERDICT_TLS:
-	case VERDICT_LOST:
-	case VERDICT_RECONNECT:
-	case VERDICT_PROTOCOL:
-	case VERDICT_BUSY:
-	case VERDICT_VAULT:
-		return true;
-	case VERDICT_OK:
-	case VERDICT_GO:
-	case VERDICT_SENDER:
-	case VERDICT_SIZE:
-	case VERDICT_TOO_MANY_RCPT:
-	case VERDICT_RCPT:
-	case VERDICT_RCPT_BUSY:
-	case VERDICT_CONTENT:
-	case VERDICT_MALFORMED:
-	case VERDICT_NOT_EXPRESSIBLE:
-	case VERDICT_NO_SMTPUTF8:
-	case VERDICT_NO_8BIT:
-	case VERDICT_NO_DSN:
-	case VERDICT_DEFERRED:
-	case VERDICT_NO_VALID_RCPT:
-	case VERDICT_UNKNOWN:
-	case VERDICT_NO_PARSER:
-	case VERDICT_NO_MEMORY:
-	case VERDICT_CLASS_COUNT:
-		break;
-	}
-	return false;
+	return rows[class].trouble == TROUBLE_ROUTE || rows[class].trouble == TROUBLE_PASSING;
+}
+
+bool verdict_is_lasting(enum verdict_class class)
+{
+	return rows[class].trouble == TROUBLE_ROUTE || rows[class].trouble == TROUBLE_NOTED;
 }
 
 bool verdict_is_goodbye(enum verdict_class class)

@@ -42,6 +42,15 @@ enum verdict_class verdict_class_of(const char *provider, enum phase phase, cons
 bool verdict_is_about_mechanism(const struct reply *r) MUST_CHECK;
 /* The pieces of WORDS between its '*' stand in S in this order, case aside. */
 bool verdict_has_words(struct slice s, const char *words) MUST_CHECK;
+/* Whose trouble a class is. */
+enum verdict_trouble {
+	TROUBLE_MESSAGE, /* the message's, or nobody's */
+	TROUBLE_ROUTE,   /* the route's: another may do better, and its health tells of it */
+	TROUBLE_PASSING, /* the route's, but soon over: another may do better, its health is as before */
+	TROUBLE_NOTED, /* its health tells of it, and no other route is tried: the message may be
+	                  * there already, or would be refused there as well */
+};
+
 /* True where another route, or another server of the pool, may do better: the trouble is the
  * route's, not the message's. */
 bool verdict_is_route_trouble(enum verdict_class class) MUST_CHECK;

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """byway explain, usage, limits, trace, and the states they tell of (H1, H2, S1 to S4, A4, A6)."""
+import contextlib
 import gzip
 import json
 import lzma
 import os
+import re
 import socket
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -113,6 +116,8 @@ def explain(byway, name, *args, failing=0, status=None):
         number, word = status
         assert got["checks"][number - 1]["status"] == word, got["checks"][number - 1]
     assert [c["number"] for c in got["checks"]] == list(range(1, 11))
+    # Advice speaks of whom it is about, not of ACCOUNT or MAILBOX.
+    assert not re.search(r"\$|\b(ACCOUNT|ADDRESS|MAILBOX|DOMAIN|PROFILE)\b", " ".join(c["todo"] or "" for c in got["checks"]))
     return got
 
 
@@ -316,6 +321,7 @@ def test_9_own_upstream(byway, own):
 TROUBLES = {
     "suspended": (["220 x", "250 x", "550 5.7.0 Account disabled"], "account", "Log in at the provider"),
     "sender": (["220 x", "250 x", "550 5.7.1 The domain is not verified"], "sender", "Verify the sender's domain"),
+    "quota": (["220 x", "250 x", "550 5.4.5 Daily user sending limit exceeded"], "quota", "quota at the provider"),
     "held": (["220 x", "250 x", "451 4.7.0 Too many messages, rate limit exceeded"], "rate", "asked too often"),
     "greeting": (["554 5.7.1 no mail from there"], "greeting", "blocked there"),
     "silent": (["what is this"], "protocol", "no SMTP server"),
@@ -371,6 +377,43 @@ def test_H0_the_truth_of_every_trouble_upstream(byway, stack, trouble):
     assert "Nothing stands against" not in shown and check["todo"] in shown
     profile = {p["name"]: p for p in byway.cli("usage", "acme", json_out=True)["profiles"]}[trouble]
     assert profile["todo"] == check["todo"] and profile["state"] in ("failing", "held")
+
+
+def test_H0_a_credential_that_cannot_be_opened(byway, own):
+    byway.cli("profile", "add", "acme/sealed", "--host", "127.0.0.1", "--port", own.port, "--tls", "none", "--username", "relay",
+              "--password-file", byway.folder / "mg.pw")
+    byway.cli("domain", "add", "sealed.example", "--account", "acme", "--route", "sealed")
+    byway.cli("mailbox", "add", "box@sealed.example", "--password-file", byway.folder / "pw")
+    with contextlib.closing(sqlite3.connect(byway.folder / "state/directory.db")) as db, db:
+        # By hand: the password was sealed for another host.
+        db.execute("UPDATE profile SET host = 'localhost' WHERE name = 'sealed'")
+    with session(byway, "box@sealed.example") as t:
+        t.cmd("MAIL FROM:<box@sealed.example>", 250)
+        said = t.cmd("RCPT TO:<x@elsewhere.example>")
+    check = explain(byway, "box@sealed.example", failing=9)["checks"][8]
+    assert heard(check["reply"]) == str(said) == "451 4.3.0 The stored credentials cannot be opened"
+    assert check["todo"].endswith("byway profile passwd acme/sealed.")
+
+
+def test_H0_no_server_of_the_operators(tmp_path):
+    b = stage.Byway(tmp_path)
+    b.init()
+    b.secret("pw", "secret")
+    b.apply("[account solo]\nplan = pro\nowner_verified = yes\n[domain solo.example]\naccount = solo\n"
+            f"[mailbox me@solo.example]\npassword_file = {b.folder}/pw\n")
+    with b:
+        with session(b, "me@solo.example") as t:
+            said = str(t.cmd("MAIL FROM:<me@solo.example>"))
+        got = explain(b, "me@solo.example", failing=9)
+        assert heard(got["smtp"]) == heard(got["checks"][8]["reply"]) == said == "554 5.3.5 No outgoing server is set up for your account"
+        assert "byway profile add solo/own" in got["checks"][8]["todo"]
+        assert "Nothing stands against" not in b.cli("explain", "me@solo.example", check=False).stdout
+
+
+def test_advice_names_whom_it_is_about(byway):
+    todo = {n: explain(byway, name)["checks"][n - 1]["todo"] for n, name in ((2, "gina@strict.example"), (3, "erin@free.example"))}
+    assert "Add gina@strict.example, or @strict.example" in todo[2] and "byway account set strict --allowed-senders" in todo[2]
+    assert "byway account set free --plan" in todo[3] and "byway profile add free/own" in todo[3]
 
 
 def test_10_recipient(byway):

@@ -6,7 +6,7 @@ import re
 import stage
 
 LAST = re.compile(r"([45]\d\d) (?:[45]\.\d+\.\d+ )?id ([0-9a-z]{15})")
-ROW = re.compile(r'^REPLY\(\w+, (\d+), "([^"]*)", [01], ([01]),\s+"((?:[^"\\]|\\.)*)"', re.M)
+ROW = re.compile(r'^REPLY\(\w+, (\d+), "([^"]*)", [01], ([01]),\s+"((?:[^"\\]|\\.)*)",', re.M)
 
 
 def _plain():
