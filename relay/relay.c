@@ -171,16 +171,14 @@ smaller(uint64_t a, uint64_t b)
 struct relay_offer
 relay_offers(const struct relay *r, const struct profile *p)
 {
-	const struct upstream *u = p ? pool_find(r, p) : NULL;
 	const struct provider *preset;
-	struct relay_offer o = { 0 };
+	struct relay_offer o;
 
 	if (!p)
 		return native_offers(r->native);
 	preset = provider_of(p->provider);
-	if (u && u->offer.known)
-		o = u->offer;
-	else if (preset->id != PROVIDER_CUSTOM)
+	o = pool_offers(r, p);
+	if (!o.known && preset->id != PROVIDER_CUSTOM)
 		/* Until it has told, what is known of it. */
 		o = (struct relay_offer){
 			.known = true, .eight_bit = true, .smtputf8 = true, .dsn = true

@@ -138,6 +138,11 @@ void shape_close(struct shape *s);
 void shape_clear(struct shape *s, unsigned w);
 /* A profile's health: JSON object members without braces. NAME: "account/name", for the advice. */
 void shape_profile(struct shape *s, uint64_t profile, struct slice name, struct text *json);
+/* What the upstreams of all workers offered, kept in the file PATH. False: errno. */
+bool shape_load_offers(struct shape *s, const char *path) MUST_CHECK;
+bool shape_save_offers(const struct shape *s, const char *path) MUST_CHECK;
+/* Grows with each change of what is known of them. */
+uint64_t shape_offers_changes(const struct shape *s);
 void relay_share(struct relay *r, struct shape *s, unsigned worker);
 /* Content is taken apart at the other end of FD (relay_nursery()), which is taken. False: no
  * memory. */

@@ -202,14 +202,19 @@ check_policy(struct session *s, const struct mail_args *mail, struct way *route)
 	return no;
 }
 
-/* What comes behind the limits in that order. */
+/* What comes behind the limits in that order; the route's own limit, too, where it is known: what
+ * it will refuse need not be sent. */
 static enum reply_id
-check_size(const struct session *s, const struct mail_args *mail)
+check_size(const struct session *s, const struct mail_args *mail, const struct way *route)
 {
+	uint64_t carried =
+	    s->sender->sandboxed ? 0 : relay_offers(s->worker->relay, route->profile).size;
 	uint64_t plan = s->sender->account.plan.size_max;
 	uint64_t all = s->lane->conf->limits.message_size;
 	uint64_t max = plan > 0 && plan < all ? plan : all;
 
+	if (carried > 0 && carried < max)
+		max = carried;
 	return mail->has_size && mail->size > max ? SAY_TOO_LARGE : SAY_NONE;
 }
 
@@ -259,7 +264,7 @@ do_mail(struct session *s, struct slice args)
 	if (no == SAY_OK)
 		return KEEP;
 	if (no == SAY_NONE)
-		no = check_size(s, &mail);
+		no = check_size(s, &mail, &route);
 	if (no == SAY_NONE && !s->sender->sandboxed)
 		no = policy_native(&route, s->lane->conf->mtas_n > 0);
 	quota_drop(s->look);

@@ -31,7 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 1024, GRACE_S = 5, SECOND_GRACE_S = 2 };
+enum { WORKERS_MAX = 1024, GRACE_S = 5, SECOND_GRACE_S = 2, KEEP_S = 10 };
 
 struct master {
 	const char *path;
@@ -41,6 +41,9 @@ struct master {
 	struct scoreboard *board;
 	struct counters_shared *counters;
 	struct shape *shape;
+	char offers_path[4200]; /* what upstreams offer, kept; "": nowhere */
+	uint64_t offers_saved;  /* of shape_offers_changes() */
+	ev_timer keep;
 	struct control *control;
 	struct supervisor *supervisor;
 	struct parsers *parsers;
@@ -55,6 +58,46 @@ struct master {
 	int64_t started;
 	char user[65];
 };
+
+/* ---- what upstreams offer, over a restart (P9) ---- */
+
+static void
+keep_offers(struct master *m)
+{
+	uint64_t changes = m->shape ? shape_offers_changes(m->shape) : 0;
+
+	if (!*m->offers_path || changes == m->offers_saved)
+		return;
+	m->offers_saved = changes;
+	if (!shape_save_offers(m->shape, m->offers_path))
+		log_say(LOG_WARNING, "offers", "%s: %s", m->offers_path, strerror(errno));
+}
+
+static void
+on_keep(struct ev_loop *ev, ev_timer *t, int revents)
+{
+	(void)ev;
+	(void)revents;
+	keep_offers(t->data);
+}
+
+/* Beside the directory, where the daemon's user may write. */
+static void
+know_offers(struct master *m)
+{
+	const char *path = m->conf->directory.path;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	if (slash)
+		(void)snprintf(m->offers_path, sizeof(m->offers_path), "%.*s/offers",
+		    (int)(slash - path), path);
+	if (*m->offers_path && !shape_load_offers(m->shape, m->offers_path))
+		log_say(LOG_WARNING, "offers", "%s: %s", m->offers_path, strerror(errno));
+	m->offers_saved = shape_offers_changes(m->shape);
+	ev_timer_init(&m->keep, on_keep, KEEP_S, KEEP_S);
+	m->keep.data = m;
+	ev_timer_start(loop_ev(m->loop), &m->keep);
+}
 
 /* ---- stop ---- */
 
@@ -419,6 +462,7 @@ open_all(struct master *m, struct text *why)
 	m->parsers = m->loop ? parsers_open(m->loop, count_workers(m->conf)) : NULL;
 	if (!m->loop || !m->board || !m->counters || !m->shape || !m->parsers || !open_crew(m))
 		return EX_OSERR;
+	know_offers(m);
 	m->reload = reload_open(m->loop, m->supervisor, m->path, on_conf, m);
 	const struct status_options s = {
 		.supervisor = m->supervisor,
@@ -453,6 +497,7 @@ close_all(struct master *m)
 	parsers_close(m->parsers);
 	if (m->loop) {
 		ev_timer_stop(loop_ev(m->loop), &m->impatience);
+		ev_timer_stop(loop_ev(m->loop), &m->keep);
 		if (m->signals >= 0) {
 			ev_io_stop(loop_ev(m->loop), &m->on_signals);
 			close(m->signals);
@@ -483,6 +528,7 @@ master_run(const char *conf_path)
 		parsers_start(m.parsers);
 		supervisor_start(m.supervisor);
 		loop_run(m.loop);
+		keep_offers(&m);
 		log_say(LOG_NOTICE, "stop", "byway has ended");
 	} else if (why.n == 0) {
 		text_put(&why, SLICE("out of memory or descriptors"));

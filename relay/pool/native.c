@@ -181,27 +181,36 @@ smaller(uint64_t a, uint64_t b)
 	return a && (!b || a < b) ? a : b;
 }
 
-/* What all of the living have in common. */
-struct relay_offer
-native_offers(const struct native *n)
+/* What those have in common that are DEAD, or are not. */
+static struct relay_offer
+common(const struct native *n, bool dead)
 {
 	struct relay_offer all = { 0 };
 
 	for (unsigned i = 0; i < n->n; i++) {
-		const struct relay_offer *o = &n->at[i].up->offer;
+		struct relay_offer o = pool_offered(n->at[i].up);
 
-		if (n->at[i].dead || !o->known)
+		if (n->at[i].dead != dead || !o.known)
 			continue;
 		if (!all.known) {
-			all = *o;
+			all = o;
 			continue;
 		}
-		all.size = smaller(all.size, o->size);
-		all.recipients = smaller(all.recipients, o->recipients);
-		all.eight_bit = all.eight_bit && o->eight_bit;
-		all.smtputf8 = all.smtputf8 && o->smtputf8;
-		all.dsn = all.dsn && o->dsn;
-		all.chunking = all.chunking && o->chunking;
+		all.size = smaller(all.size, o.size);
+		all.recipients = smaller(all.recipients, o.recipients);
+		all.eight_bit = all.eight_bit && o.eight_bit;
+		all.smtputf8 = all.smtputf8 && o.smtputf8;
+		all.dsn = all.dsn && o.dsn;
+		all.chunking = all.chunking && o.chunking;
 	}
 	return all;
+}
+
+/* Of the living; where none lives, of those that will be back. */
+struct relay_offer
+native_offers(const struct native *n)
+{
+	struct relay_offer o = common(n, false);
+
+	return o.known ? o : common(n, true);
 }

@@ -80,12 +80,19 @@ struct upstream {
 	struct hush hush;
 	struct shaping shaping; /* joined when it is first wanted */
 	bool joined;
-	struct relay_offer offer;
+	uint64_t offer_key;
+	struct relay_offer offer; /* of an API; else this worker's own, where the table has none */
 };
 
 /* The upstream of P as it is now; NULL: no memory. */
 struct upstream *pool_profile(struct relay *r, const struct profile *p) MUST_CHECK;
 struct upstream *pool_find(const struct relay *r, const struct profile *p) MUST_CHECK;
+/* What P's upstream offers, whichever worker has asked it. */
+struct relay_offer pool_offers(const struct relay *r, const struct profile *p);
+/* The same of an upstream that is there. */
+struct relay_offer pool_offered(const struct upstream *u);
+/* U has offered O, just now. */
+void pool_offer(struct upstream *u, const struct relay_offer *o);
 struct upstream *pool_mta(struct relay *r, const struct conf_mta *m, struct endpoint *e) MUST_CHECK;
 struct upstream *pool_ref(struct upstream *u);
 void pool_unref(struct upstream *u);

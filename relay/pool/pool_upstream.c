@@ -142,6 +142,7 @@ pool_mta(struct relay *r, const struct conf_mta *m, struct endpoint *e)
 	u->native = true;
 	u->endpoint = e;
 	u->port = m->port ? m->port : m->tls == UPSTREAM_TLS_IMPLICIT ? 465 : 25;
+	u->offer_key = offers_key(OFFERS_NATIVE, 0, m->host, u->port);
 	u->tls = m->tls;
 	u->xclient = m->xclient;
 	u->connections_max = m->max_connections;
@@ -208,6 +209,35 @@ pool_find(const struct relay *r, const struct profile *p)
 	return u;
 }
 
+struct relay_offer
+pool_offered(const struct upstream *u)
+{
+	struct relay_offer o = { 0 };
+
+	if (!u->api)
+		o = offers_find(shape_offers(u->r->shape), u->offer_key);
+	return o.known ? o : u->offer;
+}
+
+void
+pool_offer(struct upstream *u, const struct relay_offer *o)
+{
+	u->offer = *o;
+	offers_note(shape_offers(u->r->shape), u->offer_key, o);
+}
+
+struct relay_offer
+pool_offers(const struct relay *r, const struct profile *p)
+{
+	const struct upstream *u = pool_find(r, p);
+
+	if (kind_of(p))
+		return api_offer(kind_of(p));
+	if (u && u->version == p->version)
+		return pool_offered(u);
+	return offers_find(shape_offers(r->shape), offers_key(p->id, p->version, p->host, p->port));
+}
+
 /* The preset, or at least whose words it speaks. */
 static void
 set_preset(struct upstream *u, const struct profile *p)
@@ -262,6 +292,7 @@ pool_profile(struct relay *r, const struct profile *p)
 	u->account = p->account;
 	u->profile = p->id;
 	u->version = p->version;
+	u->offer_key = offers_key(p->id, p->version, p->host, p->port);
 	u->port = p->port;
 	u->tls = p->tls;
 	set_preset(u, p);

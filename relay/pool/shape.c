@@ -72,6 +72,7 @@ struct shape {
 	size_t size;
 	unsigned workers;
 	struct dead dead;
+	struct offers offers;
 	struct shape_slot slot[SLOTS];
 	struct column column[];
 };
@@ -114,6 +115,30 @@ struct dead *
 shape_dead(struct shape *s)
 {
 	return &s->dead;
+}
+
+struct offers *
+shape_offers(struct shape *s)
+{
+	return &s->offers;
+}
+
+bool
+shape_load_offers(struct shape *s, const char *path)
+{
+	return offers_load(&s->offers, path);
+}
+
+bool
+shape_save_offers(const struct shape *s, const char *path)
+{
+	return offers_save(&s->offers, path);
+}
+
+uint64_t
+shape_offers_changes(const struct shape *s)
+{
+	return READ(&s->offers.changes);
 }
 
 void

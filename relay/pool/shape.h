@@ -16,6 +16,7 @@
  * Never:  locks, waits, lets a count be too low.
  */
 #include "relay/pool/dead.h"
+#include "relay/pool/offers.h"
 #include "relay/relay.h"
 
 struct shape_slot;
@@ -102,6 +103,8 @@ void shape_note(const struct shaping *h, const struct shape_said *said);
 struct dead *shape_dead(struct shape *s);
 /* Spreads V, so that neighbours are not neighbours. */
 uint64_t shape_mix(uint64_t v);
+/* What each of them offered last, as all workers know it. */
+struct offers *shape_offers(struct shape *s);
 /* The key of a profile. */
 uint64_t shape_key(uint64_t profile);
 

@@ -243,7 +243,7 @@ smtp_after_hello(struct smtp *c)
 	}
 	if (*u->username && !c->authed)
 		return STEP_AUTH;
-	u->offer = (struct relay_offer){
+	const struct relay_offer offer = {
 		.known = true,
 		.size = c->offer.size_max,
 		.recipients = c->offer.recipients,
@@ -252,6 +252,8 @@ smtp_after_hello(struct smtp *c)
 		.dsn = c->offer.dsn,
 		.chunking = c->offer.chunking,
 	};
+
+	pool_offer(u, &offer);
 	if (!c->ready)
 		smtp_log(c, c->check ? LOG_DEBUG : LOG_INFO, "ready", NULL, NULL);
 	return STEP_READY;
