@@ -182,11 +182,26 @@ xclient_bit(struct slice name)
 	return 0;
 }
 
+/* Cuts a word off REST, with the blank behind it: some servers set their words apart by tabs. */
+static struct slice
+cut_word(struct slice *rest)
+{
+	size_t n = 0;
+
+	while (n < rest->n && rest->p[n] != ' ' && rest->p[n] != '\t')
+		n++;
+
+	struct slice word = { rest->p, n };
+
+	*rest = slice_skip(*rest, n < rest->n ? n + 1 : n);
+	return word;
+}
+
 static void
 note_limits(struct offer *o, struct slice args)
 {
 	while (args.n) {
-		struct slice value = slice_cut(&args, ' ');
+		struct slice value = cut_word(&args);
 		struct slice key = slice_cut(&value, '=');
 
 		if (slice_eq_nocase(key, SLICE("RCPTMAX")) && !slice_to_u64(value, &o->recipients))
@@ -199,7 +214,7 @@ static void
 note_offer(struct offer *o, struct slice line)
 {
 	struct slice args = line;
-	struct slice word = slice_cut(&args, ' ');
+	struct slice word = cut_word(&args);
 
 	if (slice_starts_nocase(word, SLICE("AUTH=")))
 		o->auth |= sasl_find(slice_skip(word, 5));
@@ -224,10 +239,10 @@ note_offer(struct offer *o, struct slice line)
 	} else if (slice_eq_nocase(word, SLICE("AUTH")) ||
 	    slice_starts_nocase(word, SLICE("AUTH="))) {
 		while (args.n)
-			o->auth |= sasl_find(slice_cut(&args, ' '));
+			o->auth |= sasl_find(cut_word(&args));
 	} else if (slice_eq_nocase(word, SLICE("XCLIENT"))) {
 		while (args.n)
-			o->xclient |= xclient_bit(slice_cut(&args, ' '));
+			o->xclient |= xclient_bit(cut_word(&args));
 	}
 }
 
