@@ -13,8 +13,15 @@ from collections import namedtuple
 
 import pytest
 import stage
+from talk import Talk, stuffed
 
 Done = namedtuple("Done", "status said")
+
+
+class Refused(Exception):
+    """A client of ours gives up."""
+
+
 NOBODY = "nobody@elsewhere.example"
 REFUSAL = "550 5.1.1 no such user here, said the upstream"
 PEOPLE = {"alice@a.example": ("alice-secret", "relay-a"), "bob@b.example": ("bob-secret", "relay-b")}
@@ -346,6 +353,42 @@ def by_ruby(byway, mode, name, password, sender, recipients, letter):
     return run(["ruby", "-e", RUBY, port_of(byway, mode), mode, byway.certificate(), name, password, sender, ",".join(recipients), letter])
 
 
+def by_dotnet(byway, mode, name, password, sender, recipients, letter):
+    """No real one: the dialogue of .NET's System.Net.Mail.SmtpClient, mimicked. `AUTH login` in lower case with the name in the command, one command at a
+    time, both words of SmtpDeliveryFormat.International where SMTPUTF8 is offered (the letter has 8 bits), no RSET, QUIT at the end. It knows no
+    implicit TLS: there the same words stand for other libraries of .NET.
+    """
+    said = ""
+
+    def cmd(t, line, *codes):
+        nonlocal said
+        reply = t.cmd(line)
+        said += "\n".join(reply.lines) + "\n"
+        if reply.code not in codes:
+            raise Refused
+        return reply
+
+    try:
+        with Talk(byway, mode, helo="DESKTOP-4F2A1B") as t:
+            if "AUTH PLAIN LOGIN" not in t.ehlo.keywords:
+                return Done(1, "no AUTH LOGIN on offer")
+            cmd(t, f"AUTH login {base64.b64encode(name.encode()).decode()}", 334)
+            cmd(t, base64.b64encode(password.encode()).decode(), 235)
+            cmd(t, f"MAIL FROM:<{sender}> BODY=8BITMIME SMTPUTF8" if "SMTPUTF8" in t.ehlo.keywords else f"MAIL FROM:<{sender}>", 250)
+            for one in recipients:
+                cmd(t, f"RCPT TO:<{one}>", 250, 251)
+            cmd(t, "DATA", 354)
+            t.raw(stuffed(letter.read_bytes().replace(b"\n", b"\r\n")))
+            reply = t.read()
+            said += "\n".join(reply.lines)
+            if reply.code != 250:
+                raise Refused
+            cmd(t, "QUIT", 221)
+    except Refused:
+        return Done(1, said)
+    return Done(0, said)
+
+
 def by_phpmailer(byway, mode, name, password, sender, recipients, letter):
     script = letter.with_name("client.php")
     script.write_text(PHP)
@@ -353,7 +396,7 @@ def by_phpmailer(byway, mode, name, password, sender, recipients, letter):
                 f"by {letter.parent.name}", BODY])
 
 
-CLIENTS = [by_swaks, by_swaks_login, by_msmtp, by_curl, by_nodemailer, by_smtplib, by_s_nail, by_perl, by_openssl, by_go, by_ruby, by_phpmailer]
+CLIENTS = [by_swaks, by_swaks_login, by_msmtp, by_curl, by_nodemailer, by_smtplib, by_s_nail, by_perl, by_openssl, by_go, by_ruby, by_phpmailer, by_dotnet]
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=[c.__name__[3:] for c in CLIENTS])
 both_ways = pytest.mark.parametrize("mode", ["starttls", "tls"])
 
