@@ -344,6 +344,74 @@ def go_program():
     return program
 
 
+JAVA = """
+import java.io.FileInputStream;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
+import java.util.Properties;
+import javax.mail.*;
+import javax.mail.internet.*;
+import javax.net.ssl.*;
+
+class Send {
+    static SSLSocketFactory trusting(String file) throws Exception {
+        KeyStore known = KeyStore.getInstance(KeyStore.getDefaultType());
+        known.load(null);
+        try (FileInputStream in = new FileInputStream(file)) {
+            known.setCertificateEntry("ours", CertificateFactory.getInstance("X.509").generateCertificate(in));
+        }
+        TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        trust.init(known);
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(null, trust.getTrustManagers(), null);
+        return context.getSocketFactory();
+    }
+
+    public static void main(String[] a) throws Exception {
+        Properties p = new Properties();
+        p.put("mail.smtp.host", "localhost");
+        p.put("mail.smtp.port", a[0]);
+        p.put("mail.smtp.auth", "true");
+        p.put("mail.smtp.from", a[5]);
+        p.put("mail.smtp.ssl.socketFactory", trusting(a[2]));
+        p.put(a[1].equals("tls") ? "mail.smtp.ssl.enable" : "mail.smtp.starttls.enable", "true");
+        Session session = Session.getInstance(p, new Authenticator() {
+            protected PasswordAuthentication getPasswordAuthentication() {
+                return new PasswordAuthentication(a[3], a[4]);
+            }
+        });
+        try (FileInputStream in = new FileInputStream(a[7])) {
+            Transport.send(new MimeMessage(session, in), InternetAddress.parse(a[6]));
+        } catch (MessagingException first) {
+            for (Exception e = first; e != null; e = e instanceof MessagingException ? ((MessagingException) e).getNextException() : null)
+                System.out.println(e.getMessage());
+            System.exit(1);
+        }
+    }
+}
+"""
+JARS = "/usr/share/java/javax.mail.jar:/usr/share/java/javax.activation.jar"
+
+
+def java_program():
+    """The folder of its classes, compiled once for all workers of the tests."""
+    folder = stage.ROOT / "build/java" / hashlib.sha256(JAVA.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "Send.class").exists():
+            (folder / "Send.java").write_text(JAVA)
+            done = run(["javac", "-cp", JARS, "-d", folder, folder / "Send.java"])
+            assert done.status == 0, done.said
+    return folder
+
+
+def by_java(byway, mode, name, password, sender, recipients, letter):
+    """JavaMail, as Jakarta Mail's 1.6 is called still."""
+    return run(["java", "-XX:TieredStopAtLevel=1", "-cp", f"{JARS}:{java_program()}", "Send", port_of(byway, mode), mode, byway.certificate(), name,
+                password, sender, ",".join(recipients), letter])
+
+
 def by_go(byway, mode, name, password, sender, recipients, letter):
     """net/smtp says BODY=8BITMIME and SMTPUTF8 wherever they are offered."""
     return run([go_program(), port_of(byway, mode), mode, byway.certificate(), name, password, sender, ",".join(recipients), letter])
@@ -396,7 +464,7 @@ def by_phpmailer(byway, mode, name, password, sender, recipients, letter):
                 f"by {letter.parent.name}", BODY])
 
 
-CLIENTS = [by_swaks, by_swaks_login, by_msmtp, by_curl, by_nodemailer, by_smtplib, by_s_nail, by_perl, by_openssl, by_go, by_ruby, by_phpmailer, by_dotnet]
+CLIENTS = [by_swaks, by_swaks_login, by_msmtp, by_curl, by_nodemailer, by_smtplib, by_s_nail, by_perl, by_openssl, by_go, by_ruby, by_phpmailer, by_java, by_dotnet]
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=[c.__name__[3:] for c in CLIENTS])
 both_ways = pytest.mark.parametrize("mode", ["starttls", "tls"])
 
