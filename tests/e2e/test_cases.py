@@ -123,7 +123,7 @@ DIALOGUES = {
         "504 5.5.4 Unrecognized authentication type", "504 5.7.4 not here", "534 5.7.9 Authentication mechanism is too weak")],
     "C30": {"on": {"ehlo": "250-x\r\n250-AUTH\tPLAIN  LOGIN \r\n250-SIZE  1000000  \r\n250 PIPELINING\t\r\n"}, "users": USERS, "want": "250 2.0.0"},
     "C31": {"on": {"ehlo": "250 hi AUTH PLAIN"}, "users": USERS, "want": "451 4.3.5"},
-    "C09g": {"on": {"mail": no_size}, "want": "554 5.5.4|501 5.5.4|451|250|552|550"},
+    "C09g": {"on": {"mail": no_size}, "options": " SIZE=500", "want": "5"},
     "C11": {"on": {"mail": scripted.then("550 5.7.1 your words are not wanted here", scripted.close)}, "want": "550 5.7.1", "words": "your words are not wanted"},
     "C11c": {"on": {"mail": scripted.then("421 4.3.2 going away", scripted.close)}, "want": "451"},
     "C24": {"on": {"starttls": "250 2.0.0 ok"}, "tls": "starttls", "want": "451 4.7.5"},
@@ -167,7 +167,7 @@ OLD = ssl.TLSVersion.TLSv1_2
 # row: (key, names, addresses, the profile's host, how, what the client hears)
 LAYERS = {
     "C18": [("rsa", ["localhost"], [], "localhost", as_it_is, "250"), ("ecdsa", ["localhost"], [], "localhost", as_it_is, "250"),
-            ("rsa4096", ["localhost"], [], "localhost", as_it_is, "250"), ("rsa", ["localhost"], [], "localhost", at_most(OLD, "DHE-RSA-AES128-GCM-SHA256"), "250|451 4.7.5")],
+            ("rsa4096", ["localhost"], [], "localhost", as_it_is, "250"), ("rsa", ["localhost"], [], "localhost", at_most(OLD, "DHE-RSA-AES128-GCM-SHA256"), "451 4.7.5")],
     "C18e": ("rsa", ["localhost"], [], "localhost", at_most(ssl.TLSVersion.TLSv1, "ALL"), "451 4.7.5"),
     "C18c": ("rsa", ["localhost"], [], "localhost", at_most(OLD, "ECDHE-RSA-AES128-SHA"), "451 4.7.5"),
     "C19a": ("ecdsa", [], ["127.0.0.1"], "127.0.0.1", as_it_is, "250"),
@@ -302,13 +302,13 @@ def is_one_of(heard, wanted):
 SAID = {
     "A01": [("out", [f"AUTH PLAIN  {PLAIN}"], "235"), ("out", [f"auth plain   {PLAIN}"], "235")],
     "A01c": [("out", [f"AUTH PLAIN {PLAIN} "], "235"), ("out", ["AUTH PLAIN", f"{PLAIN} "], "235")],
-    "A01d": ("out", [f"AUTH PLAIN {PLAIN.rstrip('=')}"], "235|501"),
+    "A01d": ("out", [f"AUTH PLAIN {PLAIN.rstrip('=')}"], "235"),
     "A04": ("out", ["EHLO [IPV6:2001:DB8::1]"], "250"), "A05": ("out", ["EHLO [IPv6:::ffff:10.0.4.47]"], "250"), "A07": ("out", ["EHLO my_host_1"], "250"),
     "A09": ("out", ["EHLO m\u00fcller-pc"], "250"),
-    "A10": [("new", ["HELO "], "250|501"), ("new", ["HELO"], "250|501")], "A11": [("new", ["EHLO"], "250|501"), ("new", ["EHLO "], "250|501")],
+    "A10": [("new", ["HELO "], "250"), ("new", ["HELO"], "250")], "A11": [("new", ["EHLO"], "250"), ("new", ["EHLO "], "250")],
     "A13": [("in", [f"MAIL FROM: {ME}"], "250"), ("in", [f"MAIL FROM:{ME}"], "250")],
     "A14c": [("in", [f"MAIL FROM: <{ME}>"], "250"), ("in", [MAIL, f"RCPT TO: <{YOU}>"], "250")],
-    "A14d": [("in", [f"MAIL FROM :<{ME}>"], "250"), ("in", [f"MAIL FROM:Me <{ME}>"], "250|501"), ("in", [f"MAIL FROM:< {ME} >"], "250")],
+    "A14d": [("in", [f"MAIL FROM :<{ME}>"], "250"), ("in", [f"MAIL FROM:Me <{ME}>"], "250"), ("in", [f"MAIL FROM:< {ME} >"], "250")],
     "A16": ("in", [f"{MAIL} BODY=8BITMIME AUTH=<{ME}>"], "250"), "A17": ("in", [f"{MAIL} AUTH=me+tag@fine.example"], "250"),
     "A18": [("in", [f"MAIL FROM:<{local}@fine.example>", RCPT], "250") for local in ("ilo.", "a..b", ".a")],
     "A19c": ("in", [MAIL, 'RCPT TO:<"user..name"@docomo.example>'], "250"),
@@ -318,7 +318,7 @@ SAID = {
     "A27": ("in", [MAIL, f"{RCPT} ORCPT=rfc822;user+tag@x"], "501"),
     "A28": [("in", [MAIL, f"{RCPT},<b@elsewhere.example>"], "501"), ("in", [MAIL, f"{RCPT};"], "501")],
     "A43": [("out", [f"AUTH PLAIN {b64(f'{chr(0)}{name}{chr(0)}{PASSWORD}')}"], "235") for name in ("ME@Fine.EXAMPLE", f" {ME}", f"{ME} ")],
-    "A51": ("new", ["HELO x", "AUTH LOGIN"], "334"), "A52": ("clear", ["HELO x", "STARTTLS"], "220"), "A53b": ("new", [MAIL], "250|503"),
+    "A51": ("new", ["HELO x", "AUTH LOGIN"], "334"), "A52": ("clear", ["HELO x", "STARTTLS"], "220"), "A53b": ("new", [MAIL], "503"),
     "A55": ("in", [f"mail from:<{ME}>", f"rcpt to:<{YOU}>", "data"], "354"),
 }
 
@@ -453,7 +453,7 @@ FROM = {
     "B09": [(f"From: undisclosed:{ME};", "250"), (f"From: J. R. Doe <{ME}>", "250"), (f"From: M\xfcller <{ME}>", "250"), (f"From: {ME},", "250"),
             ("X-Long: " + "\r\n ".join(["x" * 70] * 2800) + f"\r\nFrom: {ME}", "250")],
     "B09g": (f"From: Doe, John <{ME}>", "250"), "B09k": (f"From: [TICKET] Support <{ME}>", "250"),
-    "B09l": [(f"From: <<{ME}>>", "250|550"), (f"From: {ME};", "250|550"), ("From: =?utf-8?q?Me?=", "250|550"), ("From: " + ", ".join([ME] * 100), "250|550")],
+    "B09l": [(f"From: <<{ME}>>", "250"), (f"From: {ME};", "250"), ("From: =?utf-8?q?Me?=", "250|550"), ("From: " + ", ".join([ME] * 100), "250")],
 }
 
 
@@ -515,7 +515,7 @@ def test_what_the_API_gets(scene, row, n, form):
 
 @pytest.mark.parametrize("row, n, form", rows(DIALOGUES))
 def test_what_upstreams_say(scene, row, n, form):
-    heard = scene.send(f"{row.lower()}-{n}")
+    heard = scene.send(f"{row.lower()}-{n}", options=form.get("options", ""))
     note(row, str(heard)[:60])
     assert is_one_of(heard, form["want"]) and form.get("words", "") in str(heard), heard
 
