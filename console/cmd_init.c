@@ -415,16 +415,20 @@ say_done(struct init *in)
 		printf("made  %s\n", in->made[i]);
 	for (size_t i = 0; i < in->kept_n; i++)
 		printf("kept  %s (it was there)\n", in->kept[i]);
-	printf("\nNext:\n"
-	       "  byway%s account add acme --plan pro --owner-verified yes\n"
-	       "  byway%s domain add acme.example --account acme\n"
-	       "  byway%s mailbox add alice@acme.example --generate\n"
-	       "  byway%s config check\n"
-	       "  bywayd%s\n"
-	       "Native mail needs an [mta NAME] in %s; or give the account a provider of its own:\n"
-	       "  byway%s profile add acme/provider --host smtp.provider.example --username LOGIN\n"
-	       "  byway%s route set acme provider\n",
-	    option, option, option, option, option, in->ini, option, option);
+	printf(
+	    "\nNext:\n"
+	    "  byway%s account add acme --plan pro --owner-verified yes\n"
+	    "  byway%s domain add acme.example --account acme\n"
+	    "  byway%s mailbox add alice@acme.example --generate\n"
+	    "  byway%s config check\n"
+	    "  bywayd%s\n"
+	    "Native mail needs an [mta NAME] in %s; or give the account a provider of its own:\n"
+	    "  byway%s profile add acme/provider --host smtp.provider.example --username LOGIN\n"
+	    "  byway%s route set acme provider\n"
+	    "An account sends under the names of its own domains only; under any name but those of other\n"
+	    "accounts:\n"
+	    "  byway%s account set acme --senders any\n",
+	    option, option, option, option, option, in->ini, option, option, option);
 	if (!in->user && geteuid() == 0)
 		printf(
 		    "There is no user byway here, and bywayd does not run as root unasked: say `user = root` in\n"

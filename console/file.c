@@ -317,7 +317,10 @@ unknown_key(struct reader *r, const char *key)
 		names[n++] = "password_file";
 	if (k->password == KIND_HASHED)
 		names[n++] = "password_hash";
-	if (strcmp(key, "password") == 0 && k->password != KIND_NO_PASSWORD)
+	if (strcmp(key, "require_verified_sender") == 0)
+		complain(r, "require_verified_sender is now `senders = verified`, or `any` for no",
+		    NULL, NULL);
+	else if (strcmp(key, "password") == 0 && k->password != KIND_NO_PASSWORD)
 		complain(r, "password: it does not stand in this file: say password_file = PATH",
 		    NULL, NULL);
 	else

@@ -157,6 +157,21 @@ is_dropped(const struct header *h, struct slice name)
 	return false;
 }
 
+/* Without its line ends a folded value is what it was before it was folded (RFC 5322 2.2.3). */
+static void
+keep_from(struct header *h, struct slice s)
+{
+	for (size_t i = 0; i < s.n && h->o.from != NULL; i++) {
+		if (s.p[i] == '\r' || s.p[i] == '\n')
+			continue;
+		if (h->from_n == h->o.from_max) {
+			h->from_cut = true;
+			return;
+		}
+		h->o.from[h->from_n++] = s.p[i];
+	}
+}
+
 static void
 note_field(struct header *h, struct slice name)
 {
@@ -174,8 +189,9 @@ note_field(struct header *h, struct slice name)
 	h->has_date |= slice_eq_nocase(name, SLICE("Date"));
 	if (slice_eq_nocase(name, SLICE("From"))) {
 		h->has_from = true;
-		if (h->froms++ == 0)
-			h->field = FROM;
+		h->field = FROM;
+		if (h->froms++ > 0)
+			keep_from(h, SLICE(","));
 	}
 }
 
@@ -231,21 +247,6 @@ keep_message_id(struct header *h, struct slice s)
 	for (size_t i = 0; i < s.n && h->message_id_n < sizeof(h->message_id); i++)
 		if ((uint8_t)s.p[i] > ' ')
 			h->message_id[h->message_id_n++] = s.p[i];
-}
-
-/* Without its line ends a folded value is what it was before it was folded (RFC 5322 2.2.3). */
-static void
-keep_from(struct header *h, struct slice s)
-{
-	for (size_t i = 0; i < s.n && h->o.from != NULL; i++) {
-		if (s.p[i] == '\r' || s.p[i] == '\n')
-			continue;
-		if (h->from_n == h->o.from_max) {
-			h->from_cut = true;
-			return;
-		}
-		h->o.from[h->from_n++] = s.p[i];
-	}
 }
 
 /* ---- in -------------------------------------------------------------------------------------- */

@@ -42,7 +42,7 @@ struct header_options {
 	struct slice first; /* whole fields to put first, each with CRLF */
 	struct slice date;  /* "Date: ...CRLF", put last if the message has none; may be empty */
 	struct slice message_id; /* likewise */
-	char *from; /* where the first From: field's value goes, unfolded; NULL: nobody asks */
+	char *from; /* where From: goes, unfolded, ',' between fields; NULL: nobody asks */
 	size_t from_max;
 };
 

@@ -12,113 +12,9 @@ enum {
 	MAILBOXES_OCTETS = 64 << 20,
 	ADDRESSES_MAX = 8192,
 	ADDRESSES_OCTETS = 16 << 20,
+	DOMAINS_MAX = 16384,
+	DOMAINS_OCTETS = 8 << 20,
 };
-
-/* ---- freshness ---- */
-
-static struct changed *
-changed_at(struct directory *d, uint64_t account)
-{
-	size_t at = (size_t)(account * 0x9e3779b97f4a7c15u >> 51) % (2 * CHANGED_MAX);
-
-	while (d->changed[at].account && d->changed[at].account != account)
-		at = (at + 1) % (2 * CHANGED_MAX);
-	return &d->changed[at];
-}
-
-static void
-forget_changed(struct directory *d, uint64_t floor)
-{
-	memset(d->changed, 0, sizeof(d->changed));
-	d->changed_n = 0;
-	d->floor = floor;
-}
-
-static void
-note_changed(struct directory *d, uint64_t account, uint64_t revision)
-{
-	struct changed *c = changed_at(d, account);
-
-	if (!c->account && d->changed_n == CHANGED_MAX) {
-		forget_changed(d, revision);
-		return;
-	}
-	d->changed_n += c->account == 0;
-	*c = (struct changed){ .account = account, .revision = revision };
-}
-
-/* True where nothing of ACCOUNT was written after REVISION. */
-static bool
-is_current(struct directory *d, uint64_t revision, uint64_t account)
-{
-	if (revision >= d->revision)
-		return true;
-	return revision >= d->floor && revision >= changed_at(d, account)->revision;
-}
-
-static bool
-is_fresh(struct directory *d, const struct sender *s)
-{
-	return is_current(d, s->revision, s->account.id);
-}
-
-bool
-directory_is_fresh(const struct directory *d, const struct sender *s)
-{
-	return is_fresh((struct directory *)(uintptr_t)d, s);
-}
-
-bool
-directory_has_addresses(const struct directory *d)
-{
-	return d->has_addresses;
-}
-
-/* ---- the poll ---- */
-
-static void
-on_timer(struct ev_loop *ev, ev_timer *t, int events)
-{
-	struct directory *d = t->data;
-
-	(void)ev;
-	(void)events;
-	if (d->polling)
-		return;
-	struct ask *a = ask_new(d, ASK_POLL, 0, NULL);
-
-	if (!a)
-		return;
-	a->id = d->revision;
-	a->found = FOUND_FAILED;
-	d->polling = true;
-	ask_send(a);
-}
-
-void
-directory_learn_changes(struct directory *d, struct ask *a)
-{
-	const struct backend_changes *c = &a->changes;
-
-	d->polling = false;
-	if (a->found == FOUND_FAILED && !d->poll_failed)
-		log_say(LOG_ERROR, "directory", "cannot be read: %s",
-		    a->why_mem[0] ? a->why_mem : "no thread");
-	if (a->found != FOUND_FAILED && d->poll_failed)
-		log_say(LOG_NOTICE, "directory", "%s: can be read again", d->path);
-	d->poll_failed = a->found == FOUND_FAILED;
-	if (a->found != FOUND)
-		return;
-	d->revision = c->revision;
-	d->has_addresses = c->has_addresses;
-	if (c->ips)
-		d->ip_revision = c->revision;
-	if (c->all)
-		forget_changed(d, c->revision);
-	else
-		for (size_t i = 0; i < c->accounts_n; i++)
-			note_changed(d, c->accounts[i], c->revision);
-}
 
 /* ---- what came back ---- */
 
@@ -131,7 +27,7 @@ share(struct directory *d, struct cache *cache, struct slice key, struct ask *a)
 	if (!e)
 		return NULL;
 	if (e->sender && a->sender && e->sender->id == a->sender->id &&
-	    e->sender->revision >= a->sender->revision && is_fresh(d, e->sender)) {
+	    e->sender->revision >= a->sender->revision && directory_is_fresh(d, e->sender)) {
 		sender_unref(a->sender);
 		a->sender = sender_ref(e->sender);
 		e->revision = a->known_at;
@@ -167,6 +63,17 @@ learn_login(struct directory *d, struct ask *a)
 	memcpy(e->hash, a->hash, sizeof(e->hash));
 }
 
+static void
+learn_domain(struct directory *d, struct ask *a)
+{
+	struct cache_entry *e = cache_put(&d->domains, slice_of(a->name, a->name_n));
+
+	if (!e)
+		return;
+	e->account = a->account;
+	e->revision = a->known_at;
+}
+
 void
 directory_learn(struct directory *d, struct ask *a)
 {
@@ -187,6 +94,9 @@ directory_learn(struct directory *d, struct ask *a)
 			share(d, &d->mailboxes, slice_of(a->name, a->name_n), a);
 		else if (e && e->sender && e->sender->id == a->id)
 			cache_drop(&d->mailboxes, e);
+		break;
+	case ASK_DOMAIN:
+		learn_domain(d, a);
 		break;
 	case ASK_MAILBOX:
 	case ASK_FIND:
@@ -230,7 +140,8 @@ answer_from_memory(struct directory *d, struct ask *a)
 		return false;
 	/* A snapshot may have been refreshed since without a look at the hash: both must be of
 	 * today. */
-	bool current = is_fresh(d, e->sender) && is_current(d, e->checked, e->sender->account.id);
+	bool current = directory_is_fresh(d, e->sender) &&
+	    directory_is_current(d, e->checked, e->sender->account.id);
 	bool may = e->sender->state == MAILBOX_ACTIVE || e->sender->state == MAILBOX_BLOCKED;
 
 	if (current && may) {
@@ -283,7 +194,8 @@ directory_address(struct directory *d, const struct sockaddr *from, uint64_t own
 		return;
 	}
 	e = cache_find(&d->addresses, net_key(&a->at));
-	if (e && e->revision >= d->ip_revision && (!e->sender || is_fresh(d, e->sender))) {
+	if (e && e->revision >= d->ip_revision &&
+	    (!e->sender || directory_is_fresh(d, e->sender))) {
 		ask_answer(a, e->sender ? LOGIN_OK : LOGIN_REFUSED,
 		    e->sender ? sender_ref(e->sender) : NULL, e->sender ? "" : "unknown address");
 		return;
@@ -304,7 +216,7 @@ directory_mailbox(struct directory *d, struct slice address, uint64_t owner, dir
 	struct slice name = slice_of(a->name, a->name_n);
 
 	e = cache_find(&d->mailboxes, name);
-	if (e && e->sender && is_fresh(d, e->sender)) {
+	if (e && e->sender && directory_is_fresh(d, e->sender)) {
 		ask_answer(a, LOGIN_OK, NULL, "");
 		return;
 	}
@@ -328,7 +240,7 @@ directory_refresh(struct directory *d, const struct sender *s, uint64_t owner, d
 	lower(slice_str(s->name), a);
 	if (!s->is_address)
 		e = cache_find(&d->mailboxes, slice_of(a->name, a->name_n));
-	if (e && e->sender && e->sender->id == s->id && is_fresh(d, e->sender)) {
+	if (e && e->sender && e->sender->id == s->id && directory_is_fresh(d, e->sender)) {
 		ask_answer(a, LOGIN_OK, sender_ref(e->sender), "");
 		return;
 	}
@@ -349,6 +261,34 @@ directory_find(struct directory *d, struct slice name, uint64_t owner, directory
 		ask_send(a);
 	else
 		ask_answer(a, LOGIN_UNAVAILABLE, NULL, "cryptography failed");
+}
+
+bool
+directory_foreign(struct directory *d, struct slice domain, uint64_t account, uint64_t owner,
+    directory_fn *fn, enum login_result *result_r)
+{
+	struct ask *a = begin(d, ASK_DOMAIN, owner, fn);
+	struct cache_entry *e;
+
+	*result_r = LOGIN_UNAVAILABLE;
+	if (!a)
+		return true;
+	lower(domain, a);
+	struct slice name = slice_of(a->name, a->name_n);
+	struct slice asker = slice_of((const char *)&account, sizeof(account));
+
+	e = cache_find(&d->domains, name);
+	bool known = e && e->revision >= d->domain_revision;
+
+	if (known)
+		*result_r = e->account && e->account != account ? LOGIN_REFUSED : LOGIN_OK;
+	if (known || !directory_tag(d, SLICE("domain"), name, asker, a->key)) {
+		ask_free(a);
+		return true;
+	}
+	a->id = account;
+	ask_send(a);
+	return false;
 }
 
 /* ---- life ---- */
@@ -376,6 +316,7 @@ directory_put(struct directory *d)
 	backend_close(d->poller);
 	cache_fini(&d->mailboxes);
 	cache_fini(&d->addresses);
+	cache_fini(&d->domains);
 	pthread_mutex_destroy(&d->lock);
 	pthread_mutex_destroy(&d->vault_lock);
 	crypto_wipe(d->secret, sizeof(d->secret));
@@ -398,6 +339,7 @@ look_first(struct directory *d, struct text *why)
 	d->revision = c.revision;
 	d->floor = c.revision;
 	d->ip_revision = c.revision;
+	d->domain_revision = c.revision;
 	d->has_addresses = c.has_addresses;
 	free(c.accounts);
 	directory_measure(d, d->poller);
@@ -423,11 +365,12 @@ directory_open(struct loop *l, struct work *w, const struct conf *c, struct vaul
 	d->path = strdup(c->directory.path);
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_mutex_init(&d->vault_lock, NULL);
-	ev_timer_init(&d->timer, on_timer, 0, 0);
+	ev_timer_init(&d->timer, directory_on_timer, 0, 0);
 	d->timer.data = d;
 	bool ok = d->path && crypto_random(d->secret, sizeof(d->secret)) &&
 	    cache_init(&d->mailboxes, MAILBOXES_MAX, MAILBOXES_OCTETS) &&
 	    cache_init(&d->addresses, ADDRESSES_MAX, ADDRESSES_OCTETS) &&
+	    cache_init(&d->domains, DOMAINS_MAX, DOMAINS_OCTETS) &&
 	    (d->reader = work_open(l, "directory", 1, READER_LIMIT));
 
 	if (!ok)

@@ -66,7 +66,7 @@ struct account {
 	/* restrict_senders: addresses and "@domain", lower case; empty where it is off */
 	const char **allowed;
 	size_t allowed_n;
-	/* require_verified_sender: single addresses, lower case; empty where it is off */
+	/* verified one by one: single addresses, lower case; empty where any sender may be used */
 	const char **verified;
 	size_t verified_n;
 };
@@ -148,12 +148,20 @@ void directory_refresh(struct directory *d, const struct sender *s, uint64_t own
  * in it), whatever its state. Of an account the sender has no id, and the account's name. */
 void directory_find(struct directory *d, struct slice name, uint64_t owner, directory_fn *fn);
 
+/* Whether DOMAIN belongs to another account than ACCOUNT (BEHAVIOUR S6): LOGIN_REFUSED: it does.
+ * LOGIN_OK: it is ACCOUNT's, or nobody's here. True: the answer is in *RESULT_R; false: FN gets it,
+ * without a sender. */
+bool directory_foreign(struct directory *d, struct slice domain, uint64_t account, uint64_t owner,
+    directory_fn *fn, enum login_result *result_r) MUST_CHECK;
+
 struct sender *sender_ref(struct sender *s);
 void sender_unref(struct sender *s);
 /* The domain of the mail that S sends by itself: its mailbox's; empty of an address. */
 struct slice sender_domain(const struct sender *s);
 /* The account's domain of that name, ASCII case aside; NULL: it is none of its own. */
 const struct domain *account_domain(const struct account *a, struct slice domain);
+/* The rule that holds for whose names A's mail may bear: its own, or its plan's. */
+enum senders_rule account_senders_rule(const struct account *a);
 
 enum routed {
 	ROUTED,           /* by PROFILE, or the native pool where it is NULL */

@@ -32,8 +32,9 @@ struct backend_login {
 /* What was written since a revision. */
 struct backend_changes {
 	uint64_t revision;
-	bool all; /* take everything as changed */
-	bool ips; /* IP identities are among it */
+	bool all;     /* take everything as changed */
+	bool ips;     /* IP identities are among it */
+	bool domains; /* and domains */
 	bool has_addresses;
 	uint64_t *accounts; /* malloc'ed, the caller's */
 	size_t accounts_n;
@@ -59,6 +60,8 @@ enum found backend_account(struct backend *b, struct slice name, struct sender *
 enum found backend_address(struct backend *b, const struct net *at, struct sender **sender_r)
     MUST_CHECK;
 enum found backend_ip(struct backend *b, uint64_t id, struct sender **sender_r) MUST_CHECK;
+/* Whose DOMAIN is: the account's id. */
+enum found backend_domain(struct backend *b, struct slice domain, uint64_t *account_r) MUST_CHECK;
 /* FOUND_NOTHING: nobody has written since the last call on this connection (costs one look into
  * shared memory). */
 enum found backend_changes(struct backend *b, uint64_t since, struct backend_changes *changes_r)

@@ -21,6 +21,7 @@ struct cache_entry {
 	struct sender *sender;          /* NULL: known to be nobody */
 	uint64_t revision;              /* known when it was looked up */
 	ev_tstamp remembered;           /* a log-in, until then; 0: none */
+	uint64_t account;               /* of a domain: whose it is; 0: nobody's */
 	uint64_t checked;               /* revision known when the stored hash was last looked at */
 	unsigned char login[CACHE_TAG]; /* of name and password */
 	unsigned char hash[CACHE_TAG];  /* of the stored hash */

@@ -31,7 +31,7 @@
 
 enum { BACKENDS_IDLE = 8, CHANGED_MAX = 4096, ASK_KEY = 32, WHY_MAX = 192, HASHING_MAX = 64 };
 
-enum ask_kind { ASK_LOGIN, ASK_ADDRESS, ASK_MAILBOX, ASK_REFRESH, ASK_FIND, ASK_POLL };
+enum ask_kind { ASK_LOGIN, ASK_ADDRESS, ASK_MAILBOX, ASK_REFRESH, ASK_FIND, ASK_DOMAIN, ASK_POLL };
 
 /* A log-in's. */
 enum ask_lane { LANE_KNOWN, LANE_STRANGERS, LANES };
@@ -70,10 +70,12 @@ struct ask {
 	bool expects;    /* the password is right if the stored hash is still HASH */
 	bool is_address; /* of the sender to refresh */
 	unsigned char hash[CACHE_TAG];
-	uint64_t id;
+	uint64_t
+	    id; /* of the sender; of the account that asks about a domain; the poll's revision */
 	struct net at;
 	/* the answer */
 	enum login_result result;
+	uint64_t account; /* whose the domain is; 0: nobody's */
 	const char *why;
 	char why_mem[WHY_MAX];
 	struct sender *sender;
@@ -114,11 +116,13 @@ struct directory {
 	uint64_t revision;
 	uint64_t floor; /* snapshots older than this are stale, whatever their account */
 	uint64_t ip_revision;
+	uint64_t domain_revision;
 	bool has_addresses;
 	struct changed changed[2 * CHANGED_MAX]; /* open addressing */
 	size_t changed_n;
 	struct cache mailboxes; /* by address, lower case */
 	struct cache addresses; /* by struct net */
+	struct cache domains;   /* by name, lower case: whose they are */
 
 	bool polling;
 	bool poll_failed;
@@ -170,9 +174,13 @@ void rehash_free(struct rehash *r);
 bool directory_tag(const struct directory *d, struct slice purpose, struct slice a, struct slice b,
     unsigned char tag[CACHE_TAG]) MUST_CHECK;
 
+/* directory_fresh.c: true where nothing of ACCOUNT was written after REVISION. */
+bool directory_is_current(struct directory *d, uint64_t revision, uint64_t account) MUST_CHECK;
+void directory_on_timer(struct ev_loop *ev, ev_timer *t, int events);
+void directory_learn_changes(struct directory *d, struct ask *a);
+
 /* directory.c: what came back is known from now on; may put another snapshot into A. */
 void directory_learn(struct directory *d, struct ask *a);
-void directory_learn_changes(struct directory *d, struct ask *a);
 void directory_put(struct directory *d);
 
 #endif

@@ -220,6 +220,17 @@ run_find(struct ask *a, struct backend *b)
 	return found == FOUND ? backend_mailbox(b, login.id, &a->sender) : found;
 }
 
+/* BEHAVIOUR S6 */
+static enum found
+run_domain(struct ask *a, struct backend *b)
+{
+	enum found found = backend_domain(b, slice_of(a->name, a->name_n), &a->account);
+
+	if (found == FOUND && a->account != a->id)
+		refuse(a, "another account's");
+	return found;
+}
+
 /* ---- any question ---- */
 
 static enum found
@@ -237,6 +248,8 @@ run_one(struct ask *a, struct backend *b)
 		                     : backend_mailbox(b, a->id, &a->sender);
 	case ASK_FIND:
 		return run_find(a, b);
+	case ASK_DOMAIN:
+		return run_domain(a, b);
 	case ASK_POLL:
 		return backend_changes(b, a->id, &a->changes);
 	}
@@ -282,7 +295,8 @@ ask_run(struct job *j)
 	if (found == FOUND_FAILED) {
 		snprintf(a->why_mem, sizeof(a->why_mem), "%s", backend_error(b));
 		a->why = a->why_mem;
-	} else if (a->sender || (a->kind == ASK_MAILBOX && found == FOUND)) {
+	} else if (a->sender || (a->kind == ASK_MAILBOX && found == FOUND) ||
+	    (a->kind == ASK_DOMAIN && !a->why)) {
 		a->result = LOGIN_OK;
 		a->why = "";
 	} else if (!a->why) {

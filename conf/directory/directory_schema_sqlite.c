@@ -269,10 +269,19 @@ static const char schema_9[] =
     CHANGES("account", "NEW.id", "OLD.id")
     /* Whatever is remembered of accounts is old now. */
     CHANGE_ROW("account", "NULL");
+/* BEHAVIOUR S6: accounts that exist keep what they have been allowed so far. */
+static const char schema_10[] =
+    "ALTER TABLE plan ADD COLUMN senders TEXT NOT NULL DEFAULT 'own'"
+    " CHECK (senders IN ('own', 'verified', 'any'));"
+    "ALTER TABLE account ADD COLUMN senders TEXT NOT NULL DEFAULT 'inherit'"
+    " CHECK (senders IN ('inherit', 'own', 'verified', 'any'));"
+    "UPDATE account SET senders = iif(require_verified_sender, 'verified', 'any');"
+    "ALTER TABLE account DROP COLUMN require_verified_sender;"
+    CHANGE_ROW("account", "NULL");
 /* clang-format on */
 
 static const char *const migrations[] = { schema_1, schema_2, schema_3, schema_4, schema_5,
-	schema_6, schema_7, schema_8, schema_9 };
+	schema_6, schema_7, schema_8, schema_9, schema_10 };
 
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 

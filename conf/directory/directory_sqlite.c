@@ -48,6 +48,7 @@ static const char profiles_sql[] = "SELECT x.id"
 #include "conf/directory/columns.def"
     " FROM profile x WHERE x.account = ?1 ORDER BY x.id";
 /* clang-format on */
+static const char domain_sql[] = "SELECT account FROM domain WHERE name = ?1";
 static const char account_name_sql[] = "SELECT id FROM account WHERE name = ?1";
 static const char allowed_sql[] =
     "SELECT lower(name) FROM allowed_sender WHERE account = ?1 ORDER BY lower(name) COLLATE BINARY";
@@ -230,7 +231,7 @@ read_lists(struct backend *b, struct arena *mem, struct account *a)
 	if (ok && a->restrict_senders)
 		ok = read_list(b, mem, allowed_sql, a->id, sizeof(char *), take_name, &rows[2],
 		    &a->allowed_n);
-	if (ok && a->require_verified_sender)
+	if (ok && account_senders_rule(a) != SENDERS_ANY)
 		ok = read_list(b, mem, verified_sql, a->id, sizeof(char *), take_name, &rows[3],
 		    &a->verified_n);
 	a->domains = rows[0];
@@ -388,23 +389,36 @@ backend_mailbox(struct backend *b, uint64_t id, struct sender **sender_r)
 	return one_moment(b, mailbox_sql, id, false, sender_r);
 }
 
-enum found
-backend_account(struct backend *b, struct slice name, struct sender **sender_r)
+/* The one id that SQL gives for NAME. */
+static enum found
+find_id(struct backend *b, const char *sql, struct slice name, uint64_t *id_r)
 {
-	sqlite3_stmt *st = db_stmt(&b->db, account_name_sql);
+	sqlite3_stmt *st = db_stmt(&b->db, sql);
 	struct put in = put_into(st);
-	uint64_t id = 0;
 
 	put_slice(&in, name);
 	int rc = in.ok ? sqlite3_step(st) : SQLITE_ERROR;
 
 	if (rc == SQLITE_ROW)
-		id = (uint64_t)sqlite3_column_int64(st, 0);
+		*id_r = (uint64_t)sqlite3_column_int64(st, 0);
 	if (st)
 		sqlite3_reset(st);
-	if (rc == SQLITE_ROW)
-		return one_moment(b, NULL, id, false, sender_r);
-	return rc == SQLITE_DONE ? FOUND_NOTHING : FOUND_FAILED;
+	return rc == SQLITE_ROW ? FOUND : rc == SQLITE_DONE ? FOUND_NOTHING : FOUND_FAILED;
+}
+
+enum found
+backend_account(struct backend *b, struct slice name, struct sender **sender_r)
+{
+	uint64_t id = 0;
+	enum found found = find_id(b, account_name_sql, name, &id);
+
+	return found == FOUND ? one_moment(b, NULL, id, false, sender_r) : found;
+}
+
+enum found
+backend_domain(struct backend *b, struct slice domain, uint64_t *account_r)
+{
+	return find_id(b, domain_sql, domain, account_r);
 }
 
 enum found
@@ -505,7 +519,10 @@ read_changes(struct backend *b, uint64_t since, struct backend_changes *c)
 		c->all = c->all || account == 0 || n == CHANGES_KEPT;
 		if (!c->all && (n == 0 || c->accounts[n - 1] != account))
 			c->accounts[c->accounts_n++] = account;
-		c->ips = c->ips || slice_eq(take_slice(&t), SLICE("ip"));
+		struct slice kind = take_slice(&t);
+
+		c->ips = c->ips || slice_eq(kind, SLICE("ip"));
+		c->domains = c->domains || slice_eq(kind, SLICE("domain"));
 	}
 	if (st)
 		sqlite3_reset(st);
@@ -513,6 +530,7 @@ read_changes(struct backend *b, uint64_t since, struct backend_changes *c)
 	 * as well. */
 	c->all = c->all || next != c->revision + 1;
 	c->ips = c->ips || c->all;
+	c->domains = c->domains || c->all;
 	return rc == SQLITE_DONE;
 }
 

@@ -39,6 +39,22 @@ account_domain(const struct account *a, struct slice name)
 	return NULL;
 }
 
+enum senders_rule
+account_senders_rule(const struct account *a)
+{
+	switch (a->senders) {
+	case ACCOUNT_SENDERS_INHERIT:
+		return a->plan.senders;
+	case ACCOUNT_SENDERS_VERIFIED:
+		return SENDERS_VERIFIED;
+	case ACCOUNT_SENDERS_ANY:
+		return SENDERS_ANY;
+	case ACCOUNT_SENDERS_OWN:
+		break;
+	}
+	return SENDERS_OWN;
+}
+
 struct slice
 sender_domain(const struct sender *s)
 {

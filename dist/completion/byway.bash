@@ -11,10 +11,10 @@ _byway() {
 	done
 	case $words in
 	'init'*) words='--config --json --help --dir --state --name --listen --listen-tls --control --user' ;;
-	'account add'*) words='--config --json --help --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --check-sender-domain --check-sender-callout --allowed-senders --verified-senders --route --fallback' ;;
+	'account add'*) words='--config --json --help --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --senders --restrict-senders --check-sender-domain --check-sender-callout --allowed-senders --verified-senders --route --fallback' ;;
 	'account list'*) words='--config --json --help' ;;
 	'account show'*) words='--config --json --help' ;;
-	'account set'*) words='--config --json --help --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --check-sender-domain --check-sender-callout --allowed-senders --verified-senders --route --fallback' ;;
+	'account set'*) words='--config --json --help --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --senders --restrict-senders --check-sender-domain --check-sender-callout --allowed-senders --verified-senders --route --fallback' ;;
 	'account remove'*) words='--config --json --help --whole --yes' ;;
 	'account suspend'*) words='--config --json --help --reason' ;;
 	'account resume'*) words='--config --json --help' ;;
@@ -58,10 +58,10 @@ _byway() {
 	'ip remove'*) words='--config --json --help --yes' ;;
 	'ip block'*) words='--config --json --help' ;;
 	'ip unblock'*) words='--config --json --help' ;;
-	'plan add'*) words='--config --json --help --can-send --unit --mailbox-day --account-day --account-hour --recipients --size-max --monthly' ;;
+	'plan add'*) words='--config --json --help --can-send --unit --mailbox-day --account-day --account-hour --recipients --size-max --monthly --senders' ;;
 	'plan list'*) words='--config --json --help' ;;
 	'plan show'*) words='--config --json --help' ;;
-	'plan set'*) words='--config --json --help --can-send --unit --mailbox-day --account-day --account-hour --recipients --size-max --monthly' ;;
+	'plan set'*) words='--config --json --help --can-send --unit --mailbox-day --account-day --account-hour --recipients --size-max --monthly --senders' ;;
 	'plan remove'*) words='--config --json --help --yes' ;;
 	'explain'*) words='--config --json --help --socket --to --all' ;;
 	'usage'*) words='--config --json --help --socket' ;;

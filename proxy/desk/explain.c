@@ -121,17 +121,26 @@ check_owner(const struct explain_facts *f, struct finding *x)
 static enum reply_id
 rules_say(const struct sender *s)
 {
-	char mem[400];
-	struct text from = text_over(mem, sizeof(mem));
 	struct slice name = slice_str(s->name);
 	struct path path = { .local = slice_head(name, slice_find(name, '@')),
 		.domain = sender_domain(s) };
+	struct mailboxes all = { .n = 1, .at = { path } };
 	enum reply_id no = sender_rules_envelope(s, &path);
 
-	text_fmt(&from, "<%s>", s->name);
-	if (no == SAY_NONE && sender_rules_want_from(s))
-		no = sender_rules_from(s, 1, text_slice(&from), false);
-	return no;
+	return no == SAY_NONE ? sender_rules_from(s, &all) : no;
+}
+
+/* The rule that holds (S6). */
+static void
+say_rule(const struct sender *s, struct finding *x)
+{
+	static const char *const says[] = {
+		[SENDERS_OWN] = "own: only domains of the account, and its verified addresses",
+		[SENDERS_VERIFIED] = "verified: From: only of verified domains and addresses",
+		[SENDERS_ANY] = "any, but the domains of other accounts here",
+	};
+
+	text_fmt(&x->words, "; senders = %s", says[account_senders_rule(&s->account)]);
 }
 
 static void
@@ -155,6 +164,7 @@ check_domain(const struct explain_facts *f, struct finding *x)
 		    "Set the SPF, DKIM and DMARC records of $D, then byway domain verify $D; this alone stops nothing here, but recipients' servers may refuse or hide the mail.");
 		text_fmt(&x->words, "Domain not verified: %.*s", SLICE_FMT(name));
 	}
+	say_rule(f->sender, x);
 }
 
 /* ---- 3: the plan ---- */

@@ -62,8 +62,6 @@ choose_drops(struct session *s, struct header_options *o)
 static bool
 want_from(struct session *s, struct header_options *o)
 {
-	if (!sender_rules_want_from(s->sender))
-		return true;
 	o->from = arena_alloc(&s->arena, SENDER_FROM_MAX);
 	o->from_max = SENDER_FROM_MAX;
 	return o->from != NULL;
@@ -112,18 +110,16 @@ emit(void *ctx, struct slice piece)
 		relay_content(s->txn.relay, piece);
 }
 
-/* Once the header has passed: whose name is in From: (S5)? */
+/* Once the header has passed: whose name is in From: (S5, S6)? */
 static void
 check_from(struct session *s)
 {
 	struct content *c = s->txn.content;
-	const struct header *h = &c->header;
 
-	if (c->from_seen || !h->over || c->outcome != OUTCOME_OPEN)
+	if (c->from != FROM_AHEAD || !c->header.over || c->outcome != OUTCOME_OPEN)
 		return;
-	c->from_seen = true;
-	c->from_said =
-	    sender_rules_from(s->sender, h->froms, slice_of(h->o.from, h->from_n), h->from_cut);
+	c->from = FROM_READ;
+	c->from_said = sender_check_header(s);
 	if (c->from_said != SAY_NONE)
 		spoil(s, OUTCOME_FROM);
 }
@@ -231,16 +227,23 @@ content_say_refusal(struct session *s)
 	}
 }
 
-/* The client's end has come. False: the upstream's last word is awaited. */
+/* The content has ended. False: the directory's answer, or the upstream's last word, is awaited. */
 static bool
-finish(struct session *s)
+conclude(struct session *s)
 {
 	struct txn *t = &s->txn;
+	struct content *c = t->content;
+	bool judge =
+	    c->from == FROM_ASKED || c->outcome == OUTCOME_OPEN || c->outcome == OUTCOME_FROM;
+	enum reply_id said = judge ? sender_check_owners(s) : SAY_NONE;
 
-	if (t->content->outcome == OUTCOME_OPEN)
-		header_finish(&t->content->header, emit, s);
-	check_from(s);
-	if (t->content->outcome != OUTCOME_OPEN) {
+	if (said == SAY_OK) {
+		s->parked = true;
+		return false;
+	}
+	if (said != SAY_NONE && c->outcome == OUTCOME_OPEN)
+		spoil(s, OUTCOME_FROM);
+	if (c->outcome != OUTCOME_OPEN) {
 		content_say_refusal(s);
 		return true;
 	}
@@ -256,11 +259,23 @@ finish(struct session *s)
 	return false;
 }
 
+/* The client's end has come. False: an answer is awaited. */
+static bool
+finish(struct session *s)
+{
+	if (s->txn.content->outcome == OUTCOME_OPEN)
+		header_finish(&s->txn.content->header, emit, s);
+	check_from(s);
+	return conclude(s);
+}
+
 bool
 content_end_chunks(struct session *s)
 {
 	struct slice span = { "", 0 };
 
+	if (s->txn.content->from > FROM_READ)
+		return conclude(s);
 	dots_decode_finish(&s->txn.content->dots, &span);
 	if (span.n > 0)
 		take_span(s, span);
@@ -309,6 +324,8 @@ content_feed(struct session *s)
 {
 	size_t used;
 
+	if (s->txn.content->from > FROM_READ)
+		return conclude(s);
 	if (!content_take(s, SIZE_MAX, &used))
 		return false;
 	return s->txn.content->dots.ended ? finish(s) : true;

@@ -74,7 +74,8 @@ struct session {
 	struct task sandbox; /* the go-ahead in the relay's place */
 	enum state state;
 	enum looked looked;
-	bool sender_looked; /* so has the look-up of the envelope sender */
+	enum looked foreign; /* whose the sender's domain is has been asked, too */
+	bool sender_looked;  /* so has the look-up of the envelope sender */
 	enum reply_id sender_said;
 	enum auth_step auth_step;
 	uint8_t login_failures;
@@ -212,6 +213,11 @@ void envelope_on_go(struct session *s, const struct relay_verdict *v);
 /* sender_check.c: what stands against mail FROM. SAY_OK: being looked up, the command must wait and
  * come again. */
 enum reply_id sender_check(struct session *s, const struct path *from);
+/* The same of the header's From:, once it has passed: the account's own rules. */
+enum reply_id sender_check_header(struct session *s);
+/* Then, at the end of the content, the directory's say. SAY_OK: the session must wait; it is
+ * resumed, and this is asked again. */
+enum reply_id sender_check_owners(struct session *s);
 /* sandbox.c: what the relay would do, for a transaction without one */
 void sandbox_rcpt(struct session *s);
 void sandbox_data(struct session *s);

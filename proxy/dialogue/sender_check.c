@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sender_check - the envelope sender at MAIL: the rules, then look-ups that the session waits for
- * (BEHAVIOUR S5)
+ * sender_check - whose name mail bears: the envelope sender at MAIL, From: in the header. The rules
+ * first, then look-ups that the session waits for (BEHAVIOUR S5, S6)
  */
 #include "proxy/dialogue/dialogue.h"
 #include "proxy/rules/sender_rules.h"
@@ -89,6 +89,133 @@ call_out(struct session *s, const struct path *from)
 	return called_out[said];
 }
 
+/* ---- whose the domain is (S6) ---- */
+
+static void
+on_owner(void *ctx, uint64_t owner, enum login_result result, struct sender *sender,
+    const char *why)
+{
+	static const enum looked looked[] = {
+		[LOGIN_OK] = LOOKED_OK,
+		[LOGIN_REFUSED] = LOOKED_REFUSED,
+		[LOGIN_UNAVAILABLE] = LOOKED_FAILED,
+	};
+	struct session *s = session_find(((struct worker *)ctx)->sessions, owner);
+
+	(void)sender;
+	(void)why;
+	if (s == NULL || s->state != STATE_READY || !s->parked)
+		return;
+	s->foreign = looked[result];
+	s->looked = LOOKED_NOT;
+	session_resume(s);
+}
+
+static enum reply_id
+check_owner(struct session *s, const struct path *from)
+{
+	enum login_result said;
+
+	switch (s->foreign) {
+	case LOOKED_OK:
+		return SAY_NONE;
+	case LOOKED_REFUSED:
+		return sender_rules_owner(LOGIN_REFUSED);
+	case LOOKED_FAILED:
+		return sender_rules_owner(LOGIN_UNAVAILABLE);
+	case LOOKED_NOT:
+		break;
+	}
+	if (!sender_rules_must_ask(s->sender, from))
+		return SAY_NONE;
+	if (!directory_foreign(s->worker->directory, from->domain, s->sender->account.id, s->number,
+	        on_owner, &said))
+		return SAY_OK;
+	return sender_rules_owner(said);
+}
+
+/* ---- From: ---- */
+
+static enum reply_id
+read_from(const struct session *s, struct mailboxes *all_r)
+{
+	const struct header *h = &s->txn.content->header;
+
+	return sender_rules_read(s->sender, h->froms, slice_of(h->o.from, h->from_n), h->from_cut,
+	    all_r);
+}
+
+enum reply_id
+sender_check_header(struct session *s)
+{
+	struct mailboxes all;
+	enum reply_id no = read_from(s, &all);
+
+	return no == SAY_NONE ? sender_rules_from(s->sender, &all) : no;
+}
+
+static void
+on_from(void *ctx, uint64_t owner, enum login_result result, struct sender *sender, const char *why)
+{
+	struct session *s = session_find(((struct worker *)ctx)->sessions, owner);
+	struct content *c = s == NULL || s->state == STATE_GONE ? NULL : s->txn.content;
+
+	(void)sender;
+	(void)why;
+	if (c == NULL || c->from != FROM_ASKED)
+		return;
+	c->from = FROM_ASKING;
+	c->from_at++;
+	if (result != LOGIN_OK) {
+		c->from_said = sender_rules_owner(result);
+		c->from = FROM_JUDGED;
+	}
+	session_resume(s);
+}
+
+/* One address after the other. An answer of the directory's goes before the account's own rules,
+ * but for a header that cannot be read. */
+static enum reply_id
+ask_owners(struct session *s, const struct mailboxes *all)
+{
+	struct content *c = s->txn.content;
+
+	for (; c->from_at < all->n; c->from_at++) {
+		const struct path *address = &all->at[c->from_at];
+		enum login_result said;
+
+		if (!sender_rules_must_ask(s->sender, address))
+			continue;
+		if (!directory_foreign(s->worker->directory, address->domain, s->sender->account.id,
+		        s->number, on_from, &said)) {
+			c->from = FROM_ASKED;
+			return SAY_OK;
+		}
+		if (said != LOGIN_OK) {
+			c->from_said = sender_rules_owner(said);
+			break;
+		}
+	}
+	c->from = FROM_JUDGED;
+	return c->from_said;
+}
+
+enum reply_id
+sender_check_owners(struct session *s)
+{
+	struct content *c = s->txn.content;
+	struct mailboxes all;
+
+	if (c->from == FROM_ASKED)
+		return SAY_OK;
+	if (c->from == FROM_JUDGED || read_from(s, &all) != SAY_NONE)
+		return c->from_said;
+	c->from = FROM_ASKING;
+	return ask_owners(s, &all);
+}
+
+/* ---- the envelope ---- */
+
 enum reply_id
 sender_check(struct session *s, const struct path *from)
 {
@@ -96,6 +223,8 @@ sender_check(struct session *s, const struct path *from)
 	enum reply_id no = sender_rules_envelope(s->sender, from);
 	enum mx_got got;
 
+	if (no == SAY_NONE)
+		no = check_owner(s, from);
 	if (no != SAY_NONE || !(a->check_sender_domain || a->check_sender_callout) || from->null)
 		return no;
 	if (s->sender_looked)

@@ -346,6 +346,7 @@ take_line(struct session *s)
 	stream_consume(&s->stream, n + 2);
 	s->commands++;
 	s->looked = LOOKED_NOT;
+	s->foreign = LOOKED_NOT;
 	s->sender_looked = false;
 	s->parked = v == WAIT;
 	set_deadline(s); /* the next command's */

@@ -48,12 +48,22 @@ enum outcome {
 	OUTCOME_FROM,   /* content.from_said */
 };
 
+/* How far the look at From: has come (S5, S6). */
+enum from_state {
+	FROM_AHEAD,  /* the header has not passed */
+	FROM_READ,   /* the account's own rules have spoken: from_said */
+	FROM_ASKING, /* the content has ended; from_at is the next address to ask about */
+	FROM_ASKED,  /* the directory is asked about that one */
+	FROM_JUDGED,
+};
+
 struct content {
 	struct dots_decoder dots;
 	struct header header;
 	enum outcome outcome;
-	bool from_seen; /* the header has passed, From: was looked at */
+	enum from_state from;
 	enum reply_id from_said;
+	size_t from_at;
 	uint64_t octets; /* as transmitted, less dot-stuffing */
 };
 

@@ -93,7 +93,7 @@ def byway(folder, stage_byway, upstream, names, mx, strict, old):
     b.secret("pw", "secret")
     text = ""
     for account, more in {"called": "check_sender_callout = yes\n", "checked": "check_sender_domain = yes\n"}.items():
-        text += f"[account {account}]\nplan = agency\nowner_verified = yes\n{more}"
+        text += f"[account {account}]\nplan = agency\nowner_verified = yes\nsenders = any\n{more}"
         text += f"[domain {account}.example]\naccount = {account}\n[mailbox me@{account}.example]\npassword_file = {b.folder}/pw\n"
     return stage_byway(b, text)
 

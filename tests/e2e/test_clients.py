@@ -39,7 +39,7 @@ def byway(folder, stage_byway, upstream, pair):
     b = stage.Byway(folder, settings={"upstream": {"allow_ports": upstream.port},
                                        "guessing": {"delay": 0, "name_failures": 0, "address_failures": 0}})
     folder.mkdir(exist_ok=True)
-    text = "[plan own]\ncan_send = no\n"
+    text = "[plan own]\ncan_send = no\nsenders = any\n"
     for address, (password, login) in PEOPLE.items():
         name = login[-1]
         b.secret(f"{name}.pw", password), b.secret(f"{login}.pw", f"secret of {name}")
@@ -54,7 +54,7 @@ def byway(folder, stage_byway, upstream, pair):
 def letter(tmp_path):
     """A message in a file, with LF, as programs on Unix take it."""
     path = tmp_path / "letter.eml"
-    path.write_text(f"From: <alice@a.example>\nTo: <you@elsewhere.example>\nSubject: by {tmp_path.name}\n"
+    path.write_text(f"From: <author@anywhere.example>\nTo: <you@elsewhere.example>\nSubject: by {tmp_path.name}\n"
                     f"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{BODY}")
     return path
 
@@ -548,7 +548,7 @@ def plain(folder, stack, stage_byway):
 def test_P8_every_client_gets_through_to_an_upstream_without_extensions(plain, letter, client):
     up, byway = plain
     up.take()
-    letter.write_text(letter.read_text().replace("alice@a.example", "me@p.example"))
+    letter.write_text(letter.read_text().replace("author@anywhere.example", "me@p.example"))
     done = client(byway, "starttls", "me@p.example", "secret", "me@p.example", ["you@elsewhere.example"], letter)
     assert done.status == 0, done.said
     got, = up.take()

@@ -13,7 +13,7 @@ import stage
 from talk import Talk, split_received, stuffed
 
 TO = "you@elsewhere.example"
-HEAD = (b"Date: Fri, 01 May 2026 10:00:00 +0200\r\nMessage-ID: <1@client.example>\r\nFrom: <me@data.example>\r\n"
+HEAD = (b"Date: Fri, 01 May 2026 10:00:00 +0200\r\nMessage-ID: <1@client.example>\r\nFrom: <me@author.example>\r\n"
         b"Subject: exact\r\n")
 PASSWORD = ("me", "secret")
 ALL_OCTETS = bytes(o for o in range(1, 256) if o not in b"\r\n")
@@ -31,7 +31,7 @@ def upstreams(stack):
 
 def directory(byway, upstreams):
     password = byway.secret("password", "secret")
-    return "[plan wide]\nrecipients = 500\n" + "".join(
+    return "[plan wide]\nrecipients = 500\nsenders = any\n" + "".join(
         f"[account {name}]\nplan = wide\nroute = up\n"
         f"[profile {name}/up]\nhost = 127.0.0.1\nport = {u.port}\ntls = none\n"
         + ("keep_headers = X-SMTPAPI X-Mailgun-*\n" if name == "keep" else "") +
@@ -176,7 +176,7 @@ def random_mime(r):
         return m
 
     m = part(0)
-    m["From"], m["To"], m["Subject"] = "J\u00fcrgen <me@data.example>", TO, text()[:60].replace("\n", " ") or "-"
+    m["From"], m["To"], m["Subject"] = "J\u00fcrgen <me@author.example>", TO, text()[:60].replace("\n", " ") or "-"
     m["Date"], m["Message-ID"] = "Fri, 01 May 2026 10:00:00 +0200", f"<{r.random()}@client.example>"
     out = io.BytesIO()
     email.generator.BytesGenerator(out, policy=email.policy.SMTP).flatten(m)
@@ -246,7 +246,7 @@ def without_missing(rest, received, at):
 
 @both_routes
 def test_L9_missing_date_and_message_id_are_added_behind_the_fields(byway, upstreams, route):
-    head, body = b"From: <me@data.example>\r\nSubject: x\r\n\tfolded\r\n", b"\r\nHello.\r\n"
+    head, body = b"From: <me@author.example>\r\nSubject: x\r\n\tfolded\r\n", b"\r\nHello.\r\n"
     received, rest = delivered(byway, upstreams, route, head + body)
     assert without_missing(rest, received, len(head)) == head + body
 

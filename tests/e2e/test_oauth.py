@@ -85,7 +85,7 @@ def byway(folder, stage_byway, servers, tokens, pair):
     b = stage.Byway(folder / "oauth", workers=1, settings={"upstream": {
         "ca_file": pair[0], "allow_ports": "25", "idle": 0, "auth_timeout": 3 * stage.SLOW}})
     b.init()
-    text = "[account one]\nplan = agency\n"
+    text = "[account one]\nplan = agency\nsenders = any\n"
     for name in PROFILES:
         server = servers["OAUTHBEARER" if name == "bearer" else "XOAUTH2"]
         text += (f"[profile one/{name}]\nhost = localhost\nport = {server.port}\ntls = implicit\nusername = box@{name}.example\n"

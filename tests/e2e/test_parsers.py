@@ -28,7 +28,7 @@ def byway(folder, stage_byway, api, pair):
     b.init()
     text = ""
     for name in ("one", "two"):
-        text += f"[account {name}]\nplan = agency\n"
+        text += f"[account {name}]\nplan = agency\nsenders = any\n"
         text += profile(b, f"sg-{name}", api, pair, "sendgrid", None).replace("[profile one/", f"[profile {name}/")
         text += (f"[domain {name}.example]\naccount = {name}\nroute = sg-{name}\n"
                  f"[mailbox box@{name}.example]\npassword_file = {b.secret('box.pw', 'box-password')}\n")
@@ -84,7 +84,9 @@ def test_R11_content_kills_nobody(byway, api, name):
         code, text = send(byway, "one", KILLERS[name])
         if code != 451:
             break
-    assert (code, text.split()[0]) == (554, "5.6.3"), text
+    # Whose name mail bears is read before, within bounds: too long a From: is no list of addresses.
+    wish = (550, "5.7.1") if name == "groups in From" else (554, "5.6.3")
+    assert (code, text.split()[0]) == wish, text
     assert byway.workers() == before
     assert not api.take()
     assert send(byway, "one", HELLO)[0] == 250

@@ -9,7 +9,7 @@ import pytest
 import stage
 from talk import Talk, split_received
 
-LETTER = (b"Date: Fri, 01 May 2026 10:00:00 +0200\r\nMessage-ID: <1@client.example>\r\nFrom: <me@pipe.example>\r\n"
+LETTER = (b"Date: Fri, 01 May 2026 10:00:00 +0200\r\nMessage-ID: <1@client.example>\r\nFrom: <me@author.example>\r\n"
           b"Subject: to many\r\n\r\nHello.\r\n")
 TO = "you@elsewhere.example"
 PLAIN, PIPE = "plain", "pipe"  # an upstream that takes one command at a time, one that takes them all
@@ -61,7 +61,7 @@ def directory(byway, upstreams):
     text = PLANS
     ports = {PLAIN: upstreams[PLAIN].port, PIPE: upstreams[PIPE].port, "own": upstreams[PLAIN].port, "broken": byway.closed}
     for name, keys in ACCOUNTS.items():
-        text += f"[account {name}]\n{keys}\n[domain {name}.example]\naccount = {name}\n"
+        text += f"[account {name}]\n{keys}\nsenders = any\n[domain {name}.example]\naccount = {name}\n"
         text += f"[mailbox me@{name}.example]\npassword_file = {password}\n"
         if name in ports:
             text += f"[profile {name}/up]\nhost = 127.0.0.1\nport = {ports[name]}\ntls = none\n"
@@ -420,13 +420,13 @@ def test_A5_relay_is_denied_without_login(byway, upstreams):
 
 
 def test_A6_an_address_is_an_identity(byway, upstreams):
-    for source, route in (("127.0.0.50", "native"), ("127.0.0.57", PLAIN)):
+    for source, route, sender in (("127.0.0.50", "native", "printer@native.example"), ("127.0.0.57", PLAIN, "printer@own.example")):
         upstreams[route].take()
         for mode in ("plain", "tls"):
             with Talk(byway, mode, source=source) as t:
                 t.cmd("EHLO c.example", 250)
-                assert t.send("printer@native.example", [TO], LETTER).code == 250
-        assert [g["from"] for g in upstreams[route].take()] == ["printer@native.example"] * 2
+                assert t.send(sender, [TO], LETTER).code == 250
+        assert [g["from"] for g in upstreams[route].take()] == [sender] * 2
     for source, wish in (("127.0.0.51", "550 5.7.1 That IP address is not allowed to send"),
                          ("127.0.0.52", "550 5.7.1 That smtp username is not allowed to send"),
                          ("127.0.0.49", "550 5.7.1 Relay access denied - please authenticate"),

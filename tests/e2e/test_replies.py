@@ -58,8 +58,8 @@ LOGINS = ["auth_wrong_password", "auth_owners_password", "auth_unknown", "auth_p
 PLANS = {"hour": "account_hour = 1", "day": "mailbox_day = 1", "aday": "account_day = 1", "month": "monthly = 1",
          "few": "recipients = 2", "small": "size_max = 1024"}
 ACCOUNTS = {
-    "acme": "", "strict": "require_verified_sender = yes\n", "narrow": "restrict_senders = yes\nallowed_senders = a@b.example\n",
-    "checked": "check_sender_domain = yes\n", "nano": "plan = nano\n", "late": "registered = 2026-02-19\nowner_verified = no\n",
+    "acme": "", "strict": "senders = verified\n", "narrow": "restrict_senders = yes\nallowed_senders = a@b.example\n",
+    "checked": "check_sender_domain = yes\nsenders = any\n", "nano": "plan = nano\n", "late": "registered = 2026-02-19\nowner_verified = no\n",
     "closed": "state = closed\n", "billing": "state = suspended_billing\n", "deliverability": "state = suspended_deliverability\n",
     "abuse": "state = suspended_abuse\n", "byo": "plan = nano\n", "rate": "", "paused": "", "blocked": "",
     **{name: f"plan = p_{name}\n" for name in PLANS},

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may send, and under whose name: BEHAVIOUR A4, A6, A7, S1 to S5, H4.
+"""Who may send, and under whose name: BEHAVIOUR A4, A6, A7, S1 to S6, H4.
 
 Every refusal is compared word by word, and nothing may have reached the upstream. Name servers here answer, fail, stay silent and lie.
 """
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -43,7 +44,7 @@ ZONE = {
 
 ACCOUNTS = {
     "plain": "",
-    "strict": "require_verified_sender = yes\nverified_senders = single@other.example\n",
+    "strict": "senders = verified\nverified_senders = single@other.example\n",
     "narrow": "restrict_senders = yes\nallowed_senders = @narrow.example, one@other.example\n",
     "checked": "check_sender_domain = yes\n",
     "late": "registered = 2026-02-19T00:00:00Z\n",
@@ -55,6 +56,9 @@ ACCOUNTS = {
     "nano": "plan = nano\n",
     "own": "plan = nano\n",
     "limited": "",
+    "tight": "senders = own\nverified_senders = single@other.example, me@plain.example\n",
+    "loose": "senders = any\n",
+    "default": "plan = starter\nsenders = inherit\n",
 }
 
 
@@ -79,7 +83,7 @@ def byway(folder, stage_byway, upstream, names):
     text = ""
     for account, more in ACCOUNTS.items():
         text += f"[account {account}]\n" + ("" if "plan" in more else "plan = agency\n")
-        text += more + ("" if "registered" in more else "owner_verified = yes\n")
+        text += more + ("" if "senders = " in more.replace("_senders", "") else "senders = any\n") + ("" if "registered" in more else "owner_verified = yes\n")
         if account == "own":
             text += f"[profile own/up]\nhost = 127.0.0.1\nport = {upstream.port}\ntls = none\n"
         text += f"[domain {account}.example]\naccount = {account}\n[mailbox me@{account}.example]\npassword_file = {b.folder}/pw\n"
@@ -198,6 +202,7 @@ def test_from_must_be_verified(byway, upstream, header, refusal):
 @pytest.mark.parametrize("header, refusal", [row for row in VERIFIED if len(row[0]) < 1000])
 def test_without_rules_from_is_the_clients_own(byway, upstream, header, refusal):
     with login(byway, "plain") as talk:
+        header = re.sub("strict", "nobodys", header, flags=re.I)  # strict.example is another account's: S6
         check(talk, upstream, "anybody@bank.example", header, None)
 
 
@@ -235,16 +240,95 @@ def test_restricted_senders(byway, upstream, sender, header, refusal):
         check(talk, upstream, sender, header, refusal)
 
 
+# ---- S6: whose name mail bears -----------------------------------------------------------------------
+
+OWN, SINGLE, OTHERS, FOREIGN = "me@{}.example", "single@other.example", "me@nano.example", "boss@bank.example"
+
+
+@pytest.mark.parametrize("account, address, envelope, header", [
+    ("tight", OWN, None, None),
+    ("tight", SINGLE, None, None),
+    ("tight", FOREIGN, NOT_ALLOWED, NOT_ALLOWED),
+    ("tight", OTHERS, NOT_ALLOWED, NOT_ALLOWED),
+    ("tight", "me@plain.example", NOT_ALLOWED, NOT_ALLOWED),  # a verified single address of another account's domain
+    ("tight", "me@sub.tight.example", NOT_ALLOWED, NOT_ALLOWED),
+    ("default", OWN, None, None),
+    ("default", FOREIGN, NOT_ALLOWED, NOT_ALLOWED),
+    ("default", OTHERS, NOT_ALLOWED, NOT_ALLOWED),
+    ("strict", OWN, None, NOT_VERIFIED),
+    ("strict", "me@second.strict.example", None, None),
+    ("strict", SINGLE, None, None),
+    ("strict", FOREIGN, None, NOT_VERIFIED),
+    ("strict", OTHERS, NOT_ALLOWED, NOT_ALLOWED),
+    ("loose", OWN, None, None),
+    ("loose", FOREIGN, None, None),
+    ("loose", OTHERS, NOT_ALLOWED, NOT_ALLOWED),
+    ("loose", OTHERS.upper(), NOT_ALLOWED, NOT_ALLOWED),
+])
+def test_whose_name_mail_bears(byway, upstream, account, address, envelope, header):
+    good = {"strict": "me@second.strict.example"}.get(account, OWN.format(account))
+    address = address.format(account)
+    with login(byway, account) as talk:
+        check(talk, upstream, address, f"From: {good}\r\n", envelope)
+        check(talk, upstream, good, f"From: {address}\r\n", header)
+        check(talk, upstream, "", f"From: {address}\r\n", header)
+        check(talk, upstream, good, f"From: {good}, Another <{address}>\r\n", header)
+
+
+@pytest.mark.parametrize("header, refusal", [
+    (f"From: x@one.example\r\nFrom: {OTHERS}\r\n", NOT_ALLOWED),
+    (f"From: boss <{OTHERS}\r\n", NOT_ALLOWED),
+    ("From: boss\r\n", None),
+    ("From: x@one.example\r\nFrom: y@two.example\r\n", None),
+    ("", None),
+    ("From: " + ", ".join(f"u{i}@d{i}.example" for i in range(60)) + "\r\n", None),
+    ("From: " + ", ".join(f"v{i}@e{i}.example" for i in range(60)) + f", {OTHERS}\r\n", NOT_ALLOWED),
+])
+def test_any_name_but_anothers(byway, upstream, header, refusal):
+    with login(byway, "loose") as talk:
+        for _ in range(2):  # asked, then known
+            check(talk, upstream, "x@one.example", header, refusal)
+
+
+def test_content_in_chunks_waits_for_the_directory(byway, upstream):
+    with login(byway, "loose") as talk:
+        for sender, code in (("w@chunk1.example", 250), (OTHERS, 550), ("w@chunk2.example", 250)):
+            content = letter(sender)
+            for line in ("MAIL FROM:<x@one.example>", f"RCPT TO:<{YOU}>"):
+                assert talk.cmd(line).code == 250
+            talk.raw(f"BDAT {len(content)} LAST\r\n".encode() + content + b"NOOP\r\n")
+            assert talk.read().code == code and talk.read().code == 250
+    assert [m["from"] for m in upstream.take()] == ["x@one.example"] * 2
+
+
+def test_a_domain_that_gets_an_owner(byway, upstream):
+    """What was nobody's is refused once it is another account's, in sessions that are open too."""
+    with login(byway, "loose") as talk:
+        check(talk, upstream, "me@late-comer.example", None, None)
+        done = change(byway, "domain", "add", "late-comer.example", "--account", "plain")
+        took = acts(lambda: str(send(talk, "me@late-comer.example")), NOT_ALLOWED, done)
+        took = max(took, acts(lambda: str(send(talk, "", "From: me@late-comer.example\r\n")), NOT_ALLOWED, done))
+        byway.cli("domain", "remove", "late-comer.example")
+    upstream.take()
+    assert took < WITHIN * stage.SLOW
+
+
+@pytest.mark.parametrize("account, rule", [("tight", "own"), ("strict", "verified"), ("loose", "any"), ("default", "own")])
+def test_the_rule_is_told(byway, account, rule):
+    assert byway.cli("account", "show", account, json_out=True)["senders_rule"] == rule
+    assert f"senders = {rule}" in byway.cli("explain", f"me@{account}.example", check=False).stdout
+
+
 def test_rules_that_change_act_on_open_sessions(byway, upstream):
     with login(byway, "plain") as talk:
         assert send(talk, "boss@bank.example").code == 250
         done = change(byway, "account", "set", "plain", "--restrict-senders", "yes", "--allowed-senders", "@plain.example")
         took = acts(lambda: str(send(talk, "boss@bank.example")), NOT_ALLOWED, done)
-        done = change(byway, "account", "set", "plain", "--restrict-senders", "no", "--require-verified-sender", "yes")
+        done = change(byway, "account", "set", "plain", "--restrict-senders", "no", "--senders", "verified")
         took = max(took, acts(lambda: str(send(talk, "me@plain.example")), NOT_VERIFIED, done))
         done = change(byway, "domain", "set", "plain.example", "--verified", "yes")
         took = max(took, acts(lambda: str(send(talk, "me@plain.example")), "250 2.0.0", done))
-        change(byway, "account", "set", "plain", "--require-verified-sender", "no", "--allowed-senders", "")
+        change(byway, "account", "set", "plain", "--senders", "any", "--allowed-senders", "")
     assert took < WITHIN * stage.SLOW
 
 

@@ -14,10 +14,10 @@ from talk import Talk, split_received
 
 LOGIN, PASSWORD = "relay@provider.example", "secret of the provider"
 TO, OTHER = "you@elsewhere.example", "others@elsewhere.example"
-LETTER = (b"Date: Fri, 01 May 2026 10:00:00 +0200\r\nMessage-ID: <1@client.example>\r\nFrom: <me@starttls.example>\r\n"
+LETTER = (b"Date: Fri, 01 May 2026 10:00:00 +0200\r\nMessage-ID: <1@client.example>\r\nFrom: <me@author.example>\r\n"
           b"Subject: upstream\r\n\r\nHello.\r\n.dot\r\n..\r\n.\r\n")
 
-PLAN = "[plan wide]\nrecipients = 500\n"
+PLAN = "[plan wide]\nrecipients = 500\nsenders = any\n"
 
 # Profiles to Postfix: account -> (service, keys)
 PROFILES = {
@@ -69,7 +69,7 @@ IDS = {name: re.sub(r"\W", "-", name).lower() for name in SINKS}
 def postfix(stack, pair):
     if os.geteuid() != 0:
         pytest.skip("Postfix needs root")
-    return stack.enter_context(Postfix(pair, {LOGIN: PASSWORD}, ["elsewhere.example", "b\u00fccher.example", "starttls.example"]))
+    return stack.enter_context(Postfix(pair, {LOGIN: PASSWORD}, ["elsewhere.example", "b\u00fccher.example", "sender.example"]))
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def test_P4_delivery_reports_as_asked_for(byway, postfix, name):
     """RET, ENVID, NOTIFY and ORCPT pass: the report that the sender gets names them."""
     envelope = f"id+2B{name}"
     with Talk(byway, login=me(name)) as t:
-        t.cmd(f"MAIL FROM:<me@starttls.example> RET=HDRS ENVID={envelope}", 250)
+        t.cmd(f"MAIL FROM:<me@sender.example> RET=HDRS ENVID={envelope}", 250)
         t.cmd(f"RCPT TO:<{TO}> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Bob+2Bx@orig.example", 250)
         t.cmd(f"RCPT TO:<{OTHER}> NOTIFY=NEVER", 250)
         queue_id = re.search(r"queued as (\w+)\)$", t.data(LETTER).words)[1]
@@ -226,7 +226,7 @@ def test_P4_delivery_reports_as_asked_for(byway, postfix, name):
         return [m for m in postfix.delivered() if f"Original-Envelope-Id: id+{name}".encode() in m["raw"]]
 
     got = stage.wait_until(report, 15, every=0.1)
-    assert got and len(got) == 1 and got[0]["to"] == "me@starttls.example" and got[0]["from"] == ""
+    assert got and len(got) == 1 and got[0]["to"] == "me@sender.example" and got[0]["from"] == ""
     mail = email.message_from_bytes(got[0]["raw"])
     status, about = mail.get_payload(1).get_payload()
     assert status["Original-Envelope-Id"] == f"id+{name}" and queue_id in status["X-Postfix-Queue-ID"]

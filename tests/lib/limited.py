@@ -135,7 +135,7 @@ def directory(b, accounts, more=""):
     text = ""
     for name, options in accounts.items():
         plan = {k: v for k, v in options.items() if k[0] not in "@!"}
-        text += f"[plan {name}]\ncan_send = yes\n" + "".join(f"{k} = {v}\n" for k, v in plan.items())
+        text += f"[plan {name}]\ncan_send = yes\nsenders = any\n" + "".join(f"{k} = {v}\n" for k, v in plan.items())
         text += f"[account {name}]\nplan = {name}\nowner_verified = yes\n"
         text += "".join(f"{k[1:]} = {v}\n" for k, v in options.items() if k[0] == "@")
         text += f"[domain {name}.example]\naccount = {name}\n"

@@ -136,10 +136,13 @@ test_creation(void **state)
 
 	/* BEHAVIOUR Q1 */
 	static const struct plan shipped[] = {
-		{ 0, "agency", true, COUNT_RECIPIENTS, 2500, 40000, 3000, 500, 26214400, 0 },
-		{ 0, "nano", false, COUNT_RECIPIENTS, 200, 400, 50, 50, 26214400, 0 },
-		{ 0, "pro", true, COUNT_RECIPIENTS, 2000, 15000, 1500, 250, 26214400, 0 },
-		{ 0, "starter", true, COUNT_RECIPIENTS, 1000, 6000, 500, 100, 26214400, 0 },
+		{ 0, "agency", true, COUNT_RECIPIENTS, 2500, 40000, 3000, 500, 26214400, 0,
+		    SENDERS_OWN },
+		{ 0, "nano", false, COUNT_RECIPIENTS, 200, 400, 50, 50, 26214400, 0, SENDERS_OWN },
+		{ 0, "pro", true, COUNT_RECIPIENTS, 2000, 15000, 1500, 250, 26214400, 0,
+		    SENDERS_OWN },
+		{ 0, "starter", true, COUNT_RECIPIENTS, 1000, 6000, 500, 100, 26214400, 0,
+		    SENDERS_OWN },
 	};
 
 	for (size_t i = 0; i < 4; i++) {
@@ -233,6 +236,7 @@ test_migrations(void **state)
 	    "INSERT INTO account (name, plan, state) SELECT 'late', id, 'billing' FROM plan"
 	    " WHERE name = 'pro';"
 	    "INSERT INTO account (name, plan) SELECT 'gone', id FROM plan WHERE name = 'pro';"
+	    "UPDATE account SET require_verified_sender = 1 WHERE name = 'late';"
 	    "INSERT INTO domain (name, account) VALUES ('old.example', 1);"
 	    "DELETE FROM account WHERE name = 'gone'"));
 	db_close(&db);
@@ -250,12 +254,18 @@ test_migrations(void **state)
 	/* The word of a state is another now; whose a domain is and ids that were given stay. */
 	assert_int_equal(admin_get(a, &entity_account, "late", &f->mem, &row), ADMIN_OK);
 	assert_int_equal(row.state, ACCOUNT_SUSPENDED_BILLING);
+	/* Nobody who sends today is held up by the rules of senders; a new account has them. */
+	assert_int_equal(row.senders, ACCOUNT_SENDERS_VERIFIED);
+	assert_int_equal(admin_get(a, &entity_account, "old", &f->mem, &row), ADMIN_OK);
+	assert_int_equal(row.senders, ACCOUNT_SENDERS_ANY);
 	assert_int_equal(admin_remove(a, &entity_account, "old", false), ADMIN_IN_USE);
 	assert_int_equal(admin_add(a, &entity_account,
 	                     &(struct admin_account){ .name = "new", .plan = "pro" }),
 	    ADMIN_OK);
 	assert_int_equal(admin_get(a, &entity_account, "new", &f->mem, &row), ADMIN_OK);
 	assert_int_equal(row.id, 4);
+	assert_int_equal(row.senders, ACCOUNT_SENDERS_INHERIT);
+	assert_string_equal(row.senders_rule, "own");
 	admin_close(a);
 
 	/* A step that fails leaves the file as it was. */
@@ -296,7 +306,7 @@ test_accounts(void **state)
 		.owner_verified = true,
 		.renewal_day = 31,
 		.restrict_senders = true,
-		.require_verified_sender = true,
+		.senders = ACCOUNT_SENDERS_VERIFIED,
 		.check_sender_domain = true,
 		.check_sender_callout = true,
 		.route = { .kind = ROUTE_NATIVE } };
@@ -312,7 +322,9 @@ test_accounts(void **state)
 	assert_int_equal(got.registered, 1771459200);
 	assert_string_equal(got.owner_email, "owner@acme.example");
 	assert_int_equal(got.owner_signup, SIGNUP_GOOGLE);
-	assert_true(got.owner_verified && got.restrict_senders && got.require_verified_sender);
+	assert_true(got.owner_verified && got.restrict_senders);
+	assert_int_equal(got.senders, ACCOUNT_SENDERS_VERIFIED);
+	assert_string_equal(got.senders_rule, "verified");
 	assert_true(got.check_sender_domain);
 	assert_true(got.check_sender_callout);
 	assert_int_equal(got.renewal_day, 31);

@@ -802,7 +802,6 @@ test_snapshot(void **state)
 	            .allowed_senders = "@Partner.example",
 	            .verified_senders = "Me@x.example",
 	            .restrict_senders = true,
-	            .require_verified_sender = true,
 	            .check_sender_domain = true,
 	            .check_sender_callout = true }));
 	catch_up(f);
@@ -928,6 +927,49 @@ test_mailbox(void **state)
 	OK(f, admin_remove(f->a, &entity_mailbox, "alice@acme.example", false));
 	catch_up(f);
 	assert_int_equal(known(f, "alice@acme.example"), LOGIN_REFUSED);
+}
+
+/* S6: at once where it is known, by the thread where it is not. */
+static enum login_result
+foreign(struct fixture *f, const char *domain, uint64_t account, bool known_before)
+{
+	enum login_result result;
+
+	forget(f);
+	bool at_once = directory_foreign(f->d, slice_str(domain), account, 0, on_known, &result);
+
+	assert_int_equal(at_once, known_before);
+	if (at_once)
+		return result;
+	wait_for(f, 1);
+	return f->answers[0].result;
+}
+
+static void
+test_foreign(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(foreign(f, "acme.example", 1, false), LOGIN_OK);
+	assert_int_equal(foreign(f, "Other.EXAMPLE", 1, false), LOGIN_REFUSED);
+	assert_int_equal(foreign(f, "other.example", 2, true), LOGIN_OK);
+	assert_int_equal(foreign(f, "ACME.example", 2, true), LOGIN_REFUSED);
+	assert_int_equal(foreign(f, "new.example", 1, false), LOGIN_OK);
+	assert_int_equal(foreign(f, "new.example", 2, true), LOGIN_OK);
+	assert_int_equal(foreign(f, "", 1, false), LOGIN_OK);
+
+	/* What is known to be nobody's is asked about again once a domain was added. */
+	OK(f,
+	    admin_add(f->a, &entity_domain,
+	        &(struct admin_domain){ .name = "new.example", .account = "other" }));
+	catch_up(f);
+	assert_int_equal(foreign(f, "new.example", 1, false), LOGIN_REFUSED);
+	OK(f, admin_remove(f->a, &entity_domain, "new.example", false));
+	catch_up(f);
+	assert_int_equal(foreign(f, "new.example", 1, false), LOGIN_OK);
+	set_mailbox(f, "alice@acme.example", MAILBOX_ACTIVE);
+	catch_up(f);
+	assert_int_equal(foreign(f, "new.example", 1, true), LOGIN_OK);
 }
 
 static void
@@ -1371,6 +1413,7 @@ main(void)
 		TEST(snapshot),
 		TEST(owner_verified),
 		TEST(mailbox),
+		TEST(foreign),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_cache),
 		TEST(addresses),
