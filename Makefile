@@ -76,7 +76,7 @@ GMIME_LIBS   := $(shell pkg-config --libs gmime-3.0 2>/dev/null)
 ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DBYWAY_VERSION='"$(VERSION)"' $(MBED_CFLAGS) $(GMIME_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS   = -std=c17 $(WARN) $(OPT) -pthread $(CFLAGS)
 ALL_LDFLAGS  = $(LDOPT) -pthread $(LDFLAGS)
-LIBS         = $(MBED_LIBS) -lev -linih -lsqlite3 -lcrypt -lmemcached -lcurl -lcares -lresolv -lssl -lcrypto $(GMIME_LIBS) -lseccomp -lm $(LDLIBS)
+LIBS         = $(MBED_LIBS) -lev -linih -lsqlite3 -lcrypt -lmemcached -lcurl -lcares -lidn2 -lresolv -lssl -lcrypto $(GMIME_LIBS) -lseccomp -lm $(LDLIBS)
 
 # ---- what there is ------------------------------------------------------------------------------
 
@@ -190,9 +190,9 @@ $(BUILD)/ready: $(wildcard .deps/usr/include/mbedtls/build_info.h)
 	@command -v $(CC) >/dev/null || \
 	    { echo 'byway: no $(CC) here: run `make deps`' >&2; exit 1; }
 	@$(if $(MBED_LIBS),:,{ echo 'byway: mbedTLS 3.6.6 or later is not here: run `make deps`' >&2; exit 1; })
-	@echo '#include <ev.h>\n#include <ini.h>\n#include <sqlite3.h>\n#include <crypt.h>\n#include <libmemcached/memcached.h>\n#include <curl/curl.h>\n#include <ares.h>\n#include <openssl/ssl.h>\n#include <gmime/gmime.h>\n#include <seccomp.h>' | \
+	@echo '#include <ev.h>\n#include <ini.h>\n#include <sqlite3.h>\n#include <crypt.h>\n#include <libmemcached/memcached.h>\n#include <curl/curl.h>\n#include <ares.h>\n#include <idn2.h>\n#include <openssl/ssl.h>\n#include <gmime/gmime.h>\n#include <seccomp.h>' | \
 	    $(CC) $(GMIME_CFLAGS) -E -xc - >/dev/null 2>&1 || \
-	    { echo 'byway: a library'"'"'s header is missing (libev, inih, sqlite3, crypt, libmemcached, curl, c-ares, ssl, gmime, seccomp): run `make deps`' >&2; exit 1; }
+	    { echo 'byway: a library'"'"'s header is missing (libev, inih, sqlite3, crypt, libmemcached, curl, c-ares, libidn2, ssl, gmime, seccomp): run `make deps`' >&2; exit 1; }
 	@mkdir -p $(@D) && touch $@
 
 # Objects are made anew when the flags change, the library when a source came or went.

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "conf/option.h"
+#include "wire/host.h"
+#include "wire/path.h"
 
 /* ---- numbers ---- */
 
@@ -107,46 +109,6 @@ set_choice(const struct conf_option *opt, void *field, struct slice text, struct
 	return false;
 }
 
-static bool
-is_name(struct slice text)
-{
-	bool alpha = false;
-
-	if (text.n == 0 || text.n > 253)
-		return false;
-	while (text.n) {
-		struct slice label = slice_cut(&text, '.');
-
-		if (label.n == 0 || label.n > 63 || label.p[0] == '-' ||
-		    label.p[label.n - 1] == '-')
-			return false;
-		alpha = false;
-		for (size_t i = 0; i < label.n; i++) {
-			char c = label.p[i];
-			bool digit = c >= '0' && c <= '9';
-
-			if (!digit && c != '-' && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z'))
-				return false;
-			alpha = alpha || !digit;
-		}
-	}
-	/* A last label of digits alone makes it look like an address. */
-	return alpha;
-}
-
-static bool
-is_address(struct slice text, int family)
-{
-	char z[INET6_ADDRSTRLEN];
-	unsigned char addr[16];
-
-	if (text.n >= sizeof(z) || memchr(text.p, '\0', text.n))
-		return false;
-	memcpy(z, text.p, text.n);
-	z[text.n] = '\0';
-	return inet_pton(family, z, addr) == 1;
-}
-
 /* RFC 5321 4.1.3: [192.0.2.1], [IPv6:2001:db8::1] */
 static bool
 is_literal(struct slice text)
@@ -155,17 +117,23 @@ is_literal(struct slice text)
 		return false;
 	text = slice_of(text.p + 1, text.n - 2);
 	if (slice_starts_nocase(text, SLICE("IPv6:")))
-		return is_address(slice_skip(text, 5), AF_INET6);
-	return is_address(text, AF_INET);
+		return host_is_address(slice_skip(text, 5), AF_INET6);
+	return host_is_address(text, AF_INET);
+}
+
+/* What we say to others in EHLO: letters, digits and - alone (RFC 5321 2.3.5), and no address. */
+static bool
+is_own_name(struct slice text)
+{
+	return domain_is_valid(text, false) && host_is_normal(text) &&
+	    !host_is_address(text, AF_INET);
 }
 
 static bool
 fits_text(const struct conf_option *opt, struct slice text)
 {
 	if (opt->type == OPTION_DOMAIN)
-		return is_name(text) || is_literal(text);
-	if (opt->type == OPTION_HOST)
-		return is_name(text) || is_address(text, AF_INET) || is_address(text, AF_INET6);
+		return is_own_name(text) || is_literal(text);
 	return text.n >= opt->min && text.n <= opt->max;
 }
 
@@ -186,6 +154,20 @@ set_text(struct conf_owned *o, const struct conf_option *opt, const char **field
 		return false;
 	}
 	*field = arena_str(&o->mem, text);
+	return *field || out_of_memory(why);
+}
+
+static bool
+set_host(struct conf_owned *o, const char **field, struct slice text, struct text *why)
+{
+	char normal[HOST_MAX + 1];
+
+	text_char(why, '"');
+	text_escaped(why, text, HOST_MAX);
+	text_put(why, SLICE("\": "));
+	if (!host_normal(text, normal, why))
+		return false;
+	*field = arena_str(&o->mem, slice_str(normal));
 	return *field || out_of_memory(why);
 }
 
@@ -488,8 +470,9 @@ value_set(struct conf_owned *o, const struct conf_option *opt, void *base, struc
 		return set_choice(opt, field, text, why);
 	case OPTION_STRING:
 	case OPTION_DOMAIN:
-	case OPTION_HOST:
 		return set_text(o, opt, (const char **)field, text, why);
+	case OPTION_HOST:
+		return set_host(o, (const char **)field, text, why);
 	case OPTION_PATH:
 		return set_path(o, opt, (const char **)field, text, why);
 	case OPTION_PIN:

@@ -145,6 +145,10 @@ compare_new(struct apply *a, struct entry *e)
 		if (!good)
 			wrong_at(a, e, 0, cli_dup(a->cli, slice_trim(text_slice(&wrong))));
 	}
+	const char *doubt = good && k->doubt ? k->doubt(a->cli, e->row) : NULL;
+
+	if (doubt)
+		cli_note(a->cli, "%s %s: %s", k->of->name, e->o.key, doubt);
 	e->now = object_of(a->cli, k, e->row);
 	e->now->key = e->o.key;
 	return good;

@@ -155,6 +155,17 @@ needs_password(const struct kind *k, const void *row)
 	return k->password == KIND_HASHED;
 }
 
+/* WAS: what spoke against it before, or NULL. What was doubtful may stay so. */
+static int
+check_doubt(struct cli *c, const struct kind *k, const void *row, const char *was)
+{
+	const char *why = k->doubt && !cli_has(c, "force") ? k->doubt(c, row) : NULL;
+
+	if (!why || was)
+		return EX_OK;
+	return cli_usage(c, "%s; --force takes it as it is", why);
+}
+
 int
 cmd_add(struct cli *c)
 {
@@ -173,6 +184,9 @@ cmd_add(struct cli *c)
 		text_fmt(&wrong, "%s\n", why);
 	if (!object_fresh(c, o, row, "--", &wrong) || why)
 		return wrong_values(c, &wrong);
+	status = check_doubt(c, k, row, NULL);
+	if (status != EX_OK)
+		return status;
 	status = ask_password(c, needs_password(k, row), o->key, &cred);
 	if (status == EX_OK)
 		status = open_for(c, k, &cred, &s);
@@ -206,13 +220,18 @@ set_row(struct store *s, const struct object *o, struct credential *cred)
 	void *row = cli_alloc(c, o->kind->of->size);
 	enum admin_result r = kind_get(s, o->kind, o->key, row);
 	const struct object *was;
-	int status = EX_OK;
+	const char *doubt;
+	int status;
 
 	if (r != ADMIN_OK)
 		return fail_for(s, o->kind, o->key, r);
 	was = object_of(c, o->kind, row);
+	doubt = o->kind->doubt ? o->kind->doubt(c, row) : NULL;
 	if (!object_read(c, o, row, "--", &wrong))
 		return wrong_values(c, &wrong);
+	status = check_doubt(c, o->kind, row, doubt);
+	if (status != EX_OK)
+		return status;
 	if (!cred->given && object_has_password(was) &&
 	    object_moves(was, object_of(c, o->kind, row))) {
 		cli_note(c,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "console/ask.h"
+#include "console/kind_profile.h"
 #include "console/out.h"
 #include "relay/probe.h"
 #include "wire/crypto.h"
@@ -28,8 +29,9 @@ static int
 wrong_values(struct cli *c, const struct text *wrong)
 {
 	struct slice rest = text_slice(wrong);
+	struct slice line = slice_cut(&rest, '\n');
 
-	return cli_usage(c, "%.*s", SLICE_FMT(slice_cut(&rest, '\n')));
+	return cli_usage(c, "%.*s", SLICE_FMT(line));
 }
 
 /* The stored password, where what is tested is still the place that it was given for. */
@@ -89,6 +91,9 @@ read_profile(struct store *s, struct object *o, void *row, struct trial *t)
 		if (!object_fresh(c, o, row, "--", &wrong))
 			return wrong_values(c, &wrong);
 	}
+	why = profile_doubt(c, p);
+	if (why)
+		cli_note(c, "%s", why);
 	if (p->has_refresh_token && !same)
 		return cli_usage(c,
 		    "the refresh token was given for the stored host, port, TLS mode and token endpoint: it is tried nowhere else");

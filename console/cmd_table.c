@@ -49,8 +49,19 @@ static const struct cli_option of_authorize[] = {
 		    "mailgun: the sending domain; the user name is postmaster@DOMAIN then, or DOMAIN with --transport api" \
 	}
 
+#define FORCE                                                                \
+	{                                                                    \
+		"force", NULL, "take a port whose usual TLS mode is another" \
+	}
+
+static const struct cli_option of_profile_set[] = {
+	FORCE,
+	{ NULL, NULL, NULL },
+};
+
 static const struct cli_option of_profile_add[] = {
 	MAILGUN_DOMAIN,
+	FORCE,
 	{ NULL, NULL, NULL },
 };
 
@@ -248,8 +259,9 @@ const struct cli_command cli_commands[] = {
 	LIST(profile, of_account_list, "Lists the profiles.", "byway profile list --account acme"),
 	SHOW(profile, "ACCOUNT/PROFILE", "Shows a profile; of its password only when it was set.",
 	    "byway profile show acme/provider"),
-	CHANGE(profile, "ACCOUNT/PROFILE", "Changes a profile.", NULL,
-	    "byway profile set acme/provider --max-connections 5", true, false),
+	{ "profile set", "ACCOUNT/PROFILE", 1, 1, cmd_set, "Changes a profile.", NULL,
+	    "byway profile set acme/provider --max-connections 5", of_profile_set, &kind_profile,
+	    true, false, true, false },
 	{ "profile passwd", "ACCOUNT/PROFILE", 1, 1, cmd_passwd, "Gives a profile a new password.",
 	    NULL, "byway profile passwd acme/provider", NULL, &kind_profile, false, false, true,
 	    false },

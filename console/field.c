@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "conf/directory/admin.h"
+#include "wire/host.h"
 #include "wire/pin.h"
 
 const char *
@@ -132,6 +133,20 @@ read_date(struct cli *c, const char *text, int64_t *v_r)
 }
 
 static const char *
+read_host(struct cli *c, const char *text, const char **v_r)
+{
+	char mem[512];
+	char host[HOST_MAX + 1] = "";
+	struct text why = text_over(mem, sizeof(mem));
+
+	/* Empty: the preset's. */
+	if (*text && !host_normal(slice_str(text), host, &why))
+		return cli_dup(c, text_slice(&why));
+	*v_r = cli_dup(c, slice_str(host));
+	return NULL;
+}
+
+static const char *
 read_pin(struct cli *c, const char *text, const char **v_r)
 {
 	unsigned char pin[PIN_LEN];
@@ -240,6 +255,8 @@ field_read(struct cli *c, const struct column *f, const char *text, void *row)
 			return "it is no certificate in PEM form";
 		*(const char **)member = cli_dup(c, slice_str(text));
 		return NULL;
+	case COLUMN_HOST:
+		return read_host(c, text, member);
 	case COLUMN_PIN:
 		return read_pin(c, text, member);
 	case COLUMN_LIST:
@@ -288,6 +305,7 @@ field_write(struct cli *c, const struct column *f, const void *row)
 	case COLUMN_TEXT:
 	case COLUMN_NAME:
 	case COLUMN_PEM:
+	case COLUMN_HOST:
 	case COLUMN_PIN:
 	case COLUMN_LIST:
 		return cli_dup(c, slice_str(*(const char *const *)member));

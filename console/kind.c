@@ -55,6 +55,7 @@ const struct kind kind_profile = {
 	.password = KIND_SEALED,
 	.of_account = true,
 	.settle = profile_settle,
+	.doubt = profile_doubt,
 	.derive = profile_derive,
 };
 

@@ -42,6 +42,8 @@ struct kind {
 	/* After the fields of a new row were read: what depends on others. SAID: by kind_columns().
 	 * What is wrong, behind a field's name, or NULL. May be NULL. */
 	const char *(*settle)(struct cli *c, void *row, const char *const *said);
+	/* What speaks against a row that could be stored: a sentence, or NULL. May be NULL. */
+	const char *(*doubt)(struct cli *c, const void *row);
 	/* What a row that was read shows and does not store. May be NULL. */
 	void (*derive)(struct cli *c, void *row);
 };

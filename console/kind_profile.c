@@ -5,7 +5,13 @@
 #include "console/kind.h"
 #include "wire/path.h"
 
-enum { PORT_HTTPS = 443, PORT_SMTPS = 465, PORT_SUBMISSION = 587, PORT_SMTP = 25 };
+enum {
+	PORT_HTTPS = 443,
+	PORT_SMTPS = 465,
+	PORT_SUBMISSION = 587,
+	PORT_SMTP = 25,
+	PORT_OTHER = 2525
+};
 
 static bool
 is_said(const char *const *said, size_t at)
@@ -86,6 +92,17 @@ take_preset(struct cli *c, struct admin_profile *row, const struct provider *pre
 	return NULL;
 }
 
+static bool
+needs_domain(const struct admin_profile *p, const struct provider *preset)
+{
+	struct slice name = slice_str(p->username);
+	size_t at = slice_find(name, '@');
+	struct slice domain = at < name.n ? slice_skip(name, at + 1) : name;
+
+	return p->transport == TRANSPORT_API && preset->id == PROVIDER_MAILGUN &&
+	    (slice_find(domain, '.') == domain.n || !domain_is_valid(domain, false));
+}
+
 /* --domain, which is no field: where the user name is of a sending domain it names that, and nobody
  * has to know how. */
 static const char *
@@ -95,7 +112,9 @@ take_domain(struct cli *c, struct admin_profile *p, const struct provider *prese
 	const char *at = strchr(p->username, '@');
 
 	if (!domain)
-		return NULL;
+		return needs_domain(p, preset)
+		    ? "username: the API of Mailgun sends for one domain, which is the user name (--domain)"
+		    : NULL;
 	if (preset->id != PROVIDER_MAILGUN)
 		return cli_print(c, "domain: %s takes none; it is for mailgun", preset->title);
 	if (!domain_is_valid(slice_str(domain), false))
@@ -134,6 +153,25 @@ profile_settle(struct cli *c, void *of, const char *const *said)
 		p->port = p->tls == UPSTREAM_TLS_IMPLICIT ? PORT_SMTPS
 		    : p->tls == UPSTREAM_TLS_STARTTLS     ? PORT_SUBMISSION
 		                                          : PORT_SMTP;
+	return NULL;
+}
+
+const char *
+profile_doubt(struct cli *c, const void *row)
+{
+	const struct admin_profile *p = row;
+	bool early = p->port == PORT_SMTPS;
+	bool late = p->port == PORT_SUBMISSION || p->port == PORT_SMTP || p->port == PORT_OTHER;
+
+	if (p->transport == TRANSPORT_API)
+		return NULL;
+	if (early && p->tls == UPSTREAM_TLS_STARTTLS)
+		return cli_print(c,
+		    "port %d speaks TLS from the start: TLS mode implicit, or port %d", PORT_SMTPS,
+		    PORT_SUBMISSION);
+	if (late && p->tls == UPSTREAM_TLS_IMPLICIT)
+		return cli_print(c, "port %u begins in clear text: TLS mode starttls, or port %d",
+		    p->port, PORT_SMTPS);
 	return NULL;
 }
 

@@ -12,6 +12,8 @@
 /* Of a new profile, what was not said: from the preset, and from what was. What is wrong, or
  * NULL. */
 const char *profile_settle(struct cli *c, void *row, const char *const *said);
+/* What will hardly work of one that could be stored (BEHAVIOUR R12); NULL: nothing. */
+const char *profile_doubt(struct cli *c, const void *row);
 /* The region that the stored host is of. */
 void profile_derive(struct cli *c, void *row);
 

@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/https_url.h"
 
-#include <arpa/inet.h>
+#include <sys/socket.h>
 
-static bool
-is_ipv6(struct slice s)
-{
-	char z[INET6_ADDRSTRLEN];
-	uint8_t addr[16];
-
-	if (s.n == 0 || s.n >= sizeof(z))
-		return false;
-	memcpy(z, s.p, s.n);
-	z[s.n] = '\0';
-	return inet_pton(AF_INET6, z, addr) == 1;
-}
+#include "wire/host.h"
 
 static bool
 take_host(struct slice *rest, struct slice *host_r)
@@ -28,13 +17,13 @@ take_host(struct slice *rest, struct slice *host_r)
 			return false;
 		*host_r = slice_head(*rest, n);
 		*rest = slice_skip(*rest, n + 1);
-		return is_ipv6(*host_r);
+		return host_is_address(*host_r, AF_INET6);
 	}
 	while (n < rest->n && !slice_has(SLICE(":/[]"), rest->p[n]))
 		n++;
 	*host_r = slice_head(*rest, n);
 	*rest = slice_skip(*rest, n);
-	return n > 0 && n <= 253;
+	return host_is_normal(*host_r);
 }
 
 static bool

@@ -134,19 +134,6 @@ network_normal(struct slice s, struct net *net_r, char out[NET_TEXT_MAX + 5])
 }
 
 bool
-host_is_good(struct slice s)
-{
-	char name[DOMAIN_MAX + 1];
-	struct net n;
-
-	if (s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
-		s = slice_of(s.p + 1, s.n - 2);
-	if (slice_find(s, ':') < s.n)
-		return slice_find(s, '/') == s.n && net_parse(s, &n);
-	return domain_normal(s, name);
-}
-
-bool
 pin_is_good(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {

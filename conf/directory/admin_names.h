@@ -11,7 +11,7 @@
 #include "wire/net.h"
 #include "wire/slice.h"
 
-enum { NAME_MAX_LEN = 64, DOMAIN_MAX = 253, LOCAL_MAX = 64, ADDRESS_MAX = 254, HOST_MAX = 253 };
+enum { NAME_MAX_LEN = 64, DOMAIN_MAX = 253, LOCAL_MAX = 64, ADDRESS_MAX = 254 };
 
 /* Plans, accounts, profiles: letters, digits, '.', '_' and '-', a letter or digit first. */
 bool name_is_good(struct slice s) MUST_CHECK;
@@ -25,8 +25,6 @@ bool sender_normal(struct slice s, char out[ADDRESS_MAX + 1]) MUST_CHECK;
 /* "192.0.2.0/24", "192.0.2.1", "2001:db8::/32": without the prefix length where it is a single
  * address. */
 bool network_normal(struct slice s, struct net *net_r, char out[NET_TEXT_MAX + 5]) MUST_CHECK;
-/* A host name or an IP address (IPv6 with or without brackets). */
-bool host_is_good(struct slice s) MUST_CHECK;
 /* 64 hex digits. */
 bool pin_is_good(struct slice s) MUST_CHECK;
 /* Header field names with blanks between. */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "wire/crypto.h"
+#include "wire/host.h"
 #include "wire/https_url.h"
 
 /* clang-format off */
@@ -91,7 +92,7 @@ fault_of(const struct admin_profile *row)
 		return "name: 1 to 64 letters, digits, '.', '_', '-', a letter or digit first";
 	if (provider.n && !name_is_good(provider))
 		return "provider: not the name of a preset";
-	if (!host_is_good(slice_str(row->host)))
+	if (!host_is_normal(slice_str(row->host)))
 		return "host: not a host name or IP address";
 	if (row->port == 0 || row->port > 65535)
 		return "port: must be 1 to 65535";

@@ -105,7 +105,7 @@ bool
 column_is_text(const struct column *c)
 {
 	return c->type == COLUMN_TEXT || c->type == COLUMN_NAME || c->type == COLUMN_PEM ||
-	    c->type == COLUMN_PIN || c->type == COLUMN_LIST;
+	    c->type == COLUMN_HOST || c->type == COLUMN_PIN || c->type == COLUMN_LIST;
 }
 
 const char **
@@ -136,6 +136,7 @@ value_size(const struct column *c)
 	case COLUMN_TEXT:
 	case COLUMN_NAME:
 	case COLUMN_PEM:
+	case COLUMN_HOST:
 	case COLUMN_PIN:
 	case COLUMN_LIST:
 		break;

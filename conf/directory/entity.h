@@ -24,6 +24,7 @@ enum column_type {
 	COLUMN_WORD,   /* an enum of conf/words.def */
 	COLUMN_DATE,   /* int64_t, unix seconds: 2026-02-19T00:00:00Z; empty: 0 */
 	COLUMN_PEM,    /* const char *; a file on the command line */
+	COLUMN_HOST,   /* const char *: in the normal form of wire/host.h */
 	COLUMN_PIN,    /* const char *: 64 hex digits, with or without colons */
 	COLUMN_LIST,   /* const char *: names with commas between, in order */
 	COLUMN_ROUTE, /* struct admin_route, the first half: inherit, native, or a profile's name */

@@ -53,6 +53,7 @@ take_column(struct take *t, const struct column *c, struct arena *mem, void *row
 	case COLUMN_TEXT:
 	case COLUMN_NAME:
 	case COLUMN_PEM:
+	case COLUMN_HOST:
 	case COLUMN_PIN:
 	case COLUMN_LIST:
 		return take_text(t, mem, column_text(c, row));
@@ -106,6 +107,7 @@ put_column(struct put *p, const struct column *c, const void *row)
 	case COLUMN_TEXT:
 	case COLUMN_NAME:
 	case COLUMN_PEM:
+	case COLUMN_HOST:
 	case COLUMN_PIN:
 		put_str(p, *(const char *const *)member);
 		break;
@@ -181,6 +183,7 @@ column_sql(struct text *sql, const struct column *c)
 	case COLUMN_TEXT:
 	case COLUMN_NAME:
 	case COLUMN_PEM:
+	case COLUMN_HOST:
 	case COLUMN_PIN:
 		text_fmt(sql, "%s TEXT NOT NULL DEFAULT ", c->name);
 		quote(sql, c->preset);

@@ -35,10 +35,10 @@ _byway() {
 	'domain set'*) words='--config --json --help --verified --dkim-selector --route --fallback' ;;
 	'domain verify'*) words='--config --json --help' ;;
 	'domain remove'*) words='--config --json --help --whole --yes' ;;
-	'profile add'*) words='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --domain --password-stdin --password-file' ;;
+	'profile add'*) words='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --domain --force --password-stdin --password-file' ;;
 	'profile list'*) words='--config --json --help --account' ;;
 	'profile show'*) words='--config --json --help' ;;
-	'profile set'*) words='--config --json --help --provider --transport --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --password-stdin --password-file' ;;
+	'profile set'*) words='--config --json --help --provider --transport --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --force --password-stdin --password-file' ;;
 	'profile passwd'*) words='--config --json --help --password-stdin --password-file' ;;
 	'profile authorize'*) words='--config --json --help --token-stdin --port --consent' ;;
 	'profile health'*) words='--config --json --help --socket' ;;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "relay/observer.h"
+#include "wire/host.h"
 #include "wire/log.h"
 
 /* How long an address may be silent while there are others. */
@@ -204,7 +205,7 @@ smtp_begin(struct task *t)
 		return;
 	}
 	/* What goes into SNI and into a look-up is a host name or an address, nothing else. */
-	if (slice_find(host, ':') == host.n && !domain_is_valid(host, false)) {
+	if (!host_is_normal(host)) {
 		smtp_fail(c, VERDICT_DENIED, NULL, "not a host name");
 		return;
 	}

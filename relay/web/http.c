@@ -6,8 +6,8 @@
 
 #include "relay/observer.h"
 #include "wire/crypto.h"
+#include "wire/host.h"
 #include "wire/net.h"
-#include "wire/path.h"
 #include "wire/pin.h"
 #include "wire/stream.h"
 
@@ -778,8 +778,7 @@ http_send(struct http *h, const struct http_order *o)
 	list_append(&h->requests, &q->link);
 	watch(q);
 	/* What goes into a URL and into a look-up is a host name or an address, nothing else. */
-	if (slice_find(slice_str(q->host), ':') == strlen(q->host) &&
-	    !domain_is_valid(slice_str(q->host), false))
+	if (!host_is_normal(slice_str(q->host)))
 		end(q, HTTP_DENIED, "not a host name");
 	else
 		resolved(q,

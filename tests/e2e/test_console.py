@@ -462,6 +462,50 @@ def test_profile(full):
     assert "1 certificate" in full.ok("profile", "show", "acme/mg").out
 
 
+@pytest.mark.parametrize("host, says", [
+    ("ssl://smtp.gmail.com", "write --host smtp.gmail.com --port 465 --tls implicit"),
+    ("smtps://h.example:465", "write --host h.example --port 465 --tls implicit"),
+    ("h.example:465", "write --host h.example --port 465 --tls implicit"),
+    ("h.example.", "write --host h.example"), ("a.example;b.example", "without ;"), ("a.example b.example", "without blanks")])
+def test_what_is_no_host(full, host, says):
+    """R12: each way to make a profile says what to write instead."""
+    full.refused(USAGE, "profile", "add", "acme/h", "--host", host, says=says)
+    full.refused(USAGE, "profile", "set", "acme/mg", "--host", host, says=says)
+    full.refused(USAGE, "profile", "test", "--host", host, says=says)
+    path = full.dir / "host.ini"
+    path.write_text(f"[profile acme/h]\nhost = {host}\n")
+    full.refused(DATA, "apply", path, "--yes", says=says)
+
+
+@pytest.mark.parametrize("host, stored", [
+    ("Mail_Relay.EXAMPLE", "mail_relay.example"), ("b\u00fccher.example", "xn--bcher-kva.example"), ("[2001:DB8::1]", "2001:db8::1")])
+def test_hosts_have_one_form(full, host, stored):
+    full.ok("profile", "add", "acme/h", "--host", host)
+    assert full.json("profile", "show", "acme/h")["host"] == stored
+    full.ok("profile", "remove", "acme/h")
+
+
+@pytest.mark.parametrize("port, tls, says", [
+    (465, "starttls", "port 465 speaks TLS from the start"), (587, "implicit", "port 587 begins in clear text"),
+    (25, "implicit", "port 25 begins in clear text"), (2525, "implicit", "port 2525 begins in clear text")])
+def test_a_port_with_the_wrong_tls_mode(full, port, tls, says):
+    mode = ["--port", port, "--tls", tls]
+    full.refused(USAGE, "profile", "add", "acme/h", "--host", "h.example", *mode, says=says)
+    full.ok("profile", "add", "acme/h", "--host", "h.example", *mode, "--force")
+    full.ok("profile", "set", "acme/h", "--max-connections", 2)  # stays as it is
+    full.ok("profile", "remove", "acme/h")
+    full.ok("profile", "add", "acme/h", "--host", "h.example", "--port", 2526, "--tls", tls)
+    full.refused(USAGE, "profile", "set", "acme/h", *mode, says=says)
+    full.ok("profile", "set", "acme/h", *mode, "--force")
+    full.ok("profile", "remove", "acme/h")
+
+
+def test_the_api_of_mailgun_needs_a_domain(full):
+    api = ("--provider", "mailgun", "--transport", "api", "--password-stdin")
+    for name in ([], ["--username", "relay"]):
+        full.refused(USAGE, "profile", "add", "acme/gun", *api, *name, stdin=SECRET, says="--domain")
+
+
 MAILGUN = ("--provider", "mailgun", "--domain", "mg.acme.example")
 
 

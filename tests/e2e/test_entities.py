@@ -10,7 +10,7 @@ DEFS = ROOT / "conf/directory"
 NAMES = {"plan": "pro", "account": "acme", "profile": "acme/plain", "domain": "acme.example",
          "mailbox": "alice@acme.example", "ip": "192.0.2.1"}
 # What a column needs beside it.
-SUITS = {("profile", "transport"): {"tls": "implicit"},
+SUITS = {("profile", "transport"): {"tls": "implicit"}, ("profile", "tls"): {"port": "2526"},
          ("profile", "auth"): {"oauth_client": "me", "token_endpoint": "https://one.example/token"}}
 OWN_VALUES = {("account", "owner_email"): "me@one.example", ("profile", "token_endpoint"): "https://one.example/token",
               ("account", "plan"): "nano", ("account", "allowed_senders"): "@one.example, a@two.example",
@@ -39,7 +39,7 @@ def other(entity, macro, column, kind, was):
     if macro in ("ROUTE", "FALLBACK"):
         return "plain" if macro == "ROUTE" else "native"
     return {"BOOL": "no" if was is True else "yes", "NUMBER": "7", "SMALL": "7", "SIZE": "7777", "DATE": "2026-03-04T05:06:07Z",
-            "PIN": "0123456789abcdef" * 4, "TEXT": "One.example", "NAME": "one.example"}[kind]
+            "PIN": "0123456789abcdef" * 4, "TEXT": "One.example", "NAME": "one.example", "HOST": "one.example"}[kind]
 
 
 def shown(value):

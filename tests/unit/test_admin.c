@@ -912,6 +912,7 @@ change_column(const struct column *c, void *row, unsigned turn)
 	switch (c->type) {
 	case COLUMN_TEXT:
 	case COLUMN_NAME:
+	case COLUMN_HOST:
 		*column_text(c, row) = turn ? "other.example" : "one.example";
 		break;
 	case COLUMN_PEM:

@@ -479,8 +479,10 @@ static const struct mistake_case mistake_cases[] = {
 	    "byway.ini:6: [mta m] password: has no username\n" },
 	{ MIN "[mta m]\nhost = mx.example.net\ntls = none\nusername = u\npassword = p\n",
 	    "byway.ini:6: [mta m] tls: none, so the password would cross the network in clear\n" },
-	{ MIN "[mta m]\nhost = mx_1.example.net\n",
-	    "byway.ini:5: [mta m] host: \"mx_1.example.net\" cannot be (expected a host name or an IP address)\n" },
+	{ MIN "[mta m]\nhost = mx;1.example.net\n",
+	    "byway.ini:5: [mta m] host: \"mx;1.example.net\": not a host name or IP address: one name without ;\n" },
+	{ MIN "[mta m]\nhost = mx.example.net:25\n",
+	    "byway.ini:5: [mta m] host: \"mx.example.net:25\": a host name alone: write --host mx.example.net --port 25 --tls starttls\n" },
 	{ MIN "[mta m]\nhost = mx.example.net\npin = 00:11\n",
 	    "byway.ini:6: [mta m] pin: \"00:11\" is not the SHA-256 of a certificate (expected 64 hex digits)\n" },
 	/* All of them, in the order of reading. */
