@@ -120,7 +120,7 @@ say_wrong(struct slice s, struct text *why)
 static bool
 to_ascii(struct slice s, char out[HOST_MAX + 1], struct text *why)
 {
-	char in[4 * HOST_MAX + 1];
+	char in[HOST_UTF8_MAX + 1];
 	char *ascii = NULL;
 	int rc = IDN2_TOO_BIG_DOMAIN;
 
@@ -155,4 +155,31 @@ host_normal(struct slice s, char out[HOST_MAX + 1], struct text *why)
 		out[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] | 0x20) : s.p[i];
 	out[s.n] = '\0';
 	return true;
+}
+
+static bool
+has_a_label(struct slice s)
+{
+	while (s.n > 0)
+		if (slice_starts_nocase(slice_cut(&s, '.'), SLICE("xn--")))
+			return true;
+	return false;
+}
+
+bool
+host_in_letters(struct slice s, char out[HOST_UTF8_MAX + 1])
+{
+	char in[HOST_MAX + 1];
+	char *utf8 = NULL;
+
+	if (!is_name(s) || !has_a_label(s))
+		return false;
+	memcpy(in, s.p, s.n);
+	in[s.n] = '\0';
+	bool ok = idn2_to_unicode_8z8z(in, &utf8, 0) == IDN2_OK && strlen(utf8) <= HOST_UTF8_MAX;
+
+	if (ok)
+		memcpy(out, utf8, strlen(utf8) + 1);
+	idn2_free(utf8);
+	return ok;
 }

@@ -20,6 +20,12 @@ enum { HOST_MAX = 253 };
  * in the control tool's words.
  */
 bool host_normal(struct slice s, char out[HOST_MAX + 1], struct text *why) MUST_CHECK;
+/*
+ * The same name in other letters: the normal form S with its A-labels read back. False where it has
+ * none, or none that can be read.
+ */
+enum { HOST_UTF8_MAX = 4 * HOST_MAX };
+bool host_in_letters(struct slice s, char out[HOST_UTF8_MAX + 1]) MUST_CHECK;
 /* S could stand in a look-up, SNI or a URL as it is: of the normal form, letters of any case. */
 bool host_is_normal(struct slice s) MUST_CHECK;
 /* An IP address: FAMILY is AF_INET or AF_INET6. */

@@ -11,6 +11,8 @@
 
 static const double STRETCH_MAX = 8, STRETCH_FADES = 0.95, COST_MIN_S = 0.004;
 
+#include "wire/host.h"
+
 static struct backend *
 get_backend(struct directory *d, struct text *why)
 {
@@ -220,11 +222,31 @@ run_find(struct ask *a, struct backend *b)
 	return found == FOUND ? backend_mailbox(b, login.id, &a->sender) : found;
 }
 
+/* A domain stands in the directory as somebody wrote it: in letters, or in A-labels. It is the same
+ * one. */
+static enum found
+find_domain(struct backend *b, struct slice name, uint64_t *account_r)
+{
+	char ascii[HOST_MAX + 1];
+	char letters[HOST_UTF8_MAX + 1];
+	char mem[128];
+	struct text why = text_over(mem, sizeof(mem));
+	enum found found = backend_domain(b, name, account_r);
+
+	if (found != FOUND_NOTHING || !host_normal(name, ascii, &why))
+		return found;
+	if (!slice_is_ascii(name))
+		found = backend_domain(b, slice_str(ascii), account_r);
+	if (found == FOUND_NOTHING && host_in_letters(slice_str(ascii), letters))
+		found = backend_domain(b, slice_str(letters), account_r);
+	return found;
+}
+
 /* BEHAVIOUR S6 */
 static enum found
 run_domain(struct ask *a, struct backend *b)
 {
-	enum found found = backend_domain(b, slice_of(a->name, a->name_n), &a->account);
+	enum found found = find_domain(b, slice_of(a->name, a->name_n), &a->account);
 
 	if (found == FOUND && a->account != a->id)
 		refuse(a, "another account's");

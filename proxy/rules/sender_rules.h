@@ -19,7 +19,8 @@
  *
  * A domain of another account is refused whatever the rule says. restrict_senders narrows all three
  * to a list. A domain counts as itself: a name below it is another one. ASCII case does not count,
- * in local parts neither. What is not ASCII must be spelled as it stands in the directory.
+ * in local parts neither. What is not ASCII must be spelled as it stands in the directory, but for
+ * the look at other accounts' domains, which knows both forms.
  *
  * The null sender <> is nobody's name: no rule of the envelope is about it; From: is looked at all
  * the same.

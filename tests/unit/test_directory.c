@@ -958,6 +958,39 @@ test_foreign(void **state)
 	assert_int_equal(foreign(f, "new.example", 2, true), LOGIN_OK);
 	assert_int_equal(foreign(f, "", 1, false), LOGIN_OK);
 
+	/* One domain, however it is written. */
+	OK(f,
+	    admin_add(f->a, &entity_domain,
+	        &(struct admin_domain){ .name = "b\xc3\xbc"
+	                                        "cher.example",
+	            .account = "other" }));
+	OK(f,
+	    admin_add(f->a, &entity_domain,
+	        &(struct admin_domain){ .name = "xn--mll-hoa.example", .account = "other" }));
+	catch_up(f);
+	assert_int_equal(foreign(f, "xn--bcher-kva.example", 1, false), LOGIN_REFUSED);
+	assert_int_equal(foreign(f,
+	                     "B\xc3\x9c"
+	                     "CHER.example",
+	                     1, false),
+	    LOGIN_REFUSED);
+	assert_int_equal(foreign(f,
+	                     "b\xc3\xbc"
+	                     "cher.example",
+	                     1, false),
+	    LOGIN_REFUSED);
+	assert_int_equal(foreign(f,
+	                     "b\xc3\xbc"
+	                     "cher.example",
+	                     2, true),
+	    LOGIN_OK);
+	assert_int_equal(foreign(f, "xn--mll-hoa.example", 1, false), LOGIN_REFUSED);
+	assert_int_equal(foreign(f,
+	                     "m\xc3\xbc"
+	                     "ll.example",
+	                     1, false),
+	    LOGIN_REFUSED);
+
 	/* What is known to be nobody's is asked about again once a domain was added. */
 	OK(f,
 	    admin_add(f->a, &entity_domain,

@@ -79,6 +79,22 @@ reads_what_people_write(void **state)
 }
 
 static void
+reads_a_labels_back(void **state)
+{
+	char out[HOST_UTF8_MAX + 1];
+
+	(void)state;
+	assert_true(host_in_letters(SLICE("a.XN--bcher-kva.example"), out));
+	assert_string_equal(out,
+	    "a.b\xc3\xbc"
+	    "cher.example");
+	assert_false(host_in_letters(SLICE("bucher.example"), out));
+	assert_false(host_in_letters(SLICE("xn--\xc3\xbc.example"), out));
+	assert_false(host_in_letters(SLICE("xn--99999999.example"), out));
+	assert_false(host_in_letters(SLICE(""), out));
+}
+
+static void
 keeps_to_its_room(void **state)
 {
 	char name[HOST_MAX + 3];
@@ -103,6 +119,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_people_write),
+		cmocka_unit_test(reads_a_labels_back),
 		cmocka_unit_test(keeps_to_its_room),
 	};
 
