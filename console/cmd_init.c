@@ -14,7 +14,7 @@
 /*
  * byway init: all that a first start needs
  *
- *      DIR    byway.ini, relay.crt, relay.key, vault.key         what the operator sets
+ *      DIR    byway.ini, relay*.crt, relay*.key, vault.key       what the operator sets
  *      STATE  directory.db                                       what the daemon and this tool
  *             write
  *
@@ -30,8 +30,8 @@ struct init {
 	const char *user; /* who will run it; NULL: nobody else */
 	uid_t uid;
 	gid_t gid;
-	const char *ini, *chain, *key, *vault, *database;
-	const char *made[8], *kept[8];
+	const char *ini, *chain, *key, *rsa_chain, *rsa_key, *vault, *database;
+	const char *made[10], *kept[10];
 	size_t made_n, kept_n;
 };
 
@@ -278,7 +278,7 @@ make_ini(struct init *in)
 /* ---- keys ------------------------------------------------------------------------------------ */
 
 static int
-make_certificate(struct init *in)
+make_certificate(struct init *in, enum crypto_key kind, const char *crt, const char *private_key)
 {
 	struct cli *c = in->cli;
 	struct slice names[] = { slice_str(in->name), SLICE("localhost"), SLICE("127.0.0.1"),
@@ -288,28 +288,28 @@ make_certificate(struct init *in)
 	int status = EX_OK;
 
 	/* A certificate without its key, or the reverse, is the operator's to settle. */
-	if (access(in->chain, F_OK) == 0 || access(in->key, F_OK) == 0) {
-		if (access(in->chain, F_OK) != 0 || access(in->key, F_OK) != 0)
+	if (access(crt, F_OK) == 0 || access(private_key, F_OK) == 0) {
+		if (access(crt, F_OK) != 0 || access(private_key, F_OK) != 0)
 			return cli_fail(c, EX_CANTCREAT,
 			    "there is only one of %s and %s: they belong together; move it away or complete it",
-			    in->chain, in->key);
-		note(in, false, in->chain);
-		return note(in, false, in->key);
+			    crt, private_key);
+		note(in, false, crt);
+		return note(in, false, private_key);
 	}
-	if (!crypto_self_signed(names, sizeof(names) / sizeof(*names), CERTIFICATE_DAYS, &key,
+	if (!crypto_self_signed(kind, names, sizeof(names) / sizeof(*names), CERTIFICATE_DAYS, &key,
 	        &chain))
 		return cli_fail(c, EX_SOFTWARE, "the certificate could not be made");
-	if (!file_create(in->key, text_slice(&key), 0600))
-		status = cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", in->key, strerror(errno));
-	else if (!file_create(in->chain, text_slice(&chain), 0644))
+	if (!file_create(private_key, text_slice(&key), 0600))
+		status = cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", private_key, strerror(errno));
+	else if (!file_create(crt, text_slice(&chain), 0644))
 		status =
-		    cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", in->chain, strerror(errno));
+		    cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", crt, strerror(errno));
 	crypto_wipe(key.mem, PEM_MAX);
 	if (status != EX_OK)
 		return status;
-	note(in, true, in->chain);
-	note(in, true, in->key);
-	return give_away(in, in->key, in->uid);
+	note(in, true, crt);
+	note(in, true, private_key);
+	return give_away(in, private_key, in->uid);
 }
 
 static int
@@ -467,11 +467,16 @@ cmd_init(struct cli *c)
 	in.ini = cli_print(c, "%s/byway.ini", in.dir);
 	in.chain = cli_print(c, "%s/relay.crt", in.dir);
 	in.key = cli_print(c, "%s/relay.key", in.dir);
+	in.rsa_chain = cli_print(c, "%s/relay-rsa.crt", in.dir);
+	in.rsa_key = cli_print(c, "%s/relay-rsa.key", in.dir);
 	in.vault = cli_print(c, "%s/vault.key", in.dir);
 	in.database = cli_print(c, "%s/directory.db", in.state);
 	status = make_ini(&in);
 	if (status == EX_OK)
-		status = make_certificate(&in);
+		status = make_certificate(&in, CRYPTO_ECDSA, in.chain, in.key);
+	/* For devices that know TLS 1.2 and RSA alone (BEHAVIOUR P7). */
+	if (status == EX_OK)
+		status = make_certificate(&in, CRYPTO_RSA, in.rsa_chain, in.rsa_key);
 	if (status == EX_OK)
 		status = make_vault(&in);
 	if (status == EX_OK)

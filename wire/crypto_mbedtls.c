@@ -19,6 +19,7 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/platform_util.h>
 #include <mbedtls/psa_util.h>
+#include <mbedtls/rsa.h>
 #include <mbedtls/sha256.h>
 #include <mbedtls/x509_crt.h>
 #include <psa/crypto.h>
@@ -304,8 +305,23 @@ write_pems(mbedtls_x509write_cert *crt, mbedtls_pk_context *key, struct text *ke
 	return ok && !key_pem->overflow && !cert_pem->overflow;
 }
 
+static bool
+make_key(enum crypto_key kind, mbedtls_pk_context *key)
+{
+	enum { RSA_BITS = 2048, RSA_EXPONENT = 65537 };
+	bool rsa = kind == CRYPTO_RSA;
+
+	if (mbedtls_pk_setup(key,
+	        mbedtls_pk_info_from_type(rsa ? MBEDTLS_PK_RSA : MBEDTLS_PK_ECKEY)) != 0)
+		return false;
+	return rsa ? mbedtls_rsa_gen_key(mbedtls_pk_rsa(*key), mbedtls_psa_get_random,
+	                 MBEDTLS_PSA_RANDOM_STATE, RSA_BITS, RSA_EXPONENT) == 0
+	           : mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(*key),
+	                 mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE) == 0;
+}
+
 bool
-crypto_self_signed(const struct slice *names, size_t names_n, unsigned days, struct text *key_pem,
+crypto_self_signed(enum crypto_key kind, const struct slice *names, size_t names_n, unsigned days, struct text *key_pem,
     struct text *cert_pem)
 {
 	mbedtls_x509write_cert crt;
@@ -329,9 +345,7 @@ crypto_self_signed(const struct slice *names, size_t names_n, unsigned days, str
 		if (i > 0)
 			sans[i].entry.next = &sans[i - 1].entry;
 	}
-	if (mbedtls_pk_setup(&key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) != 0 ||
-	    mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key),
-	        mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE) != 0)
+	if (!make_key(kind, &key))
 		goto out;
 
 	mbedtls_x509write_crt_set_version(&crt, MBEDTLS_X509_CRT_VERSION_3);

@@ -226,7 +226,7 @@ def test_full_disk_is_an_error(full):
 def test_init_makes_a_working_installation(bare):
     told = bare.init().out
     assert "Next:" in told and "byway.ini" in told
-    modes = {"byway.ini": 0o640, "relay.crt": 0o644, "relay.key": 0o600, "vault.key": 0o600, "directory.db": 0o640}
+    modes = {"byway.ini": 0o640, "relay.crt": 0o644, "relay.key": 0o600, "relay-rsa.crt": 0o644, "relay-rsa.key": 0o600, "vault.key": 0o600, "directory.db": 0o640}
     assert {name: mode(bare.dir / name) for name in modes} == modes
     assert mode(bare.dir) == 0o750
     assert "good" in bare.ok("config", "check").out
@@ -252,8 +252,8 @@ def test_init_for_the_daemons_user(bare, apart):
     state = bare.dir / "state" if apart else bare.dir
     bare.ok("init", "--dir", bare.dir, "--state", state, "--user", "nobody", "--name", "relay.example.net", "--listen",
             "127.0.0.1:2525")
-    owner = {name: (bare.dir / name).owner() for name in ("byway.ini", "relay.key", "vault.key")}
-    assert owner == {"byway.ini": "root", "relay.key": "nobody", "vault.key": "nobody"}
+    owner = {name: (bare.dir / name).owner() for name in ("byway.ini", "relay.key", "relay-rsa.key", "vault.key")}
+    assert owner == {"byway.ini": "root", "relay.key": "nobody", "relay-rsa.key": "nobody", "vault.key": "nobody"}
     assert (state / "directory.db").owner() == "nobody" and state.owner() == "nobody"
     assert mode(bare.config) == 0o640 and "user = nobody" in bare.config.read_text()
     bare.ok("account", "add", "acme", "--plan", "pro")
@@ -291,17 +291,18 @@ def test_init_leaves_folders_alone_that_were_there(bare):
 
 
 def test_init_certificate(place):
-    text = subprocess.run(["openssl", "x509", "-in", str(place.dir / "relay.crt"), "-noout", "-text"],
-                          stdout=subprocess.PIPE, check=True).stdout.decode()
-    assert "id-ecPublicKey" in text or "EC" in text
-    for name in ("DNS:relay.example.net", "DNS:localhost", "127.0.0.1"):
-        assert name in text
+    for file, kind in (("relay.crt", "id-ecPublicKey"), ("relay-rsa.crt", "rsaEncryption")):
+        text = subprocess.run(["openssl", "x509", "-in", str(place.dir / file), "-noout", "-text"],
+                              stdout=subprocess.PIPE, check=True).stdout.decode()
+        assert kind in text
+        for name in ("DNS:relay.example.net", "DNS:localhost", "127.0.0.1"):
+            assert name in text
 
 
 def test_init_keeps_what_is_there(place):
     before = {p.name: p.read_bytes() for p in place.dir.iterdir()}
     told = place.json("init", "--dir", place.dir, "--name", "other.example.net")
-    assert told["made"] == [] and len(told["kept"]) == 5
+    assert told["made"] == [] and len(told["kept"]) == 7
     assert {p.name: p.read_bytes() for p in place.dir.iterdir()} == before
     (place.dir / "vault.key").unlink()
     told = place.json("init", "--dir", place.dir)

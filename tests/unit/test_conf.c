@@ -758,7 +758,7 @@ make_certificate(const char *chain, const char *key)
 	struct text cert_pem = text_over(cert_mem, sizeof(cert_mem));
 	const struct slice names[] = { SLICE("relay.example.net") };
 
-	assert_true(crypto_self_signed(names, 1, 30, &key_pem, &cert_pem));
+	assert_true(crypto_self_signed(CRYPTO_ECDSA, names, 1, 30, &key_pem, &cert_pem));
 	write_file(chain, cert_mem, 0644);
 	write_file(key, key_mem, 0600);
 }

@@ -181,7 +181,7 @@ test_self_signed(void **state)
 	struct text cert = text_over(cert_mem, sizeof(cert_mem));
 
 	(void)state;
-	assert_true(crypto_self_signed(names, 4, 365, &key, &cert));
+	assert_true(crypto_self_signed(CRYPTO_ECDSA, names, 4, 365, &key, &cert));
 	assert_non_null(mkdtemp(dir));
 	snprintf(file, sizeof(file), "%s/crt", dir);
 	put_file(file, text_slice(&cert));
@@ -208,13 +208,13 @@ test_self_signed(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		text_reset(&key);
 		text_reset(&cert);
-		assert_false(crypto_self_signed(&bad[i], 1, 365, &key, &cert));
+		assert_false(crypto_self_signed(CRYPTO_ECDSA, &bad[i], 1, 365, &key, &cert));
 	}
-	assert_false(crypto_self_signed(names, 0, 365, &key, &cert));
+	assert_false(crypto_self_signed(CRYPTO_ECDSA, names, 0, 365, &key, &cert));
 	/* No room: no half of a key. */
 	key = text_over(key_mem, 100);
 	text_reset(&cert);
-	assert_false(crypto_self_signed(names, 1, 365, &key, &cert));
+	assert_false(crypto_self_signed(CRYPTO_ECDSA, names, 1, 365, &key, &cert));
 }
 
 int

@@ -46,7 +46,7 @@ set_up(void **state)
 	assert_true(crypto_init());
 	assert_true(tls_init(&why));
 	assert_non_null(mkdtemp(dir));
-	assert_true(crypto_self_signed(names, 1, 30, &key, &cert));
+	assert_true(crypto_self_signed(CRYPTO_ECDSA, names, 1, 30, &key, &cert));
 	put_file("key.pem", key_pem);
 	put_file("cert.pem", cert_pem);
 	snprintf(ca_file, sizeof(ca_file), "%s/cert.pem", dir);

@@ -65,7 +65,7 @@ make_cert(const char *name, const struct slice *names, size_t n, unsigned days)
 	struct text key = text_over(key_mem, sizeof(key_mem));
 	struct text cert = text_over(cert_mem, sizeof(cert_mem));
 
-	assert_true(crypto_self_signed(names, n, days, &key, &cert));
+	assert_true(crypto_self_signed(CRYPTO_ECDSA, names, n, days, &key, &cert));
 	snprintf(file, sizeof(file), "%s.key", name);
 	put_file(file, text_slice(&key));
 	snprintf(file, sizeof(file), "%s.crt", name);
