@@ -300,10 +300,10 @@ make_certificate(struct init *in, enum crypto_key kind, const char *crt, const c
 	        &chain))
 		return cli_fail(c, EX_SOFTWARE, "the certificate could not be made");
 	if (!file_create(private_key, text_slice(&key), 0600))
-		status = cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", private_key, strerror(errno));
-	else if (!file_create(crt, text_slice(&chain), 0644))
 		status =
-		    cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", crt, strerror(errno));
+		    cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", private_key, strerror(errno));
+	else if (!file_create(crt, text_slice(&chain), 0644))
+		status = cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", crt, strerror(errno));
 	crypto_wipe(key.mem, PEM_MAX);
 	if (status != EX_OK)
 		return status;

@@ -43,7 +43,7 @@ void crypto_wipe(void *p, size_t n);
 enum crypto_key { CRYPTO_ECDSA, CRYPTO_RSA }; /* P-256; 2048 bits */
 
 /* A new key and a certificate for NAMES that it signs itself, PEM, for `byway init`. */
-bool crypto_self_signed(enum crypto_key kind, const struct slice *names, size_t names_n, unsigned days,
-    struct text *key_pem, struct text *cert_pem) MUST_CHECK;
+bool crypto_self_signed(enum crypto_key kind, const struct slice *names, size_t names_n,
+    unsigned days, struct text *key_pem, struct text *cert_pem) MUST_CHECK;
 
 #endif

@@ -321,8 +321,8 @@ make_key(enum crypto_key kind, mbedtls_pk_context *key)
 }
 
 bool
-crypto_self_signed(enum crypto_key kind, const struct slice *names, size_t names_n, unsigned days, struct text *key_pem,
-    struct text *cert_pem)
+crypto_self_signed(enum crypto_key kind, const struct slice *names, size_t names_n, unsigned days,
+    struct text *key_pem, struct text *cert_pem)
 {
 	mbedtls_x509write_cert crt;
 	mbedtls_pk_context key;

@@ -120,9 +120,10 @@ struct login_from {
 
 struct ask;
 
-/* USER and PASSWORD are copied, PASSWORD is wiped after use. Few checks at once are of one name or one
- * address (directory_share()); others wait in line, and where that is full hear LOGIN_UNAVAILABLE. Lives until FN is called or directory_drop(). NULL: no memory, FN
- * is not called. */
+/* USER and PASSWORD are copied, PASSWORD is wiped after use. Few checks at once are of one name or
+ * one address (directory_share()); others wait in line, and where that is full hear
+ * LOGIN_UNAVAILABLE. Lives until FN is called or directory_drop(). NULL: no memory, FN is not
+ * called. */
 struct ask *directory_login(struct directory *d, struct slice user, struct slice password,
     struct login_from from, uint64_t owner, directory_fn *fn) MUST_CHECK;
 /* Who asked A has left: FN is not called, and unless others ask the same no hash is made that has

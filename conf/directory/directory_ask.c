@@ -128,7 +128,7 @@ ask_forget_all(struct directory *d)
 		while (d->line[lane]) {
 			struct ask *a = d->line[lane];
 
-			line_leave(d, a);
+			turn_leave(d, a);
 			unlink_ask(a);
 			free_all(a);
 		}
@@ -187,9 +187,9 @@ on_done(struct job *j)
 	unlink_ask(a);
 	secret_fini(&a->password);
 	if (a->kind == ASK_LOGIN) {
-		line_done(d, a);
+		turn_done(d, a);
 		if (!d->closed)
-			line_move(d);
+			turn_move(d);
 	}
 	if (d->closed) {
 		free_all(a);
@@ -247,7 +247,7 @@ submit(struct ask *a)
 	struct directory *d = a->d;
 
 	if (a->kind == ASK_LOGIN)
-		return line_put(d, a);
+		return turn_put(d, a);
 	if (!work_submit(d->reader, &a->job))
 		return false;
 	a->stage = ASK_AT_WORK;
@@ -277,7 +277,7 @@ ask_send(struct ask *a)
 	if (a->kind != ASK_POLL)
 		link_ask(&d->flying, a);
 	if (a->kind == ASK_LOGIN)
-		line_move(d);
+		turn_move(d);
 }
 
 void
@@ -290,7 +290,7 @@ directory_drop(struct ask *a)
 	a->fn = NULL;
 	if (atomic_fetch_sub(&lead->wanted, 1) > 1 || lead->stage != ASK_IN_LINE)
 		return;
-	line_leave(lead->d, lead);
+	turn_leave(lead->d, lead);
 	unlink_ask(lead);
 	free_all(lead);
 }

@@ -4,7 +4,7 @@
 
 /*
  * directory_front - private to directory.c (what is known on the loop), directory_ask.c (questions
- * on their way), directory_line.c (whose hash is next) and directory_run.c (what threads do)
+ * on their way), directory_turn.c (whose hash is next) and directory_run.c (what threads do)
  *
  *      directory_login() --- remembered, fresh ---------------------> deferred task --> fn
  *             |                                                           ^
@@ -150,13 +150,13 @@ void ask_send(struct ask *a);
 /* Lets go of what waits to be answered. */
 void ask_forget_all(struct directory *d);
 
-/* directory_line.c. False: too many wait already. */
-bool line_put(struct directory *d, struct ask *a) MUST_CHECK;
-void line_leave(struct directory *d, struct ask *a);
+/* directory_turn.c. False: too many wait already. */
+bool turn_put(struct directory *d, struct ask *a) MUST_CHECK;
+void turn_leave(struct directory *d, struct ask *a);
 /* Sends to threads what may run now. */
-void line_move(struct directory *d);
+void turn_move(struct directory *d);
 /* A's thread has ended. */
-void line_done(struct directory *d, const struct ask *a);
+void turn_done(struct directory *d, const struct ask *a);
 
 /* directory_run.c: on a thread */
 void ask_run(struct job *j);

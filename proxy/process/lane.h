@@ -8,8 +8,9 @@
  *
  * Accepting: at most ACCEPT_A_TURN connections of one socket a turn, so that open sessions are not
  * kept waiting. Where few descriptors are left (descriptors.h), a client that has not logged in
- * makes way for each new one, and once a minute the log says so. Out of descriptors: the spare one is given up, the connection is accepted, told 421
- * 4.3.2 and closed; then all sockets rest for 100 ms, and once a minute the log says so.
+ * makes way for each new one, and once a minute the log says so. Out of descriptors: the spare one
+ * is given up, the connection is accepted, told 421 4.3.2 and closed; then all sockets rest for 100
+ * ms, and once a minute the log says so.
  *
  * Ticket keys: HKDF of the seed, the listener's name and the number of the hour; so all workers
  * (and, with tls.ticket_key_file, all nodes) agree without a word, a ticket of one listener is

@@ -55,8 +55,8 @@ enum step smtp_fail(struct smtp *c, enum verdict_class class, const struct reply
  * to MEM. */
 struct relay_verdict smtp_verdict(const struct smtp *c, enum verdict_class class,
     const struct reply *r, struct text *mem);
-/* One line in the log, of trouble one a minute and upstream (hush.h); WHAT is static, R or WHY may be
- * NULL. */
+/* One line in the log, of trouble one a minute and upstream (hush.h); WHAT is static, R or WHY may
+ * be NULL. */
 void smtp_log(const struct smtp *c, enum log_level level, const char *what, const struct reply *r,
     const char *why);
 /* The same, classed by R. */

@@ -46,8 +46,8 @@ bool verdict_has_words(struct slice s, const char *words) MUST_CHECK;
 enum verdict_trouble {
 	TROUBLE_MESSAGE, /* the message's, or nobody's */
 	TROUBLE_ROUTE,   /* the route's: another may do better, and its health tells of it */
-	TROUBLE_PASSING, /* the route's, but soon over: another may do better, its health is as before */
-	TROUBLE_NOTED, /* its health tells of it, and no other route is tried: the message may be
+	TROUBLE_PASSING, /* but soon over: another may do better, health is as before */
+	TROUBLE_NOTED,   /* its health tells of it, and no other route is tried: the message may be
 	                  * there already, or would be refused there as well */
 };
 

@@ -24,7 +24,7 @@ is_same_name(const struct ask *a, const struct ask *b)
 }
 
 bool
-line_put(struct directory *d, struct ask *a)
+turn_put(struct directory *d, struct ask *a)
 {
 	struct ask **end = &d->line[a->lane];
 	unsigned waiting = 0, name = 0, address = 0;
@@ -43,7 +43,7 @@ line_put(struct directory *d, struct ask *a)
 }
 
 void
-line_leave(struct directory *d, struct ask *a)
+turn_leave(struct directory *d, struct ask *a)
 {
 	struct ask **at = &d->line[a->lane];
 
@@ -87,12 +87,12 @@ next(struct directory *d)
 }
 
 void
-line_move(struct directory *d)
+turn_move(struct directory *d)
 {
 	struct ask *a;
 
 	while (d->hashing_n < d->hashing_max && (a = next(d))) {
-		line_leave(d, a);
+		turn_leave(d, a);
 		if (!work_submit(d->work, &a->job)) {
 			ask_answer(a, LOGIN_UNAVAILABLE, NULL, "too much to do");
 			continue;
@@ -104,7 +104,7 @@ line_move(struct directory *d)
 }
 
 void
-line_done(struct directory *d, const struct ask *a)
+turn_done(struct directory *d, const struct ask *a)
 {
 	unsigned i = 0;
 
