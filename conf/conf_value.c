@@ -308,7 +308,8 @@ set_secret_file(struct conf_owned *o, const struct conf_option *opt, void *base,
 
 /* ---- lists ---- */
 
-bool
+/* Takes the next word of a list (blanks or commas between). */
+static bool
 word_next(struct slice *rest, struct slice *word_r)
 {
 	size_t n = 0;

@@ -130,7 +130,5 @@ bool value_is_secret(const struct conf_option *opt);
 bool value_is_list(enum option_type type);
 /* The field of an option that is a text; NULL where empty. */
 const char *value_str(const struct conf_option *opt, const void *base);
-/* Takes the next word of a list (blanks or commas between). */
-bool word_next(struct slice *rest, struct slice *word_r) MUST_CHECK;
 
 #endif

@@ -372,8 +372,9 @@ is_family(const char *word)
 	return false;
 }
 
-const char *const *
-cli_words(struct cli *c, const char *family)
+/* The words that may follow FAMILY (NULL: may come first), each once; ends with NULL. */
+static const char *const *
+words_after(struct cli *c, const char *family)
 {
 	const char **list = NULL;
 	size_t n = 0, all = 1;
@@ -399,7 +400,7 @@ cli_words(struct cli *c, const char *family)
 int
 cli_unknown(struct cli *c, const char *family, const char *word)
 {
-	const char *const *words = cli_words(c, family);
+	const char *const *words = words_after(c, family);
 	const char *meant = word ? cli_meant(word, words) : NULL;
 	char *all = cli_dup(c, slice_str(words[0]));
 

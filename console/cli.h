@@ -90,8 +90,6 @@ void cli_help(struct cli *c, const struct cli_command *cmd);
 void cli_help_all(struct cli *c, const char *family);
 /* The options of CMD with those of its kind and passwords; how many. */
 size_t cli_options(const struct cli_command *cmd, struct cli_option *options_r, size_t max);
-/* The words that may follow FAMILY (NULL: may come first), each once; ends with NULL. */
-const char *const *cli_words(struct cli *c, const char *family);
 /* The one of WORDS (NULL-terminated) that WORD was probably meant to be, or NULL. */
 const char *cli_meant(const char *word, const char *const *words);
 

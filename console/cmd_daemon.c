@@ -93,8 +93,8 @@ gather_lines(struct cli *c, struct slice array, struct text *out)
 
 /* ---- reload ---------------------------------------------------------------------------------- */
 
-int
-daemon_refused(struct cli *c, struct slice answer)
+static int
+refused(struct cli *c, struct slice answer)
 {
 	struct text lines = text_over(cli_alloc(c, answer.n + 2), answer.n + 2);
 	struct slice error = ctl_find(answer, "error");
@@ -126,7 +126,7 @@ cmd_reload(struct cli *c)
 	if (status != EX_OK)
 		return status;
 	if (!ctl_true(ctl_find(answer, "ok")))
-		return daemon_refused(c, answer);
+		return refused(c, answer);
 	if (c->json) {
 		daemon_print(answer);
 		return EX_OK;
@@ -148,7 +148,7 @@ simple(struct cli *c, const char *word, const char *done)
 	if (status != EX_OK)
 		return status;
 	if (!ctl_true(ctl_find(answer, "ok")))
-		return daemon_refused(c, answer);
+		return refused(c, answer);
 	if (c->json)
 		daemon_print(answer);
 	else
@@ -248,7 +248,7 @@ cmd_status(struct cli *c)
 	if (status != EX_OK)
 		return status;
 	if (!ctl_true(ctl_find(answer, "ok")))
-		return daemon_refused(c, answer);
+		return refused(c, answer);
 	if (c->json) {
 		daemon_print(answer);
 		return EX_OK;

@@ -6,10 +6,6 @@
  * ctl - one question to the running daemon's control socket: a word and LF there, one line of JSON
  * back
  *
- * And the little of JSON that it takes to read the answer: json_find() steps into objects,
- * json_next() over arrays. The text is checked as it is walked, so that a broken answer reads as
- * absent members, never as memory that is not there.
- *
  * Owns:   nothing; the answer is the cli's memory.
  * Errors: CTL_ABSENT where nobody listens (the daemon does not run), CTL_FAILED with a sentence
  * otherwise.

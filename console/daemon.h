@@ -14,7 +14,6 @@
 int daemon_ask(struct cli *c, const char *word, unsigned seconds, struct slice *answer_r)
     MUST_CHECK;
 /* Says why ANSWER is not ok; the exit status. */
-int daemon_refused(struct cli *c, struct slice answer);
 void daemon_print(struct slice answer);
 
 #endif

@@ -210,13 +210,6 @@ json_u64(struct json *j, const char *key, uint64_t value)
 }
 
 void
-json_i64(struct json *j, const char *key, int64_t value)
-{
-	lead(j, key);
-	fprintf(j->f, "%lld", (long long)value);
-}
-
-void
 json_bool(struct json *j, const char *key, bool value)
 {
 	lead(j, key);

@@ -45,7 +45,5 @@ struct watch {
 
 void watch_tell(const struct smtp *c, enum watch_event event, const struct reply *r,
     struct slice text);
-void watch_tell_failed(const struct smtp *c, enum verdict_class class, const struct reply *r,
-    const char *why);
 
 #endif

@@ -8,12 +8,6 @@ static const struct slice words[VERB_COUNT] = {
 #undef VERB
 };
 
-const char *
-verb_name(enum verb v)
-{
-	return words[v].p;
-}
-
 static enum verb
 verb_find(struct slice word)
 {

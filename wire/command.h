@@ -32,8 +32,6 @@ struct command {
 
 /* False if LINE (without its CRLF) cannot be a command at all; *CMD_R is then untouched. */
 bool command_parse(struct slice line, struct command *cmd_r) MUST_CHECK;
-/* "MAIL"; "?" for VERB_UNKNOWN. */
-const char *verb_name(enum verb v);
 
 enum body_kind { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 enum dsn_ret { RET_NONE, RET_FULL, RET_HDRS };

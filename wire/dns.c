@@ -394,12 +394,6 @@ dns_forget(struct dns_ask *who)
 	drop_flight(f);
 }
 
-unsigned
-dns_under_way(const struct dns *d)
-{
-	return d->flights;
-}
-
 /* ---- life ------------------------------------------------------------------------------------ */
 
 struct dns *

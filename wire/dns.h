@@ -90,7 +90,5 @@ bool dns_look_up(struct dns *d, uint64_t account, struct slice name, enum dns_ty
 /* ACCOUNT waits for the same answer: it does not stand behind what the first asker has in line. */
 void dns_join(struct dns_ask *ask, uint64_t account);
 void dns_forget(struct dns_ask *ask);
-/* For status: look-ups under way and in line. */
-unsigned dns_under_way(const struct dns *d);
 
 #endif

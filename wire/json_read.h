@@ -25,8 +25,8 @@ struct json_value {
 };
 
 bool json_find(struct slice doc, const char *path, struct json_value *value_r) MUST_CHECK;
-/* Appends a string as UTF-8, escapes undone (a half surrogate as U+FFFD), or a number, true, false
- * as it stands. False for the other kinds. */
+/* Appends a string as UTF-8, escapes undone (a half surrogate as the replacement character), or a
+ * number, true, false as it stands. False for the other kinds. */
 bool json_to_text(const struct json_value *value, struct text *to) MUST_CHECK;
 /* A number without sign and fraction. */
 bool json_to_u64(const struct json_value *value, uint64_t *n_r) MUST_CHECK;

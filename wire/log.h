@@ -52,7 +52,6 @@ bool log_open(const struct log_options *o, char *why, size_t why_len) MUST_CHECK
 /* After a fork: the child's name; what the parent had gathered is forgotten. */
 void log_child(const char *process);
 void log_set_level(enum log_level level);
-bool log_level_find(struct slice name, enum log_level *level_r) MUST_CHECK;
 bool log_reopen(void);
 void log_close(void);
 
@@ -61,7 +60,6 @@ bool log_begin(struct log_line *l, enum log_level level, const char *event, stru
     struct slice at) MUST_CHECK;
 void log_str(struct log_line *l, const char *key, struct slice value);
 void log_u64(struct log_line *l, const char *key, uint64_t value);
-void log_i64(struct log_line *l, const char *key, int64_t value);
 /* Seconds with three decimals from milliseconds. */
 void log_ms(struct log_line *l, const char *key, uint64_t ms);
 void log_end(struct log_line *l);

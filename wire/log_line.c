@@ -40,18 +40,6 @@ log_line_process(const char *process)
 	text_escaped(&t, slice_str(process), sizeof(style.process) - 1);
 }
 
-bool
-log_level_find(struct slice name, enum log_level *level_r)
-{
-	for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
-		if (slice_eq_nocase(name, slice_str(level_names[i]))) {
-			*level_r = (enum log_level)i;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* The line's memory as a text that leaves room for its tail. */
 static struct text
 open_line(struct log_line *l)
@@ -151,16 +139,6 @@ log_u64(struct log_line *l, const char *key, uint64_t value)
 
 	put_key(&t, key);
 	text_u64(&t, value);
-	close_line(l, &t);
-}
-
-void
-log_i64(struct log_line *l, const char *key, int64_t value)
-{
-	struct text t = open_line(l);
-
-	put_key(&t, key);
-	text_i64(&t, value);
 	close_line(l, &t);
 }
 

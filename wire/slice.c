@@ -27,18 +27,6 @@ slice_trim(struct slice s)
 	return s;
 }
 
-bool
-slice_has_nocase(struct slice s, struct slice needle)
-{
-	for (; s.n >= needle.n; s = slice_skip(s, 1)) {
-		if (slice_starts_nocase(s, needle))
-			return true;
-		if (s.n == 0)
-			break;
-	}
-	return false;
-}
-
 /*
  * RFC 3629, 4: the second octet's range depends on the first, so that overlong forms, surrogates
  * and what lies beyond U+10FFFF have no way in; the others are 80..BF.

@@ -15,6 +15,8 @@
 #include <strings.h>
 
 #define MUST_CHECK __attribute__((warn_unused_result))
+/* Called by tests alone: they see or set there what nothing else can. */
+#define FOR_TESTS
 
 struct slice {
 	const char *p;
@@ -97,8 +99,6 @@ slice_has(struct slice s, char c)
 struct slice slice_cut(struct slice *rest, char c);
 /* Without blanks (SP, HTAB) at both ends. */
 struct slice slice_trim(struct slice s);
-/* True where NEEDLE stands in S, ASCII case aside. */
-bool slice_has_nocase(struct slice s, struct slice needle);
 /* The value of a hex digit; -1: C is none. */
 static inline int
 hex_digit(char c)

@@ -126,8 +126,8 @@ stream_in(const struct stream *s)
 /* The first N octets of stream_in() are done with. */
 void stream_consume(struct stream *s, size_t n);
 /* No DATA until stream_resume(); what arrives waits in the buffer, then in the kernel. */
-void stream_pause(struct stream *s);
-void stream_resume(struct stream *s);
+void stream_pause(struct stream *s) FOR_TESTS;
+void stream_resume(struct stream *s) FOR_TESTS;
 
 /* All or nothing; false when the output buffer lacks room. */
 bool stream_write(struct stream *s, struct slice what) MUST_CHECK;

@@ -72,18 +72,6 @@ text_u64(struct text *t, uint64_t v)
 }
 
 void
-text_i64(struct text *t, int64_t v)
-{
-	char digits[21];
-	struct text all = text_over(digits, sizeof(digits));
-
-	if (v < 0)
-		text_char(&all, '-');
-	text_u64(&all, v < 0 ? -(uint64_t)v : (uint64_t)v);
-	text_put(t, text_slice(&all));
-}
-
-void
 text_hex(struct text *t, struct slice s)
 {
 	size_t n;

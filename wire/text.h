@@ -27,7 +27,6 @@ struct text text_over(char *mem, size_t cap);
 void text_put(struct text *t, struct slice s);
 void text_char(struct text *t, char c);
 void text_u64(struct text *t, uint64_t v);
-void text_i64(struct text *t, int64_t v);
 /* Lower-case hex, two digits an octet. */
 void text_hex(struct text *t, struct slice s);
 /* As a URL or a form has it: all but letters, digits and -._~ as %XX. */

@@ -90,7 +90,8 @@ bool tls_pending(const struct tls *t);
 /* Octets of the peer's that were read before tls_open(), right after which this is called: a
  * ClientHello behind a PROXY header. */
 bool tls_give(struct tls *t, struct slice octets) MUST_CHECK;
-/* On WANT_*, as many octets with the same content must be given again; they may have moved. */
+/* On TLS_WANT_READ and TLS_WANT_WRITE, as many octets with the same content must be given again;
+ * they may have moved. */
 enum tls_io tls_write(struct tls *t, const char *mem, size_t n, size_t *n_r) MUST_CHECK;
 /* close_notify, best effort. */
 void tls_shut(struct tls *t);

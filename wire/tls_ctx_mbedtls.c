@@ -331,7 +331,8 @@ give_pairs(mbedtls_ssl_context *ssl, struct slice name, bool wildcard, bool *any
 	return 0;
 }
 
-/* After the ClientHello. Without a match the pairs of conf_own_cert() are used: the default. */
+/* After the ClientHello. Without a match the pairs given to mbedtls_ssl_conf_own_cert() are used:
+ * the default. */
 static int
 on_client_hello(mbedtls_ssl_context *ssl)
 {

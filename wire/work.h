@@ -30,7 +30,7 @@ bool work_submit(struct work *w, struct job *j) MUST_CHECK;
  * called: WORK_IS_CLOSING tells them. */
 void work_close(struct work *w);
 bool work_is_closing(const struct work *w);
-unsigned work_waiting(const struct work *w);
+unsigned work_waiting(const struct work *w) FOR_TESTS;
 unsigned work_threads(const struct work *w);
 
 #endif

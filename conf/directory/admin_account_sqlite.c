@@ -15,12 +15,13 @@ check_plan(struct admin *a, void *of)
 	const struct plan *row = of;
 
 	if (!name_is_good(slice_str(row->name)))
-		return say(a, ADMIN_INVALID,
+		return admin_say(a, ADMIN_INVALID,
 		    "plan name: 1 to 64 letters, digits, '.', '_', '-', a letter or digit first");
 	if (row->recipients == 0)
-		return say(a, ADMIN_INVALID, "plan %s: recipients must be 1 or more", row->name);
+		return admin_say(a, ADMIN_INVALID, "plan %s: recipients must be 1 or more",
+		    row->name);
 	if (row->size_max == 0)
-		return say(a, ADMIN_INVALID, "plan %s: size_max must be 1 octet or more",
+		return admin_say(a, ADMIN_INVALID, "plan %s: size_max must be 1 octet or more",
 		    row->name);
 	return ADMIN_OK;
 }
@@ -77,14 +78,16 @@ check_account(struct admin *a, void *of)
 	struct slice email = slice_str(row->owner_email);
 
 	if (!name_is_good(slice_str(row->name)))
-		return say(a, ADMIN_INVALID,
+		return admin_say(a, ADMIN_INVALID,
 		    "account name: 1 to 64 letters, digits, '.', '_', '-', a letter or digit first");
 	if (row->renewal_day > 31)
-		return say(a, ADMIN_INVALID, "account %s: renewal_day must be 1 to 31", row->name);
+		return admin_say(a, ADMIN_INVALID, "account %s: renewal_day must be 1 to 31",
+		    row->name);
 	if (row->registered < 0)
-		return say(a, ADMIN_INVALID, "account %s: registered is before 1970", row->name);
+		return admin_say(a, ADMIN_INVALID, "account %s: registered is before 1970",
+		    row->name);
 	if (email.n && !address_normal(email, address))
-		return say(a, ADMIN_INVALID, "account %s: owner_email is not an address",
+		return admin_say(a, ADMIN_INVALID, "account %s: owner_email is not an address",
 		    row->name);
 	if (row->registered == 0)
 		row->registered = (int64_t)time(NULL);
@@ -123,14 +126,14 @@ list_as_json(struct admin *a, const char *list, bool domains, struct text *json)
 		if (name.n == 0)
 			continue;
 		if (domains ? !sender_normal(name, normal) : !address_normal(name, normal))
-			return say(a, ADMIN_INVALID, "sender %.*s: expected an address%s",
+			return admin_say(a, ADMIN_INVALID, "sender %.*s: expected an address%s",
 			    SLICE_FMT(name), domains ? ", or @domain" : "");
 		text_put(json, json->n > 1 ? SLICE(",\"") : SLICE("\""));
 		text_put(json, slice_str(normal));
 		text_char(json, '"');
 	}
 	text_char(json, ']');
-	return json->overflow ? say(a, ADMIN_FAILED, "no memory") : ADMIN_OK;
+	return json->overflow ? admin_say(a, ADMIN_FAILED, "no memory") : ADMIN_OK;
 }
 
 static enum admin_result
@@ -140,7 +143,7 @@ run_list(struct admin *a, const char *sql, uint64_t account, const struct text *
 
 	put_u64(&in, account);
 	put_slice(&in, text_slice(json));
-	return run(a, &in, "senders");
+	return admin_run(a, &in, "senders");
 }
 
 /* What stands in LIST and not in its table goes in, and the other way round: rows that stay are not
@@ -154,7 +157,7 @@ write_list(struct admin *a, const char *const sql[2], uint64_t account, const ch
 	char *mem = malloc(cap);
 
 	if (!mem)
-		return say(a, ADMIN_FAILED, "no memory");
+		return admin_say(a, ADMIN_FAILED, "no memory");
 	struct text json = text_over(mem, cap);
 	enum admin_result r = list_as_json(a, list, domains, &json);
 
@@ -281,9 +284,9 @@ write_route(struct admin *a, const char *account, const char *domain,
 		put_named(&in, ":name");
 		put_str(&in, domain);
 	}
-	r = run(a, &in, "route");
+	r = admin_run(a, &in, "route");
 	if (r == ADMIN_OK && sqlite3_changes(a->db.h) == 0)
-		r = say(a, ADMIN_MISSING, "domain %s is not of account %s", domain, account);
+		r = admin_say(a, ADMIN_MISSING, "domain %s is not of account %s", domain, account);
 	return r;
 }
 

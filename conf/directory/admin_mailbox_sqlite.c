@@ -30,7 +30,7 @@ bind_owner(struct admin *a, struct put *in, const char *sql, uint64_t id, const 
 	put_u64(&was, *account_r);
 	if (gives_row(&was))
 		return ADMIN_OK;
-	return say(a, ADMIN_INVALID, "it belongs to another account; remove it there first");
+	return admin_say(a, ADMIN_INVALID, "it belongs to another account; remove it there first");
 }
 
 /* ---- domains ---- */
@@ -40,7 +40,7 @@ normal_domain(struct admin *a, const char *name, char mem[KEY_MAX])
 {
 	if (domain_normal(slice_str(name), mem))
 		return ADMIN_OK;
-	return say(a, ADMIN_INVALID, "domain %s: not a domain name", text_of(name));
+	return admin_say(a, ADMIN_INVALID, "domain %s: not a domain name", text_of(name));
 }
 
 static enum admin_result
@@ -51,7 +51,7 @@ check_domain(struct admin *a, void *of)
 	struct slice s = slice_str(row->dkim_selector);
 
 	if (s.n && !domain_normal(s, selector))
-		return say(a, ADMIN_INVALID, "domain %s: dkim_selector is not a domain name",
+		return admin_say(a, ADMIN_INVALID, "domain %s: dkim_selector is not a domain name",
 		    row->name);
 	return ADMIN_OK;
 }
@@ -77,7 +77,7 @@ date_domain(struct admin *a, const void *row, uint64_t id)
 
 	(void)row;
 	put_u64(&in, id);
-	return run(a, &in, "domain");
+	return admin_run(a, &in, "domain");
 }
 
 static enum admin_result
@@ -141,7 +141,8 @@ normal_mailbox(struct admin *a, const char *name, char mem[KEY_MAX])
 {
 	if (address_normal(slice_str(name), mem))
 		return ADMIN_OK;
-	return say(a, ADMIN_INVALID, "mailbox %s: not an address (name@domain)", text_of(name));
+	return admin_say(a, ADMIN_INVALID, "mailbox %s: not an address (name@domain)",
+	    text_of(name));
 }
 
 /* Its domain, which says whose it is. */
@@ -157,7 +158,7 @@ bind_mailbox(struct admin *a, struct put *in, const void *of, uint64_t id)
 	enum admin_result r = table_find(a, &table_domain, name, &domain);
 
 	if (r == ADMIN_MISSING)
-		return say(a, r, "mailbox %s: no domain %s, add it to an account first",
+		return admin_say(a, r, "mailbox %s: no domain %s, add it to an account first",
 		    row->address, name);
 	if (r != ADMIN_OK)
 		return r;
@@ -220,7 +221,7 @@ write_hash(struct admin *a, const char *address, const char *hash)
 
 	put_str(&in, hash);
 	put_u64(&in, id);
-	return run(a, &in, address);
+	return admin_run(a, &in, address);
 }
 
 enum admin_result
@@ -230,7 +231,7 @@ admin_mailbox_set_hash(struct admin *a, const char *address, const char *hash)
 
 	/* A hash that cannot verify is a mistake, unless it says so: "*" and "!" lock. */
 	if (h.n && h.p[0] != '*' && h.p[0] != '!' && !password_hash_is_usable(h))
-		return say(a, ADMIN_INVALID,
+		return admin_say(a, ADMIN_INVALID,
 		    "mailbox %s: this system's crypt(3) does not know that hash", text_of(address));
 	enum admin_result r = write_begin(a);
 
@@ -246,7 +247,7 @@ normal_ip(struct admin *a, const char *name, char mem[KEY_MAX])
 
 	if (network_normal(slice_str(name), &at, mem))
 		return ADMIN_OK;
-	return say(a, ADMIN_INVALID,
+	return admin_say(a, ADMIN_INVALID,
 	    "ip %s: not an address or network (no bits behind the prefix: 192.0.2.0/24)",
 	    text_of(name));
 }
@@ -257,7 +258,7 @@ check_ip(struct admin *a, void *of)
 	const struct admin_ip *row = of;
 
 	if (row->state != MAILBOX_ACTIVE && row->state != MAILBOX_BLOCKED)
-		return say(a, ADMIN_INVALID, "ip %s: state must be active or blocked",
+		return admin_say(a, ADMIN_INVALID, "ip %s: state must be active or blocked",
 		    row->network);
 	return ADMIN_OK;
 }
@@ -274,7 +275,7 @@ bind_ip(struct admin *a, struct put *in, const void *of, uint64_t id)
 	if (r != ADMIN_OK || id)
 		return r;
 	if (!net_parse(slice_str(row->network), &at))
-		return say(a, ADMIN_INVALID, "ip %s: not a network", row->network);
+		return admin_say(a, ADMIN_INVALID, "ip %s: not a network", row->network);
 	put_named(in, ":family");
 	put_u64(in, at.family);
 	put_named(in, ":bits");

@@ -124,13 +124,14 @@ check_profile(struct admin *a, const struct admin_profile *row, const struct sec
 	const char *fault = fault_of(row);
 
 	if (fault)
-		return say(a, ADMIN_INVALID, "profile %s/%s: %s", text_of(row->account),
+		return admin_say(a, ADMIN_INVALID, "profile %s/%s: %s", text_of(row->account),
 		    text_of(row->name), fault);
 	if (password && password->n > VAULT_PLAIN_MAX)
-		return say(a, ADMIN_INVALID, "profile %s/%s: the password is longer than %d octets",
-		    row->account, row->name, (int)VAULT_PLAIN_MAX);
+		return admin_say(a, ADMIN_INVALID,
+		    "profile %s/%s: the password is longer than %d octets", row->account, row->name,
+		    (int)VAULT_PLAIN_MAX);
 	if (password && memchr(secret_peek(password).p, '\0', password->n))
-		return say(a, ADMIN_INVALID, "profile %s/%s: the password holds a NUL",
+		return admin_say(a, ADMIN_INVALID, "profile %s/%s: the password holds a NUL",
 		    row->account, row->name);
 	return ADMIN_OK;
 }
@@ -192,7 +193,7 @@ store_password(struct admin *a, uint64_t id, const char *blob, int64_t when)
 	put_u64(&in, id);
 	put_str(&in, blob);
 	put_i64(&in, when);
-	return run(a, &in, "password");
+	return admin_run(a, &in, "password");
 }
 
 static enum admin_result
@@ -202,7 +203,7 @@ store_refresh_token(struct admin *a, uint64_t id, const char *blob)
 
 	put_u64(&in, id);
 	put_str(&in, blob);
-	return run(a, &in, "refresh token");
+	return admin_run(a, &in, "refresh token");
 }
 
 static enum admin_result
@@ -217,10 +218,10 @@ seal_refresh_token(struct admin *a, const struct profile *p, const struct secret
 	if (token->n == 0)
 		return store_refresh_token(a, p->id, "");
 	if (!a->vault)
-		return say(a, ADMIN_FAILED,
+		return admin_say(a, ADMIN_FAILED,
 		    "no key file is open: the refresh token cannot be sealed");
 	if (!vault_seal(a->vault, &at, token, &t) || t.overflow)
-		return say(a, ADMIN_FAILED, "the refresh token cannot be sealed");
+		return admin_say(a, ADMIN_FAILED, "the refresh token cannot be sealed");
 	return store_refresh_token(a, p->id, blob);
 }
 
@@ -237,9 +238,10 @@ seal(struct admin *a, const struct profile *p, const struct secret *plain, int64
 	if (plain->n == 0)
 		return store_password(a, p->id, "", 0);
 	if (!a->vault)
-		return say(a, ADMIN_FAILED, "no key file is open: the password cannot be sealed");
+		return admin_say(a, ADMIN_FAILED,
+		    "no key file is open: the password cannot be sealed");
 	if (!vault_seal(a->vault, &at, plain, &t) || t.overflow)
-		return say(a, ADMIN_FAILED, "the password cannot be sealed");
+		return admin_say(a, ADMIN_FAILED, "the password cannot be sealed");
 	return store_password(a, p->id, blob, when);
 }
 
@@ -251,21 +253,21 @@ unseal(struct admin *a, const struct profile *p, struct secret *plain_r)
 	struct vault_place at = profile_place(p, &bound);
 
 	if (!a->vault)
-		return say(a, ADMIN_FAILED,
+		return admin_say(a, ADMIN_FAILED,
 		    "no key file is open: the stored password cannot be sealed anew, give it again");
 	switch (vault_unseal(a->vault, &at, slice_str(p->password), plain_r)) {
 	case VAULT_OK:
 		return ADMIN_OK;
 	case VAULT_NO_KEY:
-		return say(a, ADMIN_FAILED,
+		return admin_say(a, ADMIN_FAILED,
 		    "the key of the stored password is not in the key file, give it again");
 	case VAULT_FORGED:
-		return say(a, ADMIN_FAILED,
+		return admin_say(a, ADMIN_FAILED,
 		    "the stored password does not belong to this host, port and TLS mode, give it again");
 	case VAULT_FAILED:
 		break;
 	}
-	return say(a, ADMIN_FAILED, "the stored password cannot be opened, give it again");
+	return admin_say(a, ADMIN_FAILED, "the stored password cannot be opened, give it again");
 }
 
 /* ---- add and set ---- */
@@ -360,7 +362,7 @@ set_profile(struct admin *a, const struct admin_profile *row, const struct secre
 	bool keeps = !password && *was->p.password;
 
 	if (keeps && leaves)
-		return say(a, ADMIN_INVALID,
+		return admin_say(a, ADMIN_INVALID,
 		    "profile %s/%s: the password is bound to host, port and TLS mode: give it again",
 		    row->account, row->name);
 	if (keeps && moves)
@@ -414,7 +416,8 @@ set_refresh_token(struct admin *a, const char *name, const struct secret *token,
 	enum admin_result r;
 
 	if (token->n > VAULT_PLAIN_MAX || memchr(secret_peek(token).p, '\0', token->n))
-		return say(a, ADMIN_INVALID, "profile %s: that cannot be a refresh token", name);
+		return admin_say(a, ADMIN_INVALID, "profile %s: that cannot be a refresh token",
+		    name);
 	r = write_begin(a);
 	if (r != ADMIN_OK)
 		return r;
@@ -447,7 +450,7 @@ admin_profile_unseal(struct admin *a, const char *name, struct secret *password_
 
 	if (r == ADMIN_OK && !*p.p.password)
 		r = secret_init(password_r, SLICE("")) ? ADMIN_OK
-		                                       : say(a, ADMIN_FAILED, "no memory");
+		                                       : admin_say(a, ADMIN_FAILED, "no memory");
 	else if (r == ADMIN_OK)
 		r = unseal(a, &p.p, password_r);
 	free_stored(&p);
@@ -463,12 +466,12 @@ unseal_refresh_token(struct admin *a, const struct profile *p, struct secret *to
 
 	if (!*p->refresh_token)
 		return secret_init(token_r, SLICE("")) ? ADMIN_OK
-		                                       : say(a, ADMIN_FAILED, "no memory");
+		                                       : admin_say(a, ADMIN_FAILED, "no memory");
 	if (!a->vault)
-		return say(a, ADMIN_FAILED,
+		return admin_say(a, ADMIN_FAILED,
 		    "no key file is open: the refresh token cannot be opened");
 	if (vault_unseal(a->vault, &at, slice_str(p->refresh_token), token_r) != VAULT_OK)
-		return say(a, ADMIN_FAILED,
+		return admin_say(a, ADMIN_FAILED,
 		    "the refresh token cannot be opened: byway profile authorize gets a new one");
 	return ADMIN_OK;
 }
@@ -587,7 +590,7 @@ on_sealed(void *ctx, struct take *t)
 		if (work->result == ADMIN_OK)
 			reseal_refresh_token(work, &s, mem);
 	} else
-		work->result = say(work->a, ADMIN_FAILED, "no memory");
+		work->result = admin_say(work->a, ADMIN_FAILED, "no memory");
 	free_stored(&s);
 	return work->result == ADMIN_OK;
 }
@@ -598,7 +601,7 @@ admin_reseal(struct admin *a, uint64_t *done_r, uint64_t *broken_r, struct text 
 	struct reseal work = { .a = a, .names = broken };
 
 	if (!a->vault)
-		return say(a, ADMIN_FAILED, "no key file is open");
+		return admin_say(a, ADMIN_FAILED, "no key file is open");
 	enum admin_result r = write_begin(a);
 
 	if (r != ADMIN_OK)

@@ -67,7 +67,7 @@ find_part(struct admin *a, const struct table *t, const char *both, uint64_t *id
 	uint64_t owner;
 
 	if (!split(both, account, &name))
-		return say(a, ADMIN_MISSING,
+		return admin_say(a, ADMIN_MISSING,
 		    "'%s' is no name of a %s: it is ACCOUNT/NAME, acme/mailgun for instance", both,
 		    t->of->name);
 	enum admin_result r = find_account(a, account, &owner);
@@ -120,7 +120,7 @@ write_row(struct admin *a, const struct table *t, const char *sql, const void *r
 	}
 	if (t->bind)
 		r = t->bind(a, &in, row, id);
-	return r == ADMIN_OK ? run(a, &in, name_of(t, row, mem, sizeof(mem))) : r;
+	return r == ADMIN_OK ? admin_run(a, &in, name_of(t, row, mem, sizeof(mem))) : r;
 }
 
 enum admin_result
@@ -131,7 +131,7 @@ table_add(struct admin *a, const struct table *t, const void *row, uint64_t *id_
 	enum admin_result r = table_find(a, t, name, id_r);
 
 	if (r == ADMIN_OK)
-		return say(a, ADMIN_EXISTS, "%s %s: there is one already", t->of->name, name);
+		return admin_say(a, ADMIN_EXISTS, "%s %s: there is one already", t->of->name, name);
 	if (r == ADMIN_MISSING)
 		r = write_row(a, t, t->add, row, 0);
 	*id_r = (uint64_t)sqlite3_last_insert_rowid(a->db.h);

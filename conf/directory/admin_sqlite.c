@@ -46,7 +46,7 @@ admin_why(const struct admin *a)
 }
 
 enum admin_result
-say(struct admin *a, enum admin_result r, const char *fmt, ...)
+admin_say(struct admin *a, enum admin_result r, const char *fmt, ...)
 {
 	va_list args;
 
@@ -61,25 +61,26 @@ say(struct admin *a, enum admin_result r, const char *fmt, ...)
 	return r;
 }
 
-enum admin_result
+/* The database's last failure as a result. WHAT was being written, for the sentence. */
+static enum admin_result
 say_database(struct admin *a, const char *what)
 {
 	switch (sqlite3_extended_errcode(a->db.h)) {
 	case SQLITE_CONSTRAINT_UNIQUE:
-		return say(a, ADMIN_EXISTS, "%s: there is one already", what);
+		return admin_say(a, ADMIN_EXISTS, "%s: there is one already", what);
 	case SQLITE_CONSTRAINT_FOREIGNKEY:
-		return say(a, ADMIN_IN_USE, "%s: something else needs it", what);
+		return admin_say(a, ADMIN_IN_USE, "%s: something else needs it", what);
 	case SQLITE_CONSTRAINT_CHECK:
 	case SQLITE_CONSTRAINT_NOTNULL:
 	case SQLITE_CONSTRAINT_DATATYPE:
-		return say(a, ADMIN_INVALID, "%s: %s", what, db_error(&a->db));
+		return admin_say(a, ADMIN_INVALID, "%s: %s", what, db_error(&a->db));
 	default:
 		break;
 	}
 	if (db_is_busy(&a->db))
-		return say(a, ADMIN_BUSY,
+		return admin_say(a, ADMIN_BUSY,
 		    "the directory is locked: another process is writing to it");
-	return say(a, ADMIN_FAILED, "%s: %s", what, db_error(&a->db));
+	return admin_say(a, ADMIN_FAILED, "%s: %s", what, db_error(&a->db));
 }
 
 /* ---- transactions ---- */
@@ -88,7 +89,7 @@ static enum admin_result
 begin(struct admin *a, const char *sql)
 {
 	if (a->inside)
-		return say(a, ADMIN_INVALID, "a transaction is open already");
+		return admin_say(a, ADMIN_INVALID, "a transaction is open already");
 	if (!db_exec(&a->db, sql))
 		return say_database(a, "begin");
 	a->inside = true;
@@ -111,7 +112,7 @@ enum admin_result
 admin_commit(struct admin *a)
 {
 	if (!a->inside)
-		return say(a, ADMIN_INVALID, "no transaction is open");
+		return admin_say(a, ADMIN_INVALID, "no transaction is open");
 	if (!db_exec(&a->db, "COMMIT")) {
 		enum admin_result r = say_database(a, "commit");
 
@@ -165,7 +166,7 @@ admin_revision(struct admin *a, uint64_t *revision_r)
 /* ---- statements ---- */
 
 enum admin_result
-run(struct admin *a, const struct put *values, const char *what)
+admin_run(struct admin *a, const struct put *values, const char *what)
 {
 	if (!values->st)
 		return say_database(a, what);
@@ -173,7 +174,7 @@ run(struct admin *a, const struct put *values, const char *what)
 	enum admin_result r = ADMIN_OK;
 
 	if (!values->ok)
-		r = say(a, ADMIN_INVALID, "%s: a value is out of bounds", what);
+		r = admin_say(a, ADMIN_INVALID, "%s: a value is out of bounds", what);
 	else if (rc != SQLITE_DONE && rc != SQLITE_ROW)
 		r = say_database(a, what);
 	sqlite3_reset(values->st);
@@ -189,11 +190,11 @@ one_row(struct admin *a, struct put *values, row_fn *fn, void *ctx, const char *
 	struct take t = take_from(values->st);
 
 	if (rc == SQLITE_DONE)
-		r = say(a, ADMIN_MISSING, "no %s %s", word, name);
+		r = admin_say(a, ADMIN_MISSING, "no %s %s", word, name);
 	else if (rc != SQLITE_ROW)
 		r = say_database(a, word);
 	else if (!fn(ctx, &t))
-		r = say(a, ADMIN_FAILED, "%s %s: no memory", word, name);
+		r = admin_say(a, ADMIN_FAILED, "%s %s: no memory", word, name);
 	if (values->st)
 		sqlite3_reset(values->st);
 	return r;
@@ -255,7 +256,7 @@ must_be_unused(struct admin *a, const char *sql, uint64_t id, const char *words)
 	enum admin_result r = one_row(a, &in, take_id, &n, "row", "");
 
 	if (r == ADMIN_OK && n > 0)
-		return say(a, ADMIN_IN_USE, "%s (%llu)", words, (unsigned long long)n);
+		return admin_say(a, ADMIN_IN_USE, "%s (%llu)", words, (unsigned long long)n);
 	return r;
 }
 
@@ -265,7 +266,7 @@ remove_by_id(struct admin *a, const char *sql, uint64_t id)
 	struct put in = put_into(db_stmt(&a->db, sql));
 
 	put_u64(&in, id);
-	return run(a, &in, "remove");
+	return admin_run(a, &in, "remove");
 }
 
 /* ---- rows ---- */
@@ -316,13 +317,13 @@ resolve_route(struct admin *a, uint64_t account, const char *account_name,
 	enum admin_result found = ADMIN_OK;
 
 	if ((from->kind == ROUTE_PROFILE) == is_empty(from->profile))
-		return say(a, ADMIN_INVALID,
+		return admin_say(a, ADMIN_INVALID,
 		    "route: a profile's name belongs to `profile`, and only there");
 	if ((from->fallback == ROUTE_PROFILE) == is_empty(from->fallback_profile))
-		return say(a, ADMIN_INVALID,
+		return admin_say(a, ADMIN_INVALID,
 		    "fallback: a profile's name belongs to `profile`, and only there");
 	if (from->kind == ROUTE_INHERIT && from->fallback != ROUTE_INHERIT)
-		return say(a, ADMIN_INVALID,
+		return admin_say(a, ADMIN_INVALID,
 		    "a fallback needs a route of its own, not an inherited one");
 	if (r.kind == ROUTE_PROFILE)
 		found = find_profile(a, account, account_name, from->profile, &r.profile);
@@ -332,7 +333,7 @@ resolve_route(struct admin *a, uint64_t account, const char *account_name,
 	if (found != ADMIN_OK)
 		return found;
 	if (r.kind != ROUTE_INHERIT && r.kind == r.fallback && r.profile == r.fallback_profile)
-		return say(a, ADMIN_INVALID, "a route cannot fall back to itself");
+		return admin_say(a, ADMIN_INVALID, "a route cannot fall back to itself");
 	*route_r = r;
 	return ADMIN_OK;
 }

@@ -24,12 +24,10 @@ enum admin_result write_begin(struct admin *a) MUST_CHECK;
 /* Commits if R is ADMIN_OK, else takes back; what it gives is the write's result. */
 enum admin_result write_end(struct admin *a, enum admin_result r) MUST_CHECK;
 
-enum admin_result say(struct admin *a, enum admin_result r, const char *fmt, ...)
+enum admin_result admin_say(struct admin *a, enum admin_result r, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The database's last failure as a result. WHAT was being written, for the sentence. */
-enum admin_result say_database(struct admin *a, const char *what);
 /* Steps a statement that gives no rows, and resets it. */
-enum admin_result run(struct admin *a, const struct put *values, const char *what) MUST_CHECK;
+enum admin_result admin_run(struct admin *a, const struct put *values, const char *what) MUST_CHECK;
 /* True where the statement with VALUES gives a row. */
 bool gives_row(struct put *values) MUST_CHECK;
 /* The id of the row called NAME (a WORD: "account"); ADMIN_MISSING says so. SQL has one value. */

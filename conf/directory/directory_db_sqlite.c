@@ -224,15 +224,6 @@ put_str(struct put *p, const char *s)
 }
 
 void
-put_str_or_null(struct put *p, const char *s)
-{
-	if (s)
-		put_slice(p, slice_str(s));
-	else if (p->ok)
-		put_done(p, sqlite3_bind_null(p->st, p->at));
-}
-
-void
 put_blob(struct put *p, const void *octets, size_t n)
 {
 	if (p->ok)
@@ -278,12 +269,6 @@ take_slice(struct take *t)
 	int n = sqlite3_column_bytes(t->st, t->at++);
 
 	return p ? slice_of(p, (size_t)n) : SLICE("");
-}
-
-const char *
-take_str(struct take *t)
-{
-	return take_slice(t).p;
 }
 
 int64_t

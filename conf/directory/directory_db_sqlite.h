@@ -58,8 +58,7 @@ void put_named(struct put *p, const char *name);
 bool put_has(const struct put *p, const char *name) MUST_CHECK;
 /* The octets must stay until the statement is reset. */
 void put_slice(struct put *p, struct slice s);
-void put_str(struct put *p, const char *s); /* NULL: the empty string */
-void put_str_or_null(struct put *p, const char *s);
+void put_str(struct put *p, const char *s);                 /* NULL: the empty string */
 void put_blob(struct put *p, const void *octets, size_t n); /* copied */
 void put_i64(struct put *p, int64_t v);
 /* Values above 2^63-1 do not go in. */
@@ -73,7 +72,6 @@ struct take {
 };
 
 struct take take_from(sqlite3_stmt *st);
-const char *take_str(struct take *t); /* never NULL */
 struct slice take_slice(struct take *t);
 int64_t take_i64(struct take *t);
 uint64_t take_u64(struct take *t);
@@ -83,8 +81,6 @@ bool take_bool(struct take *t);
 /* directory_schema_sqlite.c: brings the file to UNTIL migrations (0: all). WHY says what is wrong
  * with the file. */
 bool db_migrate(struct db *db, int until, struct text *why) MUST_CHECK;
-/* How many there are. */
-int db_migrations(void);
 /* The directory's revision: moves with every write. */
 extern const char db_revision_sql[];
 

@@ -287,12 +287,6 @@ enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 
 const char db_revision_sql[] = "SELECT seq FROM sqlite_sequence WHERE name = 'change'";
 
-int
-db_migrations(void)
-{
-	return MIGRATIONS;
-}
-
 /* Where the file stands; false where it is not ours. */
 static bool
 look(struct db *db, int64_t *version_r, struct text *why)

@@ -44,6 +44,6 @@ double password_cost(struct slice hash);
 bool password_is_up_to_date(struct slice hash) MUST_CHECK;
 /* What refusals of unknown names compare with: for tests with a cheap scheme. NULL: back to the
  * default. Not while threads verify. */
-void password_set_dummy(const char *hash);
+void password_set_dummy(const char *hash) FOR_TESTS;
 
 #endif

@@ -37,6 +37,6 @@ bool secret_read_file(struct secret *s, const char *path, bool shared, char *why
 /* N random octets as base 32 text (passwords that we make: 128 bits and more). */
 bool secret_generate(struct secret *s, size_t octets) MUST_CHECK;
 /* How many are alive: for tests, since no leak checker knows our memory. */
-size_t secret_live(void);
+size_t secret_live(void) FOR_TESTS;
 
 #endif

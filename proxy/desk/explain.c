@@ -27,8 +27,9 @@ typedef void check_fn(const struct explain_facts *f, struct finding *x);
 
 /* ---- saying ---- */
 
-void
-explain_time(struct text *t, int64_t s)
+/* "2026-11-21 19:00 UTC" */
+static void
+put_time(struct text *t, int64_t s)
 {
 	time_t at = (time_t)s;
 	struct tm tm;
@@ -87,7 +88,7 @@ advise(const struct explain_facts *f, struct finding *x)
 static void
 say_time(struct finding *x, int64_t s)
 {
-	explain_time(&x->words, s);
+	put_time(&x->words, s);
 }
 
 /* ---- 1: the owner's address ---- */

@@ -46,7 +46,5 @@ struct explain_facts {
  * MAIL is answered with now, or null; REPLY: {"id":...,"code":...,"enhanced":...,"text":...} or
  * null. */
 void explain_write(const struct explain_facts *f, struct text *out);
-/* "2026-11-21 19:00 UTC" */
-void explain_time(struct text *t, int64_t s);
 
 #endif

@@ -49,8 +49,9 @@ write_out(struct session *s, int code, struct enhanced e, struct slice words)
 	stream_wrote(&s->stream, t.n);
 }
 
-struct id
-session_subject(const struct session *s)
+/* What the log knows it by, and a refusal ends with (L12): the message in hand, or the session. */
+static struct id
+subject(const struct session *s)
 {
 	return txn_is_open(&s->txn) ? s->txn.id : s->id;
 }
@@ -114,7 +115,7 @@ session_reply(struct session *s, enum reply_id r)
 void
 session_reply_more(struct session *s, enum reply_id r, struct slice more)
 {
-	session_reply_about(s, r, more, session_subject(s));
+	session_reply_about(s, r, more, subject(s));
 }
 
 void
@@ -156,7 +157,7 @@ verdict_words(const struct session *s, const struct relay_verdict *v, struct tex
 	assert(may_be_forwarded(v->code));
 	if (!has_reference(s, v->code))
 		return v->text;
-	put_refusal(t, v->text, session_subject(s));
+	put_refusal(t, v->text, subject(s));
 	return text_slice(t);
 }
 

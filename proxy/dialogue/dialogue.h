@@ -153,8 +153,6 @@ void session_reply(struct session *s, enum reply_id r);
 void session_reply_more(struct session *s, enum reply_id r, struct slice more);
 /* The same about ID, a message that has ended already. */
 void session_reply_about(struct session *s, enum reply_id r, struct slice more, struct id id);
-/* What the log knows it by, and a refusal ends with (L12): the message in hand, or the session. */
-struct id session_subject(const struct session *s);
 /* An upstream's verdict, already classed; never 421, 3xx or an authentication code (asserted). */
 void session_forward(struct session *s, const struct relay_verdict *v);
 /* REPLY as it stands. False: no memory, and the stream fails. */

@@ -112,6 +112,19 @@ session_log_sender(struct log_line *l, const struct sender *sender)
 }
 
 static void
+log_tls(struct log_line *l, const struct tls *t)
+{
+	struct slice sni = tls_sni(t);
+
+	log_str(l, "tls", slice_str(tls_version(t)));
+	log_str(l, "cipher", slice_str(tls_cipher(t)));
+	if (sni.n > 0)
+		log_str(l, "sni", sni);
+	if (tls_resumed(t))
+		log_str(l, "resumed", SLICE("yes"));
+}
+
+static void
 log_close_row(struct session *s, enum close_row row, enum reply_id said)
 {
 	struct log_line l;
@@ -125,7 +138,7 @@ log_close_row(struct session *s, enum close_row row, enum reply_id said)
 	if (s->helo_n > 0)
 		log_str(&l, "helo", slice_of(s->helo, s->helo_n));
 	if (s->secure && s->stream.tls != NULL)
-		log_str(&l, "tls", slice_str(tls_version(s->stream.tls)));
+		log_tls(&l, s->stream.tls);
 	if (s->stream.error != STREAM_OK && s->stream.error != STREAM_EOF)
 		log_str(&l, "why", slice_str(stream_why(&s->stream)));
 	if (s->sender != NULL)

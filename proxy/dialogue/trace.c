@@ -9,8 +9,9 @@
 
 enum { DATE_LEN = 31, TOKEN_DIGITS = 6 }; /* octets of hash, two digits each */
 
-struct slice
-trace_token(const char *instance)
+/* The instance's token, "Byway/" and 12 hex digits; made anew when INSTANCE changes. */
+static struct slice
+token(const char *instance)
 {
 	static char mem[32];
 	static char made_for[256];
@@ -113,7 +114,7 @@ trace_fields(struct session *s, struct header_options *o)
 	char mem[512];
 	struct text t = text_over(mem, sizeof(mem));
 
-	o->token = trace_token(c->server.instance);
+	o->token = token(c->server.instance);
 	o->first = received(s, o->token, now);
 	if (o->first.p == NULL)
 		return false;

@@ -17,7 +17,5 @@ bool trace_fields(struct session *s, struct header_options *o) MUST_CHECK;
  * empty.
  */
 struct slice trace_client_name(const struct session *s);
-/* The instance's token, "Byway/" and 12 hex digits; made anew when INSTANCE changes. */
-struct slice trace_token(const char *instance);
 
 #endif

@@ -418,8 +418,9 @@ counters_judge(struct counters_order *o, struct counters_hold *h, uint64_t now_m
 	}
 }
 
-void
-counters_admit(struct counters_order *o, struct counters_hold *h)
+/* N more in every line that adds, seen and own. */
+static void
+admit(struct counters_order *o, struct counters_hold *h)
 {
 	for (unsigned i = 0; i < o->lines_n; i++) {
 		struct counters_cell *c;
@@ -441,8 +442,9 @@ less(uint32_t v, uint32_t by)
 	return v > by ? v - by : 0;
 }
 
-void
-counters_take_back(const struct counters_order *o, struct counters_hold *h, uint32_t n)
+/* N less in every line that adds, seen and own. */
+static void
+take_back(const struct counters_order *o, struct counters_hold *h, uint32_t n)
 {
 	for (unsigned i = 0; i < o->lines_n; i++) {
 		struct counters_cell *c;
@@ -483,7 +485,7 @@ counters_shared_do(struct counters_shared *s, struct counters_order *o, uint64_t
 		reset(o, &h);
 	counters_judge(o, &h, now_ms);
 	if (o->verb == COUNTERS_RESERVE && o->verdict == COUNTERS_FITS)
-		counters_admit(o, &h);
+		admit(o, &h);
 	counters_release(&h);
 	return o->verdict;
 }
@@ -497,7 +499,7 @@ counters_shared_add(struct counters_shared *s, struct counters_order *o, uint64_
 		return o->verdict = COUNTERS_LOST;
 	counters_judge(o, &h, now_ms);
 	if (o->verb == COUNTERS_RESERVE)
-		counters_admit(o, &h);
+		admit(o, &h);
 	counters_release(&h);
 	return o->verdict = COUNTERS_FITS;
 }
@@ -510,7 +512,7 @@ counters_shared_refund(struct counters_shared *s, const struct counters_order *o
 
 	if (!counters_hold(s, o, now_ms, &h))
 		return;
-	counters_take_back(o, &h, n);
+	take_back(o, &h, n);
 	counters_release(&h);
 }
 

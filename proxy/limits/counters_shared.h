@@ -83,9 +83,6 @@ void counters_judge(struct counters_order *o, struct counters_hold *h, uint64_t 
 /* SEEN of LINE's span; the line's at, used and free_s. False: with N more it is over its cap. */
 bool counters_judge_line(struct counters_line *line, struct counters_record *r, uint32_t n,
     uint64_t now_ms);
-/* N more in every line that adds, seen and own. */
-void counters_admit(struct counters_order *o, struct counters_hold *h);
-void counters_take_back(const struct counters_order *o, struct counters_hold *h, uint32_t n);
 
 /* The whole of an order on this machine's memory alone. _add: whatever the caps say. */
 enum counters_verdict counters_shared_do(struct counters_shared *s, struct counters_order *o,

@@ -36,7 +36,7 @@ struct quota_refusal {
 /* TICKET has its answer. OWNER as given. */
 typedef void quota_fn(void *ctx, uint64_t owner, struct quota_ticket *ticket);
 
-/* FN and CTX as for every ticket. TALLY must outlive it. */
+/* FN and CTX as for every ticket. COUNTERS must outlive it. */
 struct quota *quota_open(struct loop *l, struct counters *counters, quota_fn *fn, void *ctx)
     MUST_CHECK;
 /* Open tickets are not told; what they hold stays charged. */
@@ -62,7 +62,7 @@ void quota_drop(struct quota_ticket *t);
 
 /* All counters of S's account, and of S itself unless WHOLE, each as
  * {"limit":"account_hour","used":3,"cap":50,"next":1767225600,"resets":1767229200} in a list
- * "limits"; S may die. CAP 0 is none; NEXT (of the hour and the rate): when a unit frees; RESETS:
+ * "limits"; S may die. cap 0 is none; next (of the hour and the rate): when a unit frees; resets:
  * when all is free. Tells FN when it is known: members of a JSON object, or the empty slice where
  * the counters cannot be asked. */
 typedef void quota_usage_fn(void *ctx, struct slice json);

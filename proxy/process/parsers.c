@@ -190,7 +190,11 @@ parsers_run(char *const *words, int n)
 			return EX_USAGE;
 		fds[fds_n++] = (int)fd;
 	}
-	return fds && fds_n ? relay_nursery(fds, fds_n, again) : EX_USAGE;
+	if (!fds || !fds_n)
+		return EX_USAGE;
+	/* Without exit handlers: an instrumented build would look for leaks, and wait for ever for
+	 * a thread that the filter does not let it have. */
+	_exit(relay_nursery(fds, fds_n, again));
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

@@ -65,9 +65,9 @@ int64_t scoreboard_gauge_of(const struct scoreboard *b, unsigned w, enum gauge g
 
 /* The names of the .def files, for status and metrics. */
 const char *scoreboard_counter_word(enum counter c);
-const char *scoreboard_counter_help(enum counter c);
+const char *scoreboard_counter_help(enum counter c) FOR_TESTS;
 const char *scoreboard_gauge_word(enum gauge g);
-const char *scoreboard_gauge_help(enum gauge g);
+const char *scoreboard_gauge_help(enum gauge g) FOR_TESTS;
 
 /* Open connections of a client address (IPv6: of its /64) or of an account, over all workers, this
  * one included. */

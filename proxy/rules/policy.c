@@ -6,8 +6,8 @@
 enum { GRACE_S = 7 * 24 * 3600 };
 static const int64_t confirm_since = 1771459200;
 
-enum reply_id
-policy_identity(const struct sender *s)
+static enum reply_id
+identity(const struct sender *s)
 {
 	if (s->account.state == ACCOUNT_CLOSED)
 		return SAY_USER_BLOCKED;
@@ -59,7 +59,7 @@ policy_owner(const struct sender *s, int64_t now_s)
 enum reply_id
 policy_sender(const struct sender *sender, int64_t now_s)
 {
-	enum reply_id no = policy_identity(sender);
+	enum reply_id no = identity(sender);
 
 	if (no == SAY_NONE)
 		no = policy_suspension(sender);

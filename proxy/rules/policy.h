@@ -16,7 +16,6 @@
 enum reply_id policy_sender(const struct sender *sender, int64_t now_s);
 /* Its three parts: blocked, closed or paused; suspended; the owner's address not confirmed in time
  * (S1, S2, A4, A6). */
-enum reply_id policy_identity(const struct sender *sender);
 enum reply_id policy_suspension(const struct sender *sender);
 enum reply_id policy_owner(const struct sender *sender, int64_t now_s);
 /* Until when an account may send whose owner has not confirmed; INT64_MAX: for ever. */

@@ -40,8 +40,8 @@ sasl_best_bearer(unsigned offered)
 	return offered & SASL_OAUTHBEARER ? SASL_OAUTHBEARER : SASL_NONE;
 }
 
-const char *
-sasl_name(enum sasl mechanism)
+static const char *
+name_of(enum sasl mechanism)
 {
 	switch (mechanism) {
 	case SASL_PLAIN:
@@ -67,7 +67,7 @@ sasl_begin(struct text *t, enum sasl mechanism, struct slice user, const struct 
 	struct text plain = text_over(mem, sizeof(mem));
 
 	text_put(t, SLICE("AUTH "));
-	text_put(t, slice_str(sasl_name(mechanism)));
+	text_put(t, slice_str(name_of(mechanism)));
 	if (mechanism == SASL_PLAIN) {
 		text_char(&plain, '\0');
 		text_put(&plain, user);
@@ -124,7 +124,7 @@ sasl_begin_bearer(struct text *t, enum sasl mechanism, const struct sasl_bearer 
 	if (plain.overflow)
 		t->overflow = true;
 	text_put(t, SLICE("AUTH "));
-	text_put(t, slice_str(sasl_name(mechanism)));
+	text_put(t, slice_str(name_of(mechanism)));
 	text_char(t, ' ');
 	base64_encode(t, text_slice(&plain));
 	text_put(t, SLICE("\r\n"));

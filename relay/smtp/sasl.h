@@ -30,7 +30,6 @@ enum sasl sasl_find(struct slice name) MUST_CHECK;
 enum sasl sasl_best(unsigned offered) MUST_CHECK;
 /* The best of those that take an access token. */
 enum sasl sasl_best_bearer(unsigned offered) MUST_CHECK;
-const char *sasl_name(enum sasl mechanism);
 
 /* The AUTH command; with PLAIN all of it. Overflow of T is the caller's to look at. */
 void sasl_begin(struct text *t, enum sasl mechanism, struct slice user,

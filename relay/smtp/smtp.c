@@ -49,8 +49,9 @@ smtp_limit_s(const struct smtp *c, enum step step)
 	return s ? s : 1;
 }
 
-const char *
-smtp_doing(const struct smtp *c)
+/* "sending RCPT": for the log. */
+static const char *
+doing(const struct smtp *c)
 {
 	enum step at = c->unanswered || c->sending == STEP_WAIT ? c->answering : c->sending;
 
@@ -72,7 +73,7 @@ smtp_log(const struct smtp *c, enum log_level level, const char *what, const str
 	/* Trouble is told once a minute; a new connection is none. */
 	if (level > LOG_DEBUG && strcmp(what, "ready") != 0 && !pool_may_say(c->up, what, &again))
 		return;
-	if (!log_begin(&l, level, "upstream", id, slice_str(smtp_doing(c))))
+	if (!log_begin(&l, level, "upstream", id, slice_str(doing(c))))
 		return;
 	log_str(&l, "what", slice_str(what));
 	log_str(&l, "route", slice_str(c->up->route));
@@ -150,6 +151,22 @@ is_stale(const struct smtp *c, enum verdict_class class, const struct reply *r)
 }
 
 static void
+watch_failed(const struct smtp *c, enum verdict_class class, const struct reply *r, const char *why)
+{
+	const struct watch *w = c->up->r->watch;
+	const struct watch_news news = {
+		.event = WATCH_FAILED,
+		.c = c,
+		.r = r,
+		.text = slice_str(why),
+		.class = class,
+	};
+
+	if (w)
+		w->fn(w->ctx, &news);
+}
+
+static void
 tell_failed(struct smtp *c, enum verdict_class class, const struct reply *r, const char *why)
 {
 	struct relay_txn *t = c->txn;
@@ -162,7 +179,7 @@ tell_failed(struct smtp *c, enum verdict_class class, const struct reply *r, con
 	bool stale = is_stale(c, class, r);
 	bool quiet = c->ready && (!t || stale);
 
-	watch_tell_failed(c, class, r, why);
+	watch_failed(c, class, r, why);
 	if (!quiet)
 		pool_heard(u, class, r, why ? why : verdict_word(class), !was_ready);
 	smtp_log(c, quiet ? LOG_DEBUG : LOG_NOTICE, verdict_word(class), r, why);
@@ -224,23 +241,6 @@ watch_tell(const struct smtp *c, enum watch_event event, const struct reply *r, 
 {
 	const struct watch *w = c->up->r->watch;
 	const struct watch_news news = { .event = event, .c = c, .r = r, .text = text };
-
-	if (w)
-		w->fn(w->ctx, &news);
-}
-
-void
-watch_tell_failed(const struct smtp *c, enum verdict_class class, const struct reply *r,
-    const char *why)
-{
-	const struct watch *w = c->up->r->watch;
-	const struct watch_news news = {
-		.event = WATCH_FAILED,
-		.c = c,
-		.r = r,
-		.text = slice_str(why),
-		.class = class,
-	};
 
 	if (w)
 		w->fn(w->ctx, &news);

@@ -124,7 +124,5 @@ void smtp_quit(struct smtp *c);
 void smtp_cut(struct smtp *c);
 /* There is an access token, or none to be had: those of U that wait go on. */
 void smtp_on_token(struct upstream *u);
-/* "sending RCPT": for the log. */
-const char *smtp_doing(const struct smtp *c);
 
 #endif

@@ -126,8 +126,9 @@ got_starttls(struct smtp *c, const struct reply *r)
 
 /* ---- greeting, EHLO -------------------------------------------------------------------------- */
 
-enum step
-smtp_fail_by(struct smtp *c, enum phase phase, const struct reply *r)
+/* The same, classed by R. */
+static enum step
+fail_by(struct smtp *c, enum phase phase, const struct reply *r)
 {
 	enum verdict_class class = verdict_class_of(c->up->kin, phase, r);
 
@@ -138,7 +139,7 @@ enum step
 got_greeting(struct smtp *c, const struct reply *r)
 {
 	if (r->code != 220)
-		return smtp_fail_by(c, PHASE_GREETING, r);
+		return fail_by(c, PHASE_GREETING, r);
 	return STEP_EHLO;
 }
 
@@ -285,7 +286,7 @@ got_ehlo(struct smtp *c, const struct reply *r)
 	if (r->code >= 500 && plain && !c->ready)
 		return STEP_HELO;
 	if (r->code != 250)
-		return smtp_fail_by(c, PHASE_EHLO, r);
+		return fail_by(c, PHASE_EHLO, r);
 	if (reply_next_line(&rest, &line)) /* its name and its compliments */
 		while (reply_next_line(&rest, &line))
 			note_offer(&c->offer, slice_trim(line));
@@ -296,6 +297,6 @@ enum step
 got_helo(struct smtp *c, const struct reply *r)
 {
 	if (r->code != 250)
-		return smtp_fail_by(c, PHASE_EHLO, r);
+		return fail_by(c, PHASE_EHLO, r);
 	return smtp_after_hello(c);
 }

@@ -59,8 +59,6 @@ struct relay_verdict smtp_verdict(const struct smtp *c, enum verdict_class class
  * be NULL. */
 void smtp_log(const struct smtp *c, enum log_level level, const char *what, const struct reply *r,
     const char *why);
-/* The same, classed by R. */
-enum step smtp_fail_by(struct smtp *c, enum phase phase, const struct reply *r);
 /* What follows EHLO, or HELO where that had to do, or AUTH. */
 enum step smtp_after_hello(struct smtp *c);
 /* Content that came to an answer before its end. */

@@ -23,7 +23,7 @@ def profile(byway, name, api, pair, provider="mailgun", username="mg.one.example
 
 
 def directory(byway, profiles, routes):
-    text = "[account one]\nplan = agency\n" + "".join(profiles)
+    text = "[account one]\nplan = agency\nsenders = any\n" + "".join(profiles)
     for domain, route in routes.items():
         text += (f"[domain {domain}]\naccount = one\nroute = {route}\n"
                  f"[mailbox box@{domain}]\npassword_file = {byway.secret('box.pw', 'box-password')}\n")

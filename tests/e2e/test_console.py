@@ -665,7 +665,7 @@ def rich(place):
     """Something of everything."""
     place.fill()
     place.ok("profile", "set", "acme/mg", "--ca", place.dir / "relay.crt", "--keep-headers", "X-SMTPAPI X-PM-Tag")
-    place.ok("profile", "add", "acme/plain", "--host", "mail.example", "--port", "465", "--tls", "starttls")
+    place.ok("profile", "add", "acme/plain", "--host", "mail.example", "--port", "465", "--tls", "starttls", "--force")
     place.ok("route", "set", "acme", "mg", "--fallback", "native")
     place.ok("route", "set", "acme.example", "plain", "--fallback", "mg")
     place.ok("account", "set", "acme", "--allowed-senders", "@acme.example, z@x.example", "--verified-senders",

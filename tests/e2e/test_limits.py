@@ -330,7 +330,7 @@ def test_glued_content_is_no_command(b, tricky):
 
 def test_plan_change(b):
     assert left(b, "up") == 10
-    b.apply(b.text.replace("[plan up]\ncan_send = yes\nmailbox_day = 10", "[plan up]\ncan_send = yes\nmailbox_day = 17"))
+    b.apply(b.text.replace("[plan up]\ncan_send = yes\nsenders = any\nmailbox_day = 10", "[plan up]\ncan_send = yes\nsenders = any\nmailbox_day = 17"))
     replies = []  # a worker may know of the plan a moment later than the other
     assert stage.wait_until(lambda: replies.append(try_one(b, "up")) or "(17 of 17 today" in str(replies[-1]))
     assert [r.code for r in replies].count(250) == 7

@@ -62,8 +62,8 @@ class Theatre:
                 settings[f"certificate {n}"] = {"chain_file": chain, "key_file": key}
         hashed = dialog.fast_hash(dialog.PASSWORD)
         accounts = dialog.PLANS + "".join(
-            f"[account {a}]\nplan = boundless\nroute = up\n[profile {a}/up]\nhost = 127.0.0.1\nport = {up.port}\ntls = none\n"
-            f"[domain {a}.example]\naccount = {a}\n[mailbox me@{a}.example]\npassword_hash = {hashed}\n" for a in ("victim", "other"))
+            f"[account {a}]\nplan = boundless\nroute = up\nsenders = {whose}\n[profile {a}/up]\nhost = 127.0.0.1\nport = {up.port}\ntls = none\n"
+            f"[domain {a}.example]\naccount = {a}\n[mailbox me@{a}.example]\npassword_hash = {hashed}\n" for a, whose in (("victim", "own"), ("other", "any")))
         rig = dialog.Rig(self.folder / name, settings=settings, directory=accounts, listeners=LISTENERS.get(name),
                          upstream_ports=[up.port])
         self.rigs[name] = rig.start()
@@ -706,11 +706,14 @@ def test_a11_a12_nothing_goes_upstream(refuse, line):
 
 
 def test_a13_a_foreign_sender_is_known_by_its_login(refuse):
-    """Who may be sender is the account's own setting; whoever it is, the log names the login."""
-    with refuse.user(ME) as c:
-        assert c.message("ceo@other.example", [TO], HEAD)[-1].startswith("250")
-    row = refuse.log.wait("message", **{"from": "ceo@other.example"})
-    assert row and row["sender"] == ME
+    """Who may be sender is the account's own setting; whoever it is, the log names the login. Another account's domain is nobody's to use (S6)."""
+    for login, sender in ((ME, "ceo@nobodys.example"), (ME, "me@other.example"), ("me@other.example", ME)):
+        with refuse.user(login) as c:
+            assert c.message(sender, [TO], HEAD)[0].startswith("550 5.7.1")
+    with refuse.user("me@other.example") as c:
+        assert c.message("ceo@nobodys.example", [TO], HEAD)[-1].startswith("250")
+    row = refuse.log.wait("message", **{"from": "ceo@nobodys.example", "outcome": "sent"})
+    assert row and row["sender"] == "me@other.example"
 
 
 # ---- S: TLS, STARTTLS, AUTH

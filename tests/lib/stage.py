@@ -369,7 +369,11 @@ class Byway:
             f"[{s}]\n" + "".join(f"{k} = {v}\n" for k, v in sections[s].items()) for s in order if sections[s] is not None))
 
     def certificate(self):
-        return self.etc / "relay.crt"
+        """What a client trusts: both certificates of `byway init`, for who prefers RSA is given that one."""
+        both = self.folder / "trusted.pem"
+        if not both.exists():
+            both.write_text("".join((self.etc / name).read_text() for name in ("relay.crt", "relay-rsa.crt")))
+        return both
 
     def cli(self, *args, stdin=None, config=True, check=True, json_out=False):
         """Runs `byway`; gives its output (parsed with json_out), raises with what it said when it failed."""

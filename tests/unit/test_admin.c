@@ -561,7 +561,7 @@ opened(struct fixture *f, struct vault *v, const char *name)
 
 	p.id = take_u64(&t);
 	p.account = take_u64(&t);
-	p.host = take_str(&t);
+	p.host = take_slice(&t).p;
 	p.port = take_unsigned(&t);
 	assert_true(upstream_tls_find(take_slice(&t), &p.tls));
 	p.version = take_u64(&t);
