@@ -200,7 +200,7 @@ compare_password(struct apply *a, struct entry *e)
 		e->cred.given = e->cred.machine = true;
 	} else if (needed && has) {
 		wrong_at(a, e, 0,
-		    "its password is bound to host, port and tls: say password_file, for one of them changes");
+		    "its password is bound to where and how it is used, and that changes: say password_file");
 	} else if (needed) {
 		wrong_at(a, e, 0,
 		    k->password == KIND_HASHED

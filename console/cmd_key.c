@@ -92,7 +92,7 @@ tell_daemon(struct store *s, bool *running_r, const char **why_r)
 static int
 reseal(struct cli *c, const char *done_what, bool running)
 {
-	uint64_t done = 0, broken = 0;
+	struct reseal_count count = { 0 };
 	struct text names = text_over(cli_alloc(c, BROKEN_MAX), BROKEN_MAX);
 	struct store s;
 	int status = store_open(c, STORE_DIRECTORY | STORE_VAULT, &s);
@@ -100,26 +100,27 @@ reseal(struct cli *c, const char *done_what, bool running)
 
 	if (status != EX_OK)
 		return status;
-	r = admin_reseal(s.admin, &done, &broken, &names);
+	r = admin_reseal(s.admin, &count, &names);
 	if (r != ADMIN_OK) {
 		status = store_fail(&s, r);
-	} else if (broken > 0) {
+	} else if (count.broken > 0) {
 		status = cli_fail_lines(c, EX_DATAERR, text_slice(&names),
 		    "%llu credential%s could not be opened and stay as they are; give them their passwords again",
-		    (unsigned long long)broken, broken == 1 ? "" : "s");
+		    (unsigned long long)count.broken, count.broken == 1 ? "" : "s");
 	} else if (c->json) {
 		struct json j = json_begin();
 
 		json_open(&j, NULL, '{');
 		json_str(&j, "done", slice_str(done_what));
 		json_str(&j, "key", slice_str(vault_current(s.vault)));
-		json_u64(&j, "sealed", done);
+		json_u64(&j, "sealed", count.done);
 		json_bool(&j, "daemon", running);
 		json_close(&j, '}');
 		json_end(&j);
 	} else {
 		printf("%s: key %s, %llu credential%s sealed with it%s\n", done_what,
-		    vault_current(s.vault), (unsigned long long)done, done == 1 ? "" : "s",
+		    vault_current(s.vault), (unsigned long long)count.done,
+		    count.done == 1 ? "" : "s",
 		    running ? ", the daemon has it" : "; no daemon runs here");
 	}
 	store_close(&s);

@@ -251,7 +251,7 @@ const struct cli_command cli_commands[] = {
 
 	{ "profile add", "ACCOUNT/PROFILE", 1, 1, cmd_add,
 	    "Adds an upstream of an account's own, with its credentials.",
-	    "The password is sealed and never shown again. It is bound to host, port and TLS mode: who changes those says it again.",
+	    "The password is sealed and never shown again. It is bound to provider, transport, host, port, TLS mode, user name, way of login, CA and pin: who changes one of those says it again.",
 	    "byway profile add acme/mg --provider mailgun --region eu --domain mg.acme.example\n"
 	    "byway profile add acme/provider --host smtp.provider.example --username acme-relay\n"
 	    "byway profile add acme/provider --host smtp.provider.example --port 465 --username acme-relay --password-stdin < secret",

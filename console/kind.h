@@ -83,7 +83,8 @@ int object_read_files(struct cli *c, struct object *o) MUST_CHECK;
 /* The text of the field NAME; empty if the kind has none. */
 const char *object_text(const struct object *o, const char *name);
 bool object_has_password(const struct object *o);
-/* True where a stored password cannot stay: it is bound to host, port and TLS mode. */
+/* True where a stored password cannot stay: one of the columns that it is bound to (COLUMN_BOUND)
+ * changes. */
 bool object_moves(const struct object *was, const struct object *now);
 /* Texts into ROW; those that are NULL stay as they are. What is wrong goes to WRONG, a line each,
  * with PREFIX before the field's name. */

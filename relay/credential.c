@@ -2,27 +2,21 @@
 #include "relay/credential.h"
 
 static struct vault_place
-place_of(const struct upstream *u)
+place_of(const struct upstream *u, const char *field)
 {
 	return (struct vault_place){
 		.account = u->account,
 		.profile = u->profile,
-		.field = "password",
+		.field = field,
 		.version = u->version,
-		.host = slice_str(u->place),
-		.port = u->port,
-		.tls = upstream_tls_word(u->tls),
+		.bound = slice_of((const char *)u->bound, sizeof(u->bound)),
 	};
 }
 
 struct vault_place
 credential_refresh_place(const struct upstream *u)
 {
-	struct vault_place at = place_of(u);
-
-	at.field = "refresh_token";
-	at.version = 0;
-	return at;
+	return place_of(u, "refresh_token");
 }
 
 static bool
@@ -37,7 +31,7 @@ unseal(const struct upstream *u, const struct vault_place *at, const char *blob,
 bool
 credential_password(const struct upstream *u, struct secret *password_r)
 {
-	struct vault_place at = place_of(u);
+	struct vault_place at = place_of(u, "password");
 
 	/* A server's of our own, or a probe's. */
 	if (u->native || u->password.n)

@@ -133,8 +133,7 @@ enum admin_result admin_mailbox_set_hash(struct admin *a, const char *address, c
 /* As admin_add and admin_set. PASSWORD: NULL: none at _add, kept at _set; empty: taken away; else
  * sealed. It is the plain one and stays the caller's. A change of a COLUMN_BOUND needs the password
  * again where there is one (BEHAVIOUR R3): ADMIN_INVALID, and takes the refresh token away. The
- * credential's version moves with every change of a COLUMN_BOUND or COLUMN_MOVES, and with the
- * password. */
+ * credential's version moves with every change of a COLUMN_BOUND, and with the password. */
 enum admin_result admin_profile_add(struct admin *a, const struct admin_profile *row,
     const struct secret *password) MUST_CHECK;
 enum admin_result admin_profile_set(struct admin *a, const struct admin_profile *row,
@@ -159,10 +158,18 @@ enum admin_result admin_profile_unseal_refresh_token(struct admin *a, const char
 enum admin_result admin_route_set(struct admin *a, const char *account, const char *domain,
     const struct admin_route *route) MUST_CHECK;
 
+struct reseal_count {
+	uint64_t done;
+	uint64_t broken; /* could not be opened: the row was edited, or its key is gone */
+};
+
 /* Seals every credential that is not under the vault's current key anew, in one transaction;
- * versions stay. One that cannot be opened (its row was edited, its key is gone) is left as it is,
- * counted in *BROKEN_R and named in BROKEN, a line each. */
-enum admin_result admin_reseal(struct admin *a, uint64_t *done_r, uint64_t *broken_r,
-    struct text *broken) MUST_CHECK;
+ * versions stay. One that cannot be opened is left as it is, counted, and named in BROKEN, a line
+ * each. */
+enum admin_result admin_reseal(struct admin *a, struct reseal_count *count, struct text *broken)
+    MUST_CHECK;
+/* The same for what an earlier version of Byway sealed (vault_is_v1()): nothing else opens that. */
+enum admin_result admin_reseal_v1(struct admin *a, struct reseal_count *count, struct text *broken)
+    MUST_CHECK;
 
 #endif

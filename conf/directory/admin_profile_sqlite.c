@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Profiles and their credentials: sealed on the way in, bound to account, profile, version, host,
- * port and TLS mode (BEHAVIOUR R3), sealed anew when the key ring turns.
+ * Profiles and their credentials: sealed on the way in, bound to account, profile, version and all
+ * that is COLUMN_BOUND (BEHAVIOUR R3), sealed anew when the key ring turns, and when an earlier
+ * version sealed them.
  */
 #include "conf/directory/admin_sqlite.h"
 
@@ -211,9 +212,8 @@ seal_refresh_token(struct admin *a, const struct profile *p, const struct secret
 {
 	char blob[VAULT_BLOB_MAX];
 	struct text t = text_over(blob, sizeof(blob));
-	char mem[PROFILE_BOUND_MAX];
-	struct text bound = text_over(mem, sizeof(mem));
-	struct vault_place at = profile_refresh_place(p, &bound);
+	unsigned char bound[PROFILE_BOUND];
+	struct vault_place at = profile_place(p, "refresh_token", bound);
 
 	if (token->n == 0)
 		return store_refresh_token(a, p->id, "");
@@ -231,9 +231,8 @@ seal(struct admin *a, const struct profile *p, const struct secret *plain, int64
 {
 	char blob[VAULT_BLOB_MAX];
 	struct text t = text_over(blob, sizeof(blob));
-	char bound_mem[PROFILE_BOUND_MAX];
-	struct text bound = text_over(bound_mem, sizeof(bound_mem));
-	struct vault_place at = profile_place(p, &bound);
+	unsigned char bound[PROFILE_BOUND];
+	struct vault_place at = profile_place(p, "password", bound);
 
 	if (plain->n == 0)
 		return store_password(a, p->id, "", 0);
@@ -248,9 +247,8 @@ seal(struct admin *a, const struct profile *p, const struct secret *plain, int64
 static enum admin_result
 unseal(struct admin *a, const struct profile *p, struct secret *plain_r)
 {
-	char bound_mem[PROFILE_BOUND_MAX];
-	struct text bound = text_over(bound_mem, sizeof(bound_mem));
-	struct vault_place at = profile_place(p, &bound);
+	unsigned char bound[PROFILE_BOUND];
+	struct vault_place at = profile_place(p, "password", bound);
 
 	if (!a->vault)
 		return admin_say(a, ADMIN_FAILED,
@@ -263,11 +261,31 @@ unseal(struct admin *a, const struct profile *p, struct secret *plain_r)
 		    "the key of the stored password is not in the key file, give it again");
 	case VAULT_FORGED:
 		return admin_say(a, ADMIN_FAILED,
-		    "the stored password does not belong to this host, port and TLS mode, give it again");
+		    vault_is_v1(slice_str(p->password))
+		        ? "an earlier version sealed the stored password: start bywayd, which seals it anew"
+		        : "the stored password does not belong to what the profile says now, give it again");
 	case VAULT_FAILED:
 		break;
 	}
 	return admin_say(a, ADMIN_FAILED, "the stored password cannot be opened, give it again");
+}
+
+static enum admin_result
+open_refresh_token(struct admin *a, const struct profile *p, struct secret *token_r)
+{
+	unsigned char bound[PROFILE_BOUND];
+	struct vault_place at = profile_place(p, "refresh_token", bound);
+
+	if (!*p->refresh_token)
+		return secret_init(token_r, SLICE("")) ? ADMIN_OK
+		                                       : admin_say(a, ADMIN_FAILED, "no memory");
+	if (!a->vault)
+		return admin_say(a, ADMIN_FAILED,
+		    "no key file is open: the refresh token cannot be opened");
+	if (vault_unseal(a->vault, &at, slice_str(p->refresh_token), token_r) != VAULT_OK)
+		return admin_say(a, ADMIN_FAILED,
+		    "the refresh token cannot be opened: byway profile authorize gets a new one");
+	return ADMIN_OK;
 }
 
 /* ---- add and set ---- */
@@ -310,39 +328,46 @@ admin_profile_add(struct admin *a, const struct admin_profile *from, const struc
 	return write_end(a, add_profile(a, &row, password));
 }
 
-/* True where a column with one of FLAGS says another thing in B than in A. */
-static bool
-differs(const struct admin_profile *a, const struct admin_profile *b, unsigned flags)
+/* The first COLUMN_BOUND that says another thing in B than in A; NULL: none does. */
+static const struct column *
+bound_that_differs(const struct admin_profile *a, const struct admin_profile *b)
 {
 	for (const struct column *c = entity_profile.columns; c->name; c++) {
 		const char *of_a = (const char *)a + c->at;
 		const char *of_b = (const char *)b + c->at;
 
-		if (!(c->flags & flags))
+		if (!(c->flags & COLUMN_BOUND))
 			continue;
 		if (column_is_text(c) ? strcmp(text_of(*(const char *const *)(const void *)of_a),
 		                            text_of(*(const char *const *)(const void *)of_b)) != 0
 		                      : memcmp(of_a, of_b, sizeof(unsigned)) != 0)
-			return true;
+			return c;
 	}
-	return false;
+	return NULL;
 }
 
-/* The password behind the change: the new one, or the stored one, to be sealed for the new
- * version. */
+/* NOW becomes the row as it is behind the change. NOW is freed in any case. */
 static enum admin_result
-seal_anew(struct admin *a, const struct stored *was, const struct secret *password,
-    const struct secret *plain)
+move_version(struct admin *a, uint64_t id, struct stored *now)
+{
+	enum admin_result r = remove_by_id(a, moves_sql, id);
+
+	*now = (struct stored){ 0 };
+	return r == ADMIN_OK ? read_stored(a, id, now) : r;
+}
+
+/* PASSWORD (NULL: it has none) and TOKEN (NULL: the same) for the new version. */
+static enum admin_result
+seal_anew(struct admin *a, uint64_t id, const struct secret *password, int64_t when,
+    const struct secret *token)
 {
 	struct stored now;
-	enum admin_result r = remove_by_id(a, moves_sql, was->p.id);
+	enum admin_result r = move_version(a, id, &now);
 
-	if (r != ADMIN_OK || (!password && !*was->p.password))
-		return r;
-	r = read_stored(a, was->p.id, &now);
-	if (r == ADMIN_OK)
-		r = password ? seal(a, &now.p, password, (int64_t)time(NULL))
-		             : seal(a, &now.p, plain, was->p.password_set);
+	if (r == ADMIN_OK && password)
+		r = seal(a, &now.p, password, when);
+	if (r == ADMIN_OK && token)
+		r = seal_refresh_token(a, &now.p, token);
 	free_stored(&now);
 	return r;
 }
@@ -352,28 +377,28 @@ set_profile(struct admin *a, const struct admin_profile *row, const struct secre
     struct stored *was)
 {
 	struct admin_profile old;
-	struct secret plain = { 0 };
+	struct secret token = { 0 };
 	enum admin_result r = table_get(a, &table_profile, was->p.id, &was->mem, &old);
 
 	if (r != ADMIN_OK)
 		return r;
-	bool leaves = differs(&old, row, COLUMN_BOUND);
-	bool moves = password || leaves || differs(&old, row, COLUMN_MOVES);
-	bool keeps = !password && *was->p.password;
+	const struct column *leaves = bound_that_differs(&old, row);
 
-	if (keeps && leaves)
+	if (leaves && !password && *was->p.password)
 		return admin_say(a, ADMIN_INVALID,
-		    "profile %s/%s: the password is bound to host, port and TLS mode: give it again",
-		    row->account, row->name);
-	if (keeps && moves)
-		r = unseal(a, &was->p, &plain);
-	if (r == ADMIN_OK)
-		r = table_set(a, &table_profile, row, was->p.id);
-	if (r == ADMIN_OK && moves)
-		r = seal_anew(a, was, password, &plain);
-	if (r == ADMIN_OK && leaves && *was->p.refresh_token)
+		    "profile %s/%s: the password is bound to what the profile said, and %s is another: give it again",
+		    row->account, row->name, leaves->name);
+	/* A token that cannot be opened is of no use to anybody. */
+	bool token_stays =
+	    !leaves && *was->p.refresh_token && open_refresh_token(a, &was->p, &token) == ADMIN_OK;
+
+	r = table_set(a, &table_profile, row, was->p.id);
+	if (r == ADMIN_OK && (password || leaves) && *was->p.refresh_token)
 		r = store_refresh_token(a, was->p.id, "");
-	secret_fini(&plain);
+	if (r == ADMIN_OK && (password || leaves))
+		r = seal_anew(a, was->p.id, password, (int64_t)time(NULL),
+		    token_stays ? &token : NULL);
+	secret_fini(&token);
 	return r;
 }
 
@@ -396,21 +421,21 @@ admin_profile_set(struct admin *a, const struct admin_profile *from, const struc
 	return write_end(a, r);
 }
 
-/* The stored password is bound to its version: it is sealed anew. */
+/* The stored password is bound to its version: it is sealed anew, beside TOKEN. */
 static enum admin_result
-new_version(struct admin *a, struct stored *s)
+new_consent(struct admin *a, const struct profile *p, const struct secret *token)
 {
 	struct secret plain = { 0 };
-	enum admin_result r = *s->p.password ? unseal(a, &s->p, &plain) : ADMIN_OK;
+	enum admin_result r = *p->password ? unseal(a, p, &plain) : ADMIN_OK;
 
 	if (r == ADMIN_OK)
-		r = seal_anew(a, s, NULL, &plain);
+		r = seal_anew(a, p->id, *p->password ? &plain : NULL, p->password_set, token);
 	secret_fini(&plain);
 	return r;
 }
 
 static enum admin_result
-set_refresh_token(struct admin *a, const char *name, const struct secret *token, bool moves)
+set_refresh_token(struct admin *a, const char *name, const struct secret *token, bool consent)
 {
 	struct stored p;
 	enum admin_result r;
@@ -422,10 +447,8 @@ set_refresh_token(struct admin *a, const char *name, const struct secret *token,
 	if (r != ADMIN_OK)
 		return r;
 	r = find_stored(a, name, &p);
-	if (r == ADMIN_OK && moves)
-		r = new_version(a, &p);
 	if (r == ADMIN_OK)
-		r = seal_refresh_token(a, &p.p, token);
+		r = consent ? new_consent(a, &p.p, token) : seal_refresh_token(a, &p.p, token);
 	free_stored(&p);
 	return write_end(a, r);
 }
@@ -457,25 +480,6 @@ admin_profile_unseal(struct admin *a, const char *name, struct secret *password_
 	return r;
 }
 
-static enum admin_result
-unseal_refresh_token(struct admin *a, const struct profile *p, struct secret *token_r)
-{
-	char mem[PROFILE_BOUND_MAX];
-	struct text bound = text_over(mem, sizeof(mem));
-	struct vault_place at = profile_refresh_place(p, &bound);
-
-	if (!*p->refresh_token)
-		return secret_init(token_r, SLICE("")) ? ADMIN_OK
-		                                       : admin_say(a, ADMIN_FAILED, "no memory");
-	if (!a->vault)
-		return admin_say(a, ADMIN_FAILED,
-		    "no key file is open: the refresh token cannot be opened");
-	if (vault_unseal(a->vault, &at, slice_str(p->refresh_token), token_r) != VAULT_OK)
-		return admin_say(a, ADMIN_FAILED,
-		    "the refresh token cannot be opened: byway profile authorize gets a new one");
-	return ADMIN_OK;
-}
-
 enum admin_result
 admin_profile_unseal_refresh_token(struct admin *a, const char *name, struct secret *token_r)
 {
@@ -483,7 +487,7 @@ admin_profile_unseal_refresh_token(struct admin *a, const char *name, struct sec
 	enum admin_result r = find_stored(a, name, &p);
 
 	if (r == ADMIN_OK)
-		r = unseal_refresh_token(a, &p.p, token_r);
+		r = open_refresh_token(a, &p.p, token_r);
 	free_stored(&p);
 	return r;
 }
@@ -529,48 +533,72 @@ const struct table table_profile = {
 
 struct reseal {
 	struct admin *a;
+	bool v1_only;
 	enum admin_result result;
 	uint64_t done;
 	uint64_t broken;
 	struct text *names;
 };
 
-static void
-reseal_one(struct reseal *work, const struct stored *s, const char *name)
+/* As an earlier version bound it: to host, port and TLS mode, and to the token endpoint. */
+static struct vault_place_v1
+place_v1(const struct profile *p, const char *field, struct text *host)
 {
-	struct secret plain = { 0 };
+	bool is_token = strcmp(field, "refresh_token") == 0;
 
-	if (!*s->p.password || vault_is_current(work->a->vault, slice_str(s->p.password)))
-		return;
-	if (unseal(work->a, &s->p, &plain) == ADMIN_OK) {
-		work->result = seal(work->a, &s->p, &plain, s->p.password_set);
-		work->done += work->result == ADMIN_OK;
-	} else {
-		work->broken++;
-		text_put(work->names, slice_str(name));
-		text_char(work->names, '\n');
-	}
-	secret_fini(&plain);
+	if (p->auth == PROFILE_OAUTH2)
+		text_fmt(host, "%s ", p->token_endpoint);
+	text_put(host, slice_str(p->host));
+	return (struct vault_place_v1){
+		.account = p->account,
+		.profile = p->id,
+		.field = field,
+		.version = is_token ? 0 : p->version,
+		.host = text_slice(host),
+		.port = p->port,
+		.tls = upstream_tls_word(p->tls),
+	};
+}
+
+static bool
+open_any(struct admin *a, const struct profile *p, const char *field, const char *blob,
+    struct secret *plain_r)
+{
+	char mem[1024];
+	struct text host = text_over(mem, sizeof(mem));
+	unsigned char bound[PROFILE_BOUND];
+	struct vault_place_v1 v1 = place_v1(p, field, &host);
+	struct vault_place at = profile_place(p, field, bound);
+
+	return (vault_is_v1(slice_str(blob))
+	               ? vault_unseal_v1(a->vault, &v1, slice_str(blob), plain_r)
+	               : vault_unseal(a->vault, &at, slice_str(blob), plain_r)) == VAULT_OK;
+}
+
+static bool
+is_wanted(const struct reseal *work, const char *blob)
+{
+	return *blob &&
+	    (work->v1_only ? vault_is_v1(slice_str(blob))
+	                   : !vault_is_current(work->a->vault, slice_str(blob)));
 }
 
 static void
-reseal_refresh_token(struct reseal *work, const struct stored *s, const char *name)
+reseal_field(struct reseal *work, const struct profile *p, const char *field, const char *name)
 {
+	bool is_token = strcmp(field, "refresh_token") == 0;
+	const char *blob = is_token ? p->refresh_token : p->password;
 	struct secret plain = { 0 };
-	struct slice blob = slice_str(s->p.refresh_token);
-	char mem[PROFILE_BOUND_MAX];
-	struct text bound = text_over(mem, sizeof(mem));
-	struct vault_place at = profile_refresh_place(&s->p, &bound);
 
-	if (!blob.n || vault_is_current(work->a->vault, blob))
+	if (work->result != ADMIN_OK || !is_wanted(work, blob))
 		return;
-	if (vault_unseal(work->a->vault, &at, blob, &plain) == VAULT_OK) {
-		work->result = seal_refresh_token(work->a, &s->p, &plain);
+	if (open_any(work->a, p, field, blob, &plain)) {
+		work->result = is_token ? seal_refresh_token(work->a, p, &plain)
+		                        : seal(work->a, p, &plain, p->password_set);
 		work->done += work->result == ADMIN_OK;
 	} else {
 		work->broken++;
-		text_put(work->names, slice_str(name));
-		text_put(work->names, SLICE(" (refresh token)\n"));
+		text_fmt(work->names, "%s%s\n", name, is_token ? " (refresh token)" : "");
 	}
 	secret_fini(&plain);
 }
@@ -586,29 +614,49 @@ on_sealed(void *ctx, struct take *t)
 	arena_init(&s.mem, STORED_MAX);
 	if (take_stored(&s, t)) {
 		text_fmt(&name, "%s/%s", s.account, s.p.name);
-		reseal_one(work, &s, mem);
-		if (work->result == ADMIN_OK)
-			reseal_refresh_token(work, &s, mem);
+		reseal_field(work, &s.p, "password", mem);
+		reseal_field(work, &s.p, "refresh_token", mem);
 	} else
 		work->result = admin_say(work->a, ADMIN_FAILED, "no memory");
 	free_stored(&s);
 	return work->result == ADMIN_OK;
 }
 
-enum admin_result
-admin_reseal(struct admin *a, uint64_t *done_r, uint64_t *broken_r, struct text *broken)
+static enum admin_result
+reseal(struct admin *a, const char *sql, bool v1_only, struct reseal_count *count,
+    struct text *broken)
 {
-	struct reseal work = { .a = a, .names = broken };
+	struct reseal work = { .a = a, .v1_only = v1_only, .names = broken };
 
+	*count = (struct reseal_count){ 0 };
 	if (!a->vault)
 		return admin_say(a, ADMIN_FAILED, "no key file is open");
 	enum admin_result r = write_begin(a);
 
 	if (r != ADMIN_OK)
 		return r;
-	r = each_row(a, sealed_sql, NULL, NULL, on_sealed, &work);
+	r = each_row(a, sql, NULL, NULL, on_sealed, &work);
 	r = write_end(a, r == ADMIN_OK ? work.result : r);
-	*done_r = r == ADMIN_OK ? work.done : 0;
-	*broken_r = work.broken;
+	count->done = r == ADMIN_OK ? work.done : 0;
+	count->broken = work.broken;
 	return r;
+}
+
+enum admin_result
+admin_reseal(struct admin *a, struct reseal_count *count, struct text *broken)
+{
+	return reseal(a, sealed_sql, false, count, broken);
+}
+
+enum admin_result
+admin_reseal_v1(struct admin *a, struct reseal_count *count, struct text *broken)
+{
+	int64_t n = 0;
+
+	*count = (struct reseal_count){ 0 };
+	if (!db_number(&a->db,
+	        "SELECT count(*) FROM profile WHERE password LIKE 'v1.%' OR refresh_token LIKE 'v1.%'",
+	        &n))
+		return admin_say(a, ADMIN_FAILED, "%s", db_error(&a->db));
+	return n ? reseal(a, sealed_sql, true, count, broken) : ADMIN_OK;
 }

@@ -21,6 +21,7 @@
 #include "conf/conf.h"
 #include "conf/vault/secret.h"
 #include "conf/vault/vault.h"
+#include "wire/crypto.h"
 #include "wire/loop.h"
 #include "wire/slice.h"
 #include "wire/work.h"
@@ -181,14 +182,14 @@ struct way {
 /* The way of A's mail from DOMAIN (R1, S3): the domain's own route, else the account's; where
  * neither says, native if the plan can send, else the account's only profile. The one router. */
 struct way account_route(const struct account *a, struct slice domain);
-/* What P's credential is sealed for beside port and TLS mode: the host; with OAuth2 the token
- * endpoint too, which it goes to. */
-enum { PROFILE_BOUND_MAX = 1024 };
-void profile_bound_to(const struct profile *p, struct text *out);
-/* Where P's password is sealed for (R3): what both the side that seals and the side that opens must
- * use. BOUND takes what it borrows: PROFILE_BOUND_MAX octets. */
-struct vault_place profile_place(const struct profile *p, struct text *bound);
-/* The same of its refresh token, which outlives versions. */
-struct vault_place profile_refresh_place(const struct profile *p, struct text *bound);
+/* A hash over the columns that P's credentials are sealed for (COLUMN_BOUND). False: one is longer
+ * than any that could be stored. */
+enum { PROFILE_BOUND = SHA256_LEN };
+bool profile_bound_to(const struct profile *p, unsigned char bound[PROFILE_BOUND]) MUST_CHECK;
+/* Where FIELD ("password", "refresh_token") of P is sealed for (R3): what both the side that seals
+ * and the side that opens must use. BOUND takes what the place borrows; the vault takes no place
+ * without it. */
+struct vault_place profile_place(const struct profile *p, const char *field,
+    unsigned char bound[PROFILE_BOUND]);
 
 #endif

@@ -168,37 +168,69 @@ sender_unref(struct sender *s)
 
 /* ---- what is sealed ---- */
 
-void
-profile_bound_to(const struct profile *p, struct text *out)
+/* A netstring: no value can be read as the end of it and the beginning of the next. */
+static void
+put_bound(struct text *out, struct slice value)
 {
-	if (p->auth == PROFILE_OAUTH2) {
-		text_put(out, slice_str(p->token_endpoint));
-		text_char(out, ' ');
-	}
-	text_put(out, slice_str(p->host));
+	text_u64(out, value.n);
+	text_char(out, ':');
+	text_put(out, value);
+	text_char(out, ',');
+}
+
+static void
+put_bound_hash(struct text *out, struct slice value)
+{
+	unsigned char hash[SHA256_LEN];
+
+	if (value.n == 0)
+		put_bound(out, value);
+	else if (crypto_sha256(value, hash))
+		put_bound(out, slice_of((const char *)hash, sizeof(hash)));
+	else
+		out->overflow = true;
+}
+
+/* The order is part of the blobs. */
+static void
+put_all_bound(const struct profile *p, struct text *out)
+{
+	char mem[16];
+	struct text port = text_over(mem, sizeof(mem));
+
+	text_u64(&port, p->port);
+	put_bound(out, slice_str(p->provider));
+	put_bound(out, slice_str(transport_word(p->transport)));
+	put_bound(out, slice_str(p->host));
+	put_bound(out, text_slice(&port));
+	put_bound(out, slice_str(upstream_tls_word(p->tls)));
+	put_bound(out, slice_str(p->username));
+	put_bound(out, slice_str(profile_auth_word(p->auth)));
+	put_bound(out, slice_str(p->token_endpoint));
+	put_bound(out, slice_str(p->pin));
+	put_bound_hash(out, slice_str(p->ca));
+}
+
+bool
+profile_bound_to(const struct profile *p, unsigned char bound[PROFILE_BOUND])
+{
+	char mem[4096];
+	struct text all = text_over(mem, sizeof(mem));
+
+	put_all_bound(p, &all);
+	return !all.overflow && crypto_sha256(text_slice(&all), bound);
 }
 
 struct vault_place
-profile_place(const struct profile *p, struct text *bound)
+profile_place(const struct profile *p, const char *field, unsigned char bound[PROFILE_BOUND])
 {
-	profile_bound_to(p, bound);
+	bool whole = profile_bound_to(p, bound);
+
 	return (struct vault_place){
 		.account = p->account,
 		.profile = p->id,
-		.field = "password",
+		.field = field,
 		.version = p->version,
-		.host = text_slice(bound),
-		.port = p->port,
-		.tls = upstream_tls_word(p->tls),
+		.bound = slice_of((const char *)bound, whole ? PROFILE_BOUND : 0),
 	};
-}
-
-struct vault_place
-profile_refresh_place(const struct profile *p, struct text *bound)
-{
-	struct vault_place at = profile_place(p, bound);
-
-	at.field = "refresh_token";
-	at.version = 0;
-	return at;
 }

@@ -39,7 +39,6 @@ enum {
 	COLUMN_LISTED = 4,    /* has a column in lists */
 	COLUMN_UNLIMITED = 8, /* 0 stands for no limit */
 	COLUMN_BOUND = 16,    /* a stored credential belongs to it */
-	COLUMN_MOVES = 32,    /* the credential's version moves with it */
 	COLUMN_WRITTEN = 64,  /* INSERT and UPDATE take it as it is */
 	COLUMN_UNREAD = 128,  /* no column of the SELECT is its own */
 	COLUMN_KEY = 256      /* names the row; keys come first */

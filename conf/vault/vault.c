@@ -6,7 +6,7 @@
 #include "wire/crypto.h"
 
 /*
- * blob   v1.<key id>.<base64>      base64 of nonce (12), ciphertext, tag (16)
+ * blob   v2.<key id>.<base64>      base64 of nonce (12), ciphertext, tag (16)
  * key    HKDF-SHA256(master, salt = key id, info = "byway credential v1|" account)
  * AAD    each field behind its length (32 bits), numbers as 64 bits, all big-endian: two places
  *        never give the same octets
@@ -14,7 +14,7 @@
 enum {
 	ID_MAX = 32,
 	KEYS_MAX = 64,
-	AAD_MAX = 1024,
+	AAD_MAX = 4096,
 	RAW_MAX = AEAD_NONCE + VAULT_PLAIN_MAX + AEAD_TAG
 };
 
@@ -171,9 +171,22 @@ put_number(struct text *t, uint64_t v)
 	put_field(t, slice_of(octets, sizeof(octets)));
 }
 
-/* False where a field is too long. */
+/* False where a field is too long, or what it is bound to is not said. */
 static bool
 write_aad(struct text *t, const struct key *k, const struct vault_place *at)
+{
+	put_field(t, SLICE("byway credential v2"));
+	put_field(t, slice_str(k->id));
+	put_number(t, at->account);
+	put_number(t, at->profile);
+	put_field(t, slice_str(at->field));
+	put_number(t, at->version);
+	put_field(t, at->bound);
+	return at->bound.n > 0 && !t->overflow;
+}
+
+static bool
+write_aad_v1(struct text *t, const struct key *k, const struct vault_place_v1 *at)
 {
 	put_field(t, SLICE("byway credential v1"));
 	put_field(t, slice_str(k->id));
@@ -224,54 +237,43 @@ vault_seal(struct vault *v, const struct vault_place *at, const struct secret *p
 	crypto_wipe(key, sizeof(key));
 	if (!ok)
 		return false;
-	text_put(blob_r, SLICE("v1."));
+	text_put(blob_r, SLICE("v2."));
 	text_put(blob_r, slice_str(k->id));
 	text_char(blob_r, '.');
 	base64_encode(blob_r, slice_of((const char *)raw, AEAD_NONCE + plain->n + AEAD_TAG));
 	return !blob_r->overflow;
 }
 
-/* "v1", id, rest; false if it is no blob of ours. */
+/* FORM ("v2."), id, rest; false if it is no blob of that form. */
 static bool
-blob_split(struct slice blob, struct slice *id_r, struct slice *sealed_r)
+blob_split(struct slice blob, struct slice form, struct slice *id_r, struct slice *sealed_r)
 {
-	if (blob.n > VAULT_BLOB_MAX || !slice_starts(blob, SLICE("v1.")))
+	if (blob.n > VAULT_BLOB_MAX || !slice_starts(blob, form))
 		return false;
-	blob = slice_skip(blob, 3);
+	blob = slice_skip(blob, form.n);
 	*id_r = slice_cut(&blob, '.');
 	*sealed_r = blob;
 	return is_id(*id_r);
 }
 
-enum vault_result
-vault_unseal(struct vault *v, const struct vault_place *at, struct slice blob,
+static enum vault_result
+open_sealed(const struct key *k, uint64_t account, struct slice aad, struct slice sealed,
     struct secret *plain_r)
 {
 	unsigned char key[AEAD_KEY], raw[RAW_MAX];
-	char mem[AAD_MAX];
-	struct text aad = text_over(mem, sizeof(mem));
-	struct slice id, sealed, in;
-	const struct key *k;
+	struct slice in;
 	size_t n;
 	bool ok;
 
-	*plain_r = (struct secret){ .p = NULL };
-	if (!blob_split(blob, &id, &sealed))
-		return VAULT_FORGED;
-	k = key_find(v, id);
-	if (!k)
-		return VAULT_NO_KEY;
 	if (sealed.n > RAW_MAX / 3 * 4 + 4 ||
 	    !base64_decode(sealed, (char *)raw, sizeof(raw), &n) || n < AEAD_NONCE + AEAD_TAG)
 		return VAULT_FORGED;
-	if (!write_aad(&aad, k, at))
-		return VAULT_FAILED;
 	in = slice_of((const char *)raw + AEAD_NONCE, n - AEAD_NONCE);
-	if (!account_key(k, at->account, key) || !secret_make(plain_r, in.n - AEAD_TAG)) {
+	if (!account_key(k, account, key) || !secret_make(plain_r, in.n - AEAD_TAG)) {
 		crypto_wipe(key, sizeof(key));
 		return VAULT_FAILED;
 	}
-	ok = crypto_aead_open(key, raw, text_slice(&aad), in, (unsigned char *)plain_r->p);
+	ok = crypto_aead_open(key, raw, aad, in, (unsigned char *)plain_r->p);
 	crypto_wipe(key, sizeof(key));
 	if (ok)
 		return VAULT_OK;
@@ -279,12 +281,57 @@ vault_unseal(struct vault *v, const struct vault_place *at, struct slice blob,
 	return VAULT_FORGED;
 }
 
+enum vault_result
+vault_unseal(struct vault *v, const struct vault_place *at, struct slice blob,
+    struct secret *plain_r)
+{
+	char mem[AAD_MAX];
+	struct text aad = text_over(mem, sizeof(mem));
+	struct slice id, sealed;
+	const struct key *k;
+
+	*plain_r = (struct secret){ .p = NULL };
+	if (!blob_split(blob, SLICE("v2."), &id, &sealed))
+		return VAULT_FORGED;
+	if (!(k = key_find(v, id)))
+		return VAULT_NO_KEY;
+	if (!write_aad(&aad, k, at))
+		return VAULT_FORGED;
+	return open_sealed(k, at->account, text_slice(&aad), sealed, plain_r);
+}
+
+bool
+vault_is_v1(struct slice blob)
+{
+	return slice_starts(blob, SLICE("v1."));
+}
+
+enum vault_result
+vault_unseal_v1(struct vault *v, const struct vault_place_v1 *at, struct slice blob,
+    struct secret *plain_r)
+{
+	char mem[AAD_MAX];
+	struct text aad = text_over(mem, sizeof(mem));
+	struct slice id, sealed;
+	const struct key *k;
+
+	*plain_r = (struct secret){ .p = NULL };
+	if (!blob_split(blob, SLICE("v1."), &id, &sealed))
+		return VAULT_FORGED;
+	if (!(k = key_find(v, id)))
+		return VAULT_NO_KEY;
+	if (!write_aad_v1(&aad, k, at))
+		return VAULT_FORGED;
+	return open_sealed(k, at->account, text_slice(&aad), sealed, plain_r);
+}
+
 bool
 vault_is_current(const struct vault *v, struct slice blob)
 {
 	struct slice id, sealed;
 
-	return blob_split(blob, &id, &sealed) && slice_eq(id, slice_str(current(v)->id));
+	return blob_split(blob, SLICE("v2."), &id, &sealed) &&
+	    slice_eq(id, slice_str(current(v)->id));
 }
 
 /* ---- keyed hashes ---- */

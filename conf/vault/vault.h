@@ -6,9 +6,11 @@
  * vault - credentials sealed at rest (BEHAVIOUR R3): AES-256-GCM, a key per account by HKDF from a
  * master key
  *
- * A blob is text: v1.<key id>.<base64 of nonce, ciphertext, tag>. It is bound (AAD) to the place it
- * was sealed for: account, profile, field, version, host, port and TLS mode; a row that was swapped
- * or whose host was edited cannot be opened.
+ * A blob is text: v2.<key id>.<base64 of nonce, ciphertext, tag>. It is bound (AAD) to the place it
+ * was sealed for: account, profile, field, version, and all that says where and how it is used; a
+ * row that was swapped, or whose host or pin was edited, cannot be opened. v1 was bound to host,
+ * port and TLS mode alone: such blobs are opened only in order to be sealed anew, and refused
+ * otherwise, lest an old one be put back.
  *
  * The key ring is a file, one key a line: `<id> <64 hex digits>`, the last line is the one that
  * seals; older ones still open. It must not be readable by group or others. `byway key rotate` adds
@@ -28,6 +30,15 @@ struct vault_place {
 	uint64_t profile;
 	const char *field; /* "password" */
 	uint64_t version;
+	struct slice bound; /* where and how it is used, in one unambiguous piece */
+};
+
+/* The same for a blob of v1. */
+struct vault_place_v1 {
+	uint64_t account;
+	uint64_t profile;
+	const char *field;
+	uint64_t version;
 	struct slice host;
 	unsigned port;
 	const char *tls; /* "implicit", "starttls", "none" */
@@ -43,9 +54,13 @@ bool vault_seal(struct vault *v, const struct vault_place *at, const struct secr
     struct text *blob_r) MUST_CHECK;
 enum vault_result vault_unseal(struct vault *v, const struct vault_place *at, struct slice blob,
     struct secret *plain_r) MUST_CHECK;
+/* Of what an earlier version sealed. */
+bool vault_is_v1(struct slice blob);
+enum vault_result vault_unseal_v1(struct vault *v, const struct vault_place_v1 *at,
+    struct slice blob, struct secret *plain_r) MUST_CHECK;
 /* Id of the key that seals now. */
 const char *vault_current(const struct vault *v);
-/* True where BLOB was sealed with the current key. */
+/* True where BLOB is of v2, and was sealed with the current key. */
 bool vault_is_current(const struct vault *v, struct slice blob);
 /* A keyed hash that needs no slow function (BEHAVIOUR A2): for machine-made passwords and
  * remembered log-ins. With the current key: what is stored must name it (vault_current) and is

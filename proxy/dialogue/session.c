@@ -191,7 +191,7 @@ bury(void *owner)
 static void
 leave(struct session *s)
 {
-	table_remove(s->worker->sessions, s);
+	sessions_remove(s->worker->sessions, s);
 	auth_forget(s);
 	quota_drop(s->look);
 	s->look = NULL;
@@ -261,7 +261,7 @@ session_give_up(struct session *s)
 void
 session_logged_in(struct session *s)
 {
-	table_unlist(s->worker->sessions, s);
+	sessions_unlist(s->worker->sessions, s);
 	set_deadline(s);
 }
 
@@ -674,7 +674,7 @@ make_room(struct worker *w, const struct conf *c, int fd)
 	if (scoreboard_sum(w->board, GAUGE_SESSIONS) < (int64_t)c->limits.connections &&
 	    fd < w->fds_for_clients)
 		return true;
-	struct session *oldest = table_oldest(w->sessions);
+	struct session *oldest = sessions_oldest(w->sessions);
 
 	if (oldest == NULL)
 		return false;
@@ -717,7 +717,7 @@ make(struct lane *lane, int fd, const struct sockaddr *peer, socklen_t peer_len)
 	s->id = id_make(loop_wall_ms(w->loop));
 	memcpy(&s->peer, peer, peer_len < sizeof(s->peer) ? peer_len : sizeof(s->peer));
 	arena_init(&s->arena, lane->conf->limits.session_memory);
-	if (!table_add(w->sessions, s)) {
+	if (!sessions_add(w->sessions, s)) {
 		free(s);
 		return NULL;
 	}

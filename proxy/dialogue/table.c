@@ -79,7 +79,7 @@ list(struct sessions *all, struct session *s)
 }
 
 void
-table_unlist(struct sessions *all, struct session *s)
+sessions_unlist(struct sessions *all, struct session *s)
 {
 	if (!s->listed)
 		return;
@@ -96,7 +96,7 @@ table_unlist(struct sessions *all, struct session *s)
 }
 
 bool
-table_add(struct sessions *all, struct session *s)
+sessions_add(struct sessions *all, struct session *s)
 {
 	if (all->free == NO_SLOT && !grow(all))
 		return false;
@@ -113,12 +113,12 @@ table_add(struct sessions *all, struct session *s)
 }
 
 void
-table_remove(struct sessions *all, struct session *s)
+sessions_remove(struct sessions *all, struct session *s)
 {
 	uint32_t i = (uint32_t)s->number;
 
 	assert(i < all->size && all->slots[i].session == s);
-	table_unlist(all, s);
+	sessions_unlist(all, s);
 	all->slots[i].session = NULL;
 	all->slots[i].next_free = all->free;
 	all->free = i;
@@ -126,7 +126,7 @@ table_remove(struct sessions *all, struct session *s)
 }
 
 struct session *
-table_oldest(struct sessions *all)
+sessions_oldest(struct sessions *all)
 {
 	return all->oldest;
 }

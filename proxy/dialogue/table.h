@@ -14,11 +14,11 @@
 
 struct session;
 
-bool table_add(struct sessions *all, struct session *s) MUST_CHECK;
-void table_remove(struct sessions *all, struct session *s);
+bool sessions_add(struct sessions *all, struct session *s) MUST_CHECK;
+void sessions_remove(struct sessions *all, struct session *s);
 /* It has logged in. */
-void table_unlist(struct sessions *all, struct session *s);
+void sessions_unlist(struct sessions *all, struct session *s);
 /* The oldest that has not logged in; NULL: all have. */
-struct session *table_oldest(struct sessions *all);
+struct session *sessions_oldest(struct sessions *all);
 
 #endif

@@ -52,9 +52,10 @@ struct upstream {
 	    *endpoint; /* of the native pool; NULL for a profile's, and when it has retired */
 	uint64_t account, profile, version;
 	char *route; /* "profile:acme", "native:mx1" */
-	char *provider, *host, *place, *username, *sealed, *ca_pem, *ca_file, *pin;
-	struct secret password; /* an MTA's, or a probe's; a profile's is in SEALED */
-	struct secret refresh;  /* a probe's; a profile's is in OAUTH, sealed */
+	char *provider, *host, *username, *sealed, *ca_pem, *ca_file, *pin;
+	unsigned char bound[PROFILE_BOUND]; /* what its credentials are sealed for */
+	struct secret password;             /* an MTA's, or a probe's; a profile's is in SEALED */
+	struct secret refresh;              /* a probe's; a profile's is in OAUTH, sealed */
 	unsigned port;
 	enum upstream_tls tls;
 	bool xclient;

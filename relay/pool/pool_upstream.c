@@ -56,7 +56,6 @@ destroy(struct upstream *u)
 	free(u->route);
 	free(u->provider);
 	free(u->host);
-	free(u->place);
 	free(u->username);
 	free(u->sealed);
 	free(u->ca_pem);
@@ -178,25 +177,16 @@ is_same_login(const struct upstream *u, const struct profile *p)
 	return !u->oauth || oauth_is_same(u->oauth, p);
 }
 
-static const char *
-place_of(const struct profile *p, char mem[PROFILE_BOUND_MAX])
-{
-	struct text t = text_over(mem, PROFILE_BOUND_MAX);
-
-	profile_bound_to(p, &t);
-	return mem;
-}
-
 static bool
 is_same(const struct upstream *u, const struct profile *p)
 {
-	char mem[PROFILE_BOUND_MAX];
+	unsigned char bound[PROFILE_BOUND];
 
 	return u->profile == p->id && u->version == p->version && u->account == p->account &&
 	    u->port == p->port && u->tls == p->tls && eq(u->host, p->host) &&
 	    eq(u->username, p->username) && eq(u->ca_pem, p->ca) && eq(u->pin, p->pin) &&
-	    eq(u->provider, p->provider) && u->api == kind_of(p) &&
-	    eq(u->place, place_of(p, mem)) && is_same_login(u, p);
+	    eq(u->provider, p->provider) && u->api == kind_of(p) && profile_bound_to(p, bound) &&
+	    memcmp(u->bound, bound, sizeof(bound)) == 0 && is_same_login(u, p);
 }
 
 struct upstream *
@@ -276,7 +266,6 @@ update(struct upstream *u, const struct profile *p)
 struct upstream *
 pool_profile(struct relay *r, const struct profile *p)
 {
-	char mem[PROFILE_BOUND_MAX];
 	struct upstream *u = pool_find(r, p);
 
 	if (u && is_same(u, p))
@@ -302,8 +291,7 @@ pool_profile(struct relay *r, const struct profile *p)
 		u->offer = api_offer(u->api);
 	if (!copy(&u->provider, p->provider) || !copy(&u->host, p->host) ||
 	    !copy(&u->username, p->username) || !copy(&u->sealed, p->password) ||
-	    !copy(&u->ca_pem, p->ca) || !copy(&u->pin, p->pin) ||
-	    !copy(&u->place, place_of(p, mem)) ||
+	    !copy(&u->ca_pem, p->ca) || !copy(&u->pin, p->pin) || !profile_bound_to(p, u->bound) ||
 	    (p->auth == PROFILE_OAUTH2 && !(u->oauth = oauth_open(u, p)))) {
 		u->retired = true;
 		destroy(u);

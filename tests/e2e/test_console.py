@@ -457,7 +457,8 @@ def test_profile(full):
     assert full.json("profile", "show", "acme/mg")["version"] == 2
     full.ok("profile", "passwd", "acme/mg", "--password-stdin", stdin=SECRET + "2")
     assert full.json("profile", "show", "acme/mg")["version"] == 3
-    full.ok("profile", "set", "acme/mg", "--ca", full.dir / "relay.crt", "--pin", "AB:" * 31 + "AB")
+    full.refused(USAGE, "profile", "set", "acme/mg", "--pin", "AB:" * 31 + "AB", says="password")
+    full.ok("profile", "set", "acme/mg", "--ca", full.dir / "relay.crt", "--pin", "AB:" * 31 + "AB", "--password-stdin", stdin=SECRET)
     row = full.json("profile", "show", "acme/mg")
     assert row["pin"] == "ab" * 32 and row["ca"] == (full.dir / "relay.crt").read_text()
     assert "1 certificate" in full.ok("profile", "show", "acme/mg").out
@@ -664,7 +665,8 @@ def test_apply_asks(full):
 def rich(place):
     """Something of everything."""
     place.fill()
-    place.ok("profile", "set", "acme/mg", "--ca", place.dir / "relay.crt", "--keep-headers", "X-SMTPAPI X-PM-Tag")
+    place.ok("profile", "set", "acme/mg", "--ca", place.dir / "relay.crt", "--keep-headers", "X-SMTPAPI X-PM-Tag", "--password-stdin",
+             stdin=SECRET)
     place.ok("profile", "add", "acme/plain", "--host", "mail.example", "--port", "465", "--tls", "starttls", "--force")
     place.ok("route", "set", "acme", "mg", "--fallback", "native")
     place.ok("route", "set", "acme.example", "plain", "--fallback", "mg")

@@ -200,7 +200,7 @@ def test_a_replaced_refresh_token_is_stored_before_it_is_used(byway, tokens):
     before = blob()
     for _ in range(3):
         assert send(byway, "rotating")[0] == 250
-        assert blob() != before and blob().startswith("v1.")
+        assert blob() != before and blob().startswith("v2.")
         before = blob()
         time.sleep(1.1)
     forms = tokens.forms()

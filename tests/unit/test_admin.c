@@ -552,7 +552,8 @@ opened(struct fixture *f, struct vault *v, const char *name)
 	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
 	assert_int_equal(
 	    sqlite3_prepare_v2(h,
-	        "SELECT id, account, host, port, tls, version, password FROM profile WHERE name = ?1",
+	        "SELECT id, account, provider, transport, host, port, tls, username, auth, "
+	        "token_endpoint, pin, ca, version, password FROM profile WHERE name = ?1",
 	        -1, &st, NULL),
 	    SQLITE_OK);
 	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
@@ -561,13 +562,19 @@ opened(struct fixture *f, struct vault *v, const char *name)
 
 	p.id = take_u64(&t);
 	p.account = take_u64(&t);
+	p.provider = take_slice(&t).p;
+	assert_true(transport_find(take_slice(&t), &p.transport));
 	p.host = take_slice(&t).p;
 	p.port = take_unsigned(&t);
 	assert_true(upstream_tls_find(take_slice(&t), &p.tls));
+	p.username = take_slice(&t).p;
+	assert_true(profile_auth_find(take_slice(&t), &p.auth));
+	p.token_endpoint = take_slice(&t).p;
+	p.pin = take_slice(&t).p;
+	p.ca = take_slice(&t).p;
 	p.version = take_u64(&t);
-	char bound_mem[PROFILE_BOUND_MAX];
-	struct text bound = text_over(bound_mem, sizeof(bound_mem));
-	struct vault_place at = profile_place(&p, &bound);
+	unsigned char bound[PROFILE_BOUND];
+	struct vault_place at = profile_place(&p, "password", bound);
 
 	plain_text[0] = '\0';
 	if (vault_unseal(v, &at, take_slice(&t), &plain) == VAULT_OK)
@@ -576,6 +583,65 @@ opened(struct fixture *f, struct vault *v, const char *name)
 	sqlite3_finalize(st);
 	sqlite3_close(h);
 	return plain_text;
+}
+
+/* Another value, good in itself. */
+static void
+change(struct admin_profile *row, const struct column *c)
+{
+	char *at = (char *)row + c->at;
+	const char *text = c->type == COLUMN_PIN
+	    ? "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+	    : strcmp(c->name, "token_endpoint") == 0 ? "https://evil.example.net/token"
+	                                             : "evil.example.net";
+
+	if (column_is_text(c))
+		memcpy(at, &text, sizeof(text));
+	else
+		*(unsigned *)(void *)at = *(unsigned *)(void *)at == 1 ? 0 : 1;
+}
+
+static const struct {
+	const char *edit;
+	const char *back;
+} edits[] = {
+#define EDIT(column, value)                                                                        \
+	{                                                                                          \
+		"CREATE TABLE was AS SELECT " column " FROM profile; UPDATE profile SET " column   \
+		" = " value,                                                                       \
+		    "UPDATE profile SET " column " = (SELECT " column " FROM was); DROP TABLE was" \
+	}
+	EDIT("provider", "'mailgun'"),
+	EDIT("transport", "'api'"),
+	EDIT("host", "'evil.example.net'"),
+	EDIT("port", "587"),
+	EDIT("tls", "'none'"),
+	EDIT("username", "'evil'"),
+	EDIT("auth", "'oauth2'"),
+	EDIT("token_endpoint", "'https://evil.example.net/'"),
+	EDIT("pin", "'00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'"),
+	EDIT("ca", "'-----BEGIN CERTIFICATE-----'"),
+	EDIT("version", "version + 1"),
+	/* What one column loses, the next one gains. */
+	EDIT("host", "host || substr(port, 1, 1)"),
+#undef EDIT
+};
+
+/* Each column that is bound is edited above. */
+static void
+test_bound_columns(void **state)
+{
+	(void)state;
+	for (const struct column *c = entity_profile.columns; c->name; c++) {
+		char word[64];
+		bool found = false;
+
+		snprintf(word, sizeof(word), "SET %s = ", c->name);
+		for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++)
+			found |= strstr(edits[i].edit, word) != NULL;
+		if ((c->flags & COLUMN_BOUND) && !found)
+			fail_msg("%s is bound, and nothing edits it", c->name);
+	}
 }
 
 static void
@@ -602,34 +668,19 @@ test_credentials(void **state)
 	assert_int_equal(row.version, 1);
 	assert_int_equal(row.max_connections, 7);
 
-	/* Another user name, a pin: sealed anew for the new version. */
-	row.username = "other";
-	OK(f, admin_profile_set(f->a, &row, NULL));
-	row.pin = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-	OK(f, admin_profile_set(f->a, &row, NULL));
-	OK(f, admin_get(f->a, &entity_profile, "acme/mg", &f->mem, &row));
-	assert_int_equal(row.version, 3);
-	assert_string_equal(opened(f, f->vault, "mg"), "first");
-
-	/* Another place: only with the password (R3). */
-	static const struct {
-		const char *host;
-		unsigned port;
-		enum upstream_tls tls;
-	} places[] = {
-		{ "evil.example.net", 465, UPSTREAM_TLS_IMPLICIT },
-		{ "smtp.example.net", 587, UPSTREAM_TLS_IMPLICIT },
-		{ "smtp.example.net", 465, UPSTREAM_TLS_STARTTLS },
-	};
-
-	for (size_t i = 0; i < 3; i++) {
+	/* Another place, another way there, another login: only with the password (R3). */
+	for (const struct column *c = entity_profile.columns; c->name; c++) {
 		struct admin_profile moved = row;
 
-		moved.host = places[i].host;
-		moved.port = places[i].port;
-		moved.tls = places[i].tls;
+		if (!(c->flags & COLUMN_BOUND))
+			continue;
+		change(&moved, c);
+		moved.oauth_client = moved.auth == PROFILE_OAUTH2 ? "client" : "";
+		if (moved.auth == PROFILE_OAUTH2)
+			moved.token_endpoint = "https://tokens.example.net/";
 		assert_int_equal(admin_profile_set(f->a, &moved, NULL), ADMIN_INVALID);
-		assert_non_null(strstr(admin_why(f->a), "give it again"));
+		if (!strstr(admin_why(f->a), "give it again") || !strstr(admin_why(f->a), c->name))
+			fail_msg("%s: %s", c->name, admin_why(f->a));
 	}
 	assert_string_equal(opened(f, f->vault, "mg"), "first");
 	version = row.version;
@@ -641,12 +692,16 @@ test_credentials(void **state)
 	assert_int_equal(row.version, version + 1);
 	assert_string_equal(opened(f, f->vault, "mg"), "second");
 
-	/* Whoever edits the file has nothing of it. */
-	shell(f, "UPDATE profile SET host = 'evil.example.net'");
-	assert_string_equal(opened(f, f->vault, "mg"), "");
-	OK(f, admin_get(f->a, &entity_profile, "acme/mg", &f->mem, &row));
-	row.username = "third";
-	assert_int_equal(admin_profile_set(f->a, &row, NULL), ADMIN_FAILED);
+	/* Whoever edits the file has nothing of it, whatever it is that he edits. */
+	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+		shell(f, edits[i].edit);
+		if (strcmp(opened(f, f->vault, "mg"), "") != 0)
+			fail_msg("opened after %s", edits[i].edit);
+		assert_int_equal(admin_profile_unseal(f->a, "acme/mg", &plain), ADMIN_FAILED);
+		assert_non_null(strstr(admin_why(f->a), "give it again"));
+		shell(f, edits[i].back);
+		assert_string_equal(opened(f, f->vault, "mg"), "second");
+	}
 
 	/* Taken away. */
 	OK(f, admin_profile_set(f->a, &row, &plain));
@@ -705,8 +760,7 @@ test_reseal(void **state)
 	struct text t = why(f);
 	char names[256];
 	struct text broken = text_over(names, sizeof(names));
-	uint64_t done;
-	uint64_t bad;
+	struct reseal_count n;
 
 	add_account(f, "acme", "nano");
 	add_profile(f, "acme", "one", "first");
@@ -714,9 +768,9 @@ test_reseal(void **state)
 	add_profile(f, "acme", "none", NULL);
 	add_profile(f, "acme", "edited", "third");
 	shell(f, "UPDATE profile SET port = 25 WHERE name = 'edited'");
-	OK(f, admin_reseal(f->a, &done, &bad, &broken));
-	assert_int_equal(done, 0);
-	assert_int_equal(bad, 0);
+	OK(f, admin_reseal(f->a, &n, &broken));
+	assert_int_equal(n.done, 0);
+	assert_int_equal(n.broken, 0);
 
 	assert_true(vault_add_key(f->keys, &t));
 	struct vault *ring = vault_open(f->keys, &t);
@@ -724,19 +778,93 @@ test_reseal(void **state)
 
 	assert_non_null(ring);
 	assert_non_null(a);
-	assert_int_equal(admin_reseal(a, &done, &bad, &broken), ADMIN_OK);
-	assert_int_equal(done, 2);
-	assert_int_equal(bad, 1);
+	assert_int_equal(admin_reseal(a, &n, &broken), ADMIN_OK);
+	assert_int_equal(n.done, 2);
+	assert_int_equal(n.broken, 1);
 	assert_string_equal(names, "acme/edited\n");
 	assert_string_equal(opened(f, ring, "one"), "first");
 	assert_string_equal(opened(f, ring, "two"), "second");
 	/* Under the new key alone. */
 	assert_string_equal(opened(f, f->vault, "one"), "");
 	assert_int_equal(number(f, "SELECT max(version) FROM profile"), 1);
-	assert_int_equal(admin_reseal(a, &done, &bad, &broken), ADMIN_OK);
-	assert_int_equal(done, 0);
+	assert_int_equal(admin_reseal(a, &n, &broken), ADMIN_OK);
+	assert_int_equal(n.done, 0);
 	admin_close(a);
 	vault_close(ring);
+}
+
+/* What an earlier version sealed: refused, until it is sealed anew. */
+static void
+test_reseal_v1(void **state)
+{
+	struct fixture *f = *state;
+	struct text t = why(f);
+	char names[256];
+	struct text broken = text_over(names, sizeof(names));
+	struct reseal_count n;
+	struct secret plain = { 0 };
+	FILE *ring = fopen(f->keys, "w");
+
+	assert_non_null(ring);
+	fputs("k1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n", ring);
+	fclose(ring);
+	struct vault *v = vault_open(f->keys, &t);
+	struct admin *a = admin_open(f->path, false, v, &t);
+
+	assert_non_null(v);
+	assert_non_null(a);
+	add_account(f, "acme", "nano");
+	add_profile(f, "acme", "mg", NULL);
+	add_profile(f, "acme", "edited", NULL);
+	assert_int_equal(number(f, "SELECT account * 10 + id FROM profile WHERE name = 'mg'"), 11);
+	assert_int_equal(admin_reseal_v1(a, &n, &broken), ADMIN_OK);
+	assert_int_equal(n.done + n.broken, 0);
+	shell(f,
+	    "UPDATE profile SET password = 'v1.k1.AAECAwQFBgcICQoLPbRkuO/zExsp+ENAREfg//Xf8yyd', refresh_token = 'v1.k1.AAECAwQFBgcICQoLL7J9rvWuGjLGQfVPseSPL1qSC0PA'");
+	assert_string_equal(opened(f, v, "mg"), "");
+	assert_int_equal(admin_profile_unseal(a, "acme/mg", &plain), ADMIN_FAILED);
+	assert_non_null(strstr(admin_why(a), "earlier version"));
+
+	assert_int_equal(admin_reseal_v1(a, &n, &broken), ADMIN_OK);
+	assert_int_equal(n.done, 2);
+	assert_int_equal(n.broken, 2);
+	assert_string_equal(names, "acme/edited\nacme/edited (refresh token)\n");
+	assert_string_equal(opened(f, v, "mg"), "first");
+	assert_int_equal(admin_profile_unseal_refresh_token(a, "acme/mg", &plain), ADMIN_OK);
+	assert_true(slice_eq(secret_peek(&plain), SLICE("token")));
+	secret_fini(&plain);
+	admin_close(a);
+	vault_close(v);
+}
+
+/* A token of an older consent is of no use to who puts it back. */
+static void
+test_old_token(void **state)
+{
+	struct fixture *f = *state;
+	struct secret plain = { 0 };
+
+	add_account(f, "acme", "nano");
+	add_profile(f, "acme", "mg", "first");
+	assert_true(secret_init(&plain, SLICE("one")));
+	OK(f, admin_profile_authorize(f->a, "acme/mg", &plain));
+	shell(f, "CREATE TABLE was AS SELECT refresh_token FROM profile");
+	OK(f, admin_profile_authorize(f->a, "acme/mg", &plain));
+	secret_fini(&plain);
+	OK(f, admin_profile_unseal_refresh_token(f->a, "acme/mg", &plain));
+	secret_fini(&plain);
+	/* A password of the client's alone leaves the consent as it is. */
+	struct admin_profile row;
+
+	OK(f, admin_get(f->a, &entity_profile, "acme/mg", &f->mem, &row));
+	assert_true(secret_init(&plain, SLICE("second")));
+	OK(f, admin_profile_set(f->a, &row, &plain));
+	secret_fini(&plain);
+	OK(f, admin_profile_unseal_refresh_token(f->a, "acme/mg", &plain));
+	assert_true(slice_eq(secret_peek(&plain), SLICE("one")));
+	secret_fini(&plain);
+	shell(f, "UPDATE profile SET refresh_token = (SELECT refresh_token FROM was)");
+	assert_int_equal(admin_profile_unseal_refresh_token(f->a, "acme/mg", &plain), ADMIN_FAILED);
 }
 
 /* ---- transactions, revision ---- */
@@ -1128,7 +1256,10 @@ main(void)
 		TEST(routes),
 		TEST(credentials),
 		TEST(bad_profiles),
+		TEST(bound_columns),
 		TEST(reseal),
+		TEST(reseal_v1),
+		TEST(old_token),
 		TEST(transactions),
 		TEST(locked),
 		TEST(all_at_once),

@@ -843,9 +843,8 @@ test_snapshot(void **state)
 	assert_string_equal(p->pin, "");
 	assert_int_equal(p->max_connections, 3);
 
-	char bound_mem[PROFILE_BOUND_MAX];
-	struct text bound = text_over(bound_mem, sizeof(bound_mem));
-	struct vault_place at = profile_place(p, &bound);
+	unsigned char bound[PROFILE_BOUND];
+	struct vault_place at = profile_place(p, "password", bound);
 	struct secret plain = { 0 };
 
 	assert_null(strstr(p->password, "upstream"));

@@ -90,14 +90,8 @@ profile_of(const struct fake *f, enum upstream_tls tls, const char *user)
 static void
 seal(struct profile *p)
 {
-	static const char *const words[] = { "none", "starttls", "implicit" };
-	struct vault_place at = { .account = p->account,
-		.profile = p->id,
-		.field = "password",
-		.version = p->version,
-		.host = slice_str(p->host),
-		.port = p->port,
-		.tls = words[p->tls] };
+	unsigned char bound[PROFILE_BOUND];
+	struct vault_place at = profile_place(p, "password", bound);
 	struct text t = text_over(blob, sizeof(blob));
 	struct secret s;
 

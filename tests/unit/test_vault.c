@@ -21,9 +21,7 @@ static const struct vault_place home = {
 	.profile = 7,
 	.field = "password",
 	.version = 3,
-	.host = { "smtp.example.net", 16 },
-	.port = 465,
-	.tls = "implicit",
+	.bound = { "smtp.example.net 465", 20 },
 };
 
 static struct text
@@ -112,7 +110,7 @@ test_round_trip(void **state)
 		/* A nonce of its own each time. */
 		assert_false(slice_eq(text_slice(&one), text_slice(&two)));
 		assert_true(vault_is_current(v, text_slice(&one)));
-		assert_true(slice_starts(text_slice(&one), SLICE("v1.k20")));
+		assert_true(slice_starts(text_slice(&one), SLICE("v2.k20")));
 		assert_true(slice_is_ascii(text_slice(&one)));
 	}
 	vault_close(v);
@@ -149,7 +147,7 @@ test_longest(void **state)
 static void
 test_bound_to_its_place(void **state)
 {
-	struct vault_place wrong[9];
+	struct vault_place wrong[8];
 	char mem[VAULT_BLOB_MAX];
 	struct text blob;
 	struct vault *v;
@@ -158,19 +156,17 @@ test_bound_to_its_place(void **state)
 	fresh_ring();
 	v = open_vault();
 	blob = seal(v, &home, SLICE("s3cret"), mem, sizeof(mem));
-	for (size_t i = 0; i < 9; i++)
+	for (size_t i = 0; i < 8; i++)
 		wrong[i] = home;
 	wrong[0].account = 43;
 	wrong[1].profile = 8;
 	wrong[2].field = "passwor";
 	wrong[3].version = 4;
-	wrong[4].host = SLICE("smtp.example.org");
-	wrong[5].port = 587;
-	wrong[6].tls = "starttls";
-	/* What one field loses, the next one gains: lengths tell them apart. */
-	wrong[7].host = SLICE("smtp.example.net\0");
-	wrong[8].field = "password\003";
-	for (size_t i = 0; i < 9; i++)
+	wrong[4].bound = SLICE("smtp.example.org 465");
+	wrong[5].bound = SLICE("smtp.example.net 465\0");
+	wrong[6].bound = SLICE("");
+	wrong[7].field = "password\003";
+	for (size_t i = 0; i < 8; i++)
 		if (unseal(v, &wrong[i], text_slice(&blob), SLICE("s3cret")) != VAULT_FORGED)
 			fail_msg("place %zu opens it", i);
 	assert_int_equal(unseal(v, &home, text_slice(&blob), SLICE("s3cret")), VAULT_OK);
@@ -223,10 +219,41 @@ test_short_tag(void **state)
 	assert_int_equal(n, 12 + 16);
 	for (size_t less = 1; less <= n; less++) {
 		t = text_over(cut, sizeof(cut));
-		text_fmt(&t, "v1.%.*s.", SLICE_FMT(id));
+		text_fmt(&t, "v2.%.*s.", SLICE_FMT(id));
 		base64_encode(&t, slice_of(raw, n - less));
 		assert_int_equal(unseal(v, &home, text_slice(&t), SLICE("")), VAULT_FORGED);
 	}
+	vault_close(v);
+}
+
+/* What an earlier version sealed: opened by what seals it anew, and by nothing else. */
+static void
+test_v1(void **state)
+{
+	static const struct slice blob =
+	    SLICE("v1.k1.AAECAwQFBgcICQoL2/LfN7e0FHJwR554P7viVxkJYeHbcA==");
+	const struct vault_place_v1 at = { .account = 42,
+		.profile = 7,
+		.field = "password",
+		.version = 3,
+		.host = SLICE("smtp.example.net"),
+		.port = 465,
+		.tls = "implicit" };
+	struct vault_place_v1 wrong = at;
+	struct secret plain;
+	struct vault *v;
+
+	(void)state;
+	write_file("k1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n", 0600);
+	v = open_vault();
+	assert_true(vault_is_v1(blob));
+	assert_false(vault_is_current(v, blob));
+	assert_int_equal(unseal(v, &home, blob, SLICE("s3cret")), VAULT_FORGED);
+	assert_int_equal(vault_unseal_v1(v, &at, blob, &plain), VAULT_OK);
+	assert_true(slice_eq(secret_peek(&plain), SLICE("s3cret")));
+	secret_fini(&plain);
+	wrong.port = 587;
+	assert_int_equal(vault_unseal_v1(v, &wrong, blob, &plain), VAULT_FORGED);
 	vault_close(v);
 }
 
@@ -239,15 +266,16 @@ test_strange_blobs(void **state)
 		enum vault_result r;
 	} cases[] = {
 		{ "", VAULT_FORGED },
-		{ "v1", VAULT_FORGED },
-		{ "v1.", VAULT_FORGED },
-		{ "v2.k1.AAAA", VAULT_FORGED },
-		{ "v1..AAAA", VAULT_FORGED },
-		{ "v1.K1.AAAA", VAULT_FORGED },
-		{ "v1.k1/.AAAA", VAULT_FORGED },
-		{ "v1.unknown.AAAA", VAULT_NO_KEY },
-		{ "v1.unknown", VAULT_NO_KEY },
-		{ "v1.thisidislongerthanthirtytwocharacters.AAAA", VAULT_FORGED },
+		{ "v2", VAULT_FORGED },
+		{ "v2.", VAULT_FORGED },
+		{ "v1.k1.AAAA", VAULT_FORGED },
+		{ "v3.k1.AAAA", VAULT_FORGED },
+		{ "v2..AAAA", VAULT_FORGED },
+		{ "v2.K1.AAAA", VAULT_FORGED },
+		{ "v2.k1/.AAAA", VAULT_FORGED },
+		{ "v2.unknown.AAAA", VAULT_NO_KEY },
+		{ "v2.unknown", VAULT_NO_KEY },
+		{ "v2.thisidislongerthanthirtytwocharacters.AAAA", VAULT_FORGED },
 	};
 	struct text t;
 	struct vault *v;
@@ -501,6 +529,7 @@ main(void)
 		cmocka_unit_test(test_bound_to_its_place),
 		cmocka_unit_test(test_every_octet_counts),
 		cmocka_unit_test(test_short_tag),
+		cmocka_unit_test(test_v1),
 		cmocka_unit_test(test_strange_blobs),
 		cmocka_unit_test(test_rotation),
 		cmocka_unit_test(test_key_id_is_bound),
