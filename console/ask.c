@@ -239,3 +239,20 @@ ask_yes(struct cli *c, const char *question)
 	answer[strcspn(answer, "\r\n")] = '\0';
 	return strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0;
 }
+
+const char *
+ask_line(struct cli *c, const char *question, const char *otherwise)
+{
+	char answer[LINE_MAX_OCTETS];
+
+	if (otherwise)
+		printf("%s [%s]: ", question, otherwise);
+	else
+		printf("%s: ", question);
+	fflush(stdout);
+	if (!fgets(answer, sizeof(answer), stdin))
+		return otherwise;
+	struct slice said = slice_trim(slice_of(answer, strcspn(answer, "\r\n")));
+
+	return said.n > 0 ? cli_dup(c, said) : otherwise;
+}

@@ -25,6 +25,9 @@ int ask_password_or_stdin(struct cli *c, struct credential *cred) MUST_CHECK;
 int ask_hash(struct store *s, struct credential *cred) MUST_CHECK;
 /* True where standard input and output are a terminal: somebody can answer. */
 bool ask_can(const struct cli *c);
+/* One line of an answer; OTHERWISE (it stands in the question, where it is not NULL) for an empty
+ * one and for the end of the input. */
+const char *ask_line(struct cli *c, const char *question, const char *otherwise);
 /* One line of an answer; only y and yes are yes. */
 bool ask_yes(struct cli *c, const char *question);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console/commands.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pwd.h>
@@ -31,6 +32,7 @@ struct init {
 	uid_t uid;
 	gid_t gid;
 	const char *ini, *chain, *key, *rsa_chain, *rsa_key, *vault, *database;
+	bool own; /* chain and key are the operator's files */
 	const char *made[10], *kept[10];
 	size_t made_n, kept_n;
 };
@@ -111,7 +113,7 @@ user_can(const struct init *in, const char *path, unsigned bits)
 	return ((st.st_mode >> shift) & bits) == bits;
 }
 
-enum { READ_AND_ENTER = 5, ALL_OF_IT = 7 };
+enum { READ = 4, READ_AND_ENTER = 5, ALL_OF_IT = 7 };
 
 /* The configuration's folder: root's, but the daemon may look in. One that was there is not ours to
  * change. */
@@ -127,6 +129,39 @@ open_folder(struct init *in, const char *path, bool made)
 	return EX_OK;
 }
 
+/* True where PATH holds a directory's database and nothing that is not of our making: an earlier run
+ * made it, before there was the user. */
+static bool
+is_ours(const char *path)
+{
+	static const char *const names[] = { "byway.ini", "relay.crt", "relay.key", "relay-rsa.crt",
+		"relay-rsa.key", "vault.key", "directory.db", "directory.db-wal",
+		"directory.db-shm", ".", ".." };
+	bool database = false, others = false;
+	const struct dirent *e;
+	DIR *d = opendir(path);
+
+	while (d && (e = readdir(d)) != NULL) {
+		bool known = false;
+
+		for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+			known = known || strcmp(e->d_name, names[i]) == 0;
+		others = others || !known;
+		database = database || strcmp(e->d_name, "directory.db") == 0;
+	}
+	if (d)
+		closedir(d);
+	return database && !others;
+}
+
+/* A file that an earlier run made, before there was the user. */
+static int
+keep(struct init *in, const char *path)
+{
+	note(in, false, path);
+	return user_can(in, path, READ) ? EX_OK : give_away(in, path, in->uid);
+}
+
 /* The state's folder is the daemon's: SQLite makes files beside the database. Where DIR was there
  * and is another's, it gets one of its own inside. */
 static int
@@ -136,13 +171,14 @@ make_state(struct init *in, bool dir_made)
 	bool made = dir_made;
 	int status = EX_OK;
 
-	if (same && !dir_made && !user_can(in, in->dir, ALL_OF_IT)) {
+	if (same && !dir_made && !user_can(in, in->dir, ALL_OF_IT) && !is_ours(in->dir)) {
 		in->state = cli_print(in->cli, "%s/state", in->dir);
 		same = false;
 	}
 	if (!same)
 		status = make_folder(in, in->state, 0750, &made);
-	if (status == EX_OK && made)
+	if (status == EX_OK &&
+	    (made || (!user_can(in, in->state, ALL_OF_IT) && is_ours(in->state))))
 		return give_away(in, in->state, in->uid);
 	if (status == EX_OK && !user_can(in, in->state, ALL_OF_IT))
 		status = cli_fail(in->cli, EX_CANTCREAT,
@@ -190,9 +226,18 @@ struct change {
 	const char *value; /* NULL: the line becomes a comment */
 };
 
-/* The sample with other values; a key that the sample has not comes behind its section's head. */
+static bool
+is_one_of(struct slice word, const char *const *list)
+{
+	while (*list && !slice_eq(word, slice_str(*list)))
+		list++;
+	return *list != NULL;
+}
+
+/* The sample with other values, without the sections of DROP (ends with NULL); a key that the sample has not comes behind its section's head. */
 static const char *
-rewrite(struct cli *c, struct slice sample, struct change *changes, size_t n, const char *drop)
+rewrite(struct cli *c, struct slice sample, struct change *changes, size_t n,
+    const char *const *drop)
 {
 	struct text out = text_over(cli_alloc(c, INI_MAX), INI_MAX);
 	struct slice section = slice_str("");
@@ -208,7 +253,7 @@ rewrite(struct cli *c, struct slice sample, struct change *changes, size_t n, co
 			section = slice_of(line.p + 1, line.n - 2);
 		else if (comment && line.n > 2 && line.p[1] == '[')
 			section = slice_str("");
-		if (drop && slice_eq(section, slice_str(drop)) && !comment)
+		if (!comment && is_one_of(section, drop))
 			continue;
 		for (size_t i = 0; i < n && !head && !comment; i++)
 			if (slice_eq(section, slice_str(changes[i].section)) &&
@@ -227,6 +272,27 @@ rewrite(struct cli *c, struct slice sample, struct change *changes, size_t n, co
 		}
 	}
 	return out.overflow ? NULL : out.mem;
+}
+
+/* The line that an earlier run left as a comment, for want of the user. */
+static int
+name_user(struct init *in)
+{
+	static const char left_out[] = "\n;user = byway\n";
+	struct cli *c = in->cli;
+	const char *why = NULL, *text = file_read(c, in->ini, &why), *at;
+
+	note(in, false, in->ini);
+	if (!text)
+		return cli_fail(c, EX_NOINPUT, "%s", why);
+	at = strstr(text, left_out);
+	if (!in->user || !at || strstr(text, "\nuser"))
+		return EX_OK;
+	text = cli_print(c, "%.*s\nuser = %s\n%s", (int)(at - text), text, in->user,
+	    at + sizeof(left_out) - 1);
+	if (!file_replace(c, in->ini, slice_str(text), 0640))
+		return cli_fail(c, EX_CANTCREAT, "cannot write %s: %s", in->ini, strerror(errno));
+	return give_away(in, in->ini, 0);
 }
 
 static int
@@ -248,13 +314,22 @@ make_ini(struct init *in)
 		{ "server", "control_socket", control ? absolute(c, control) : NULL },
 		{ "listener submission", "address", starttls },
 		{ "listener submissions", "address", implicit },
-		{ "certificate default", "chain_file", "relay.crt" },
-		{ "certificate default", "key_file", "relay.key" },
+		{ "certificate default", "chain_file", in->own ? in->chain : "relay.crt" },
+		{ "certificate default", "key_file", in->own ? in->key : "relay.key" },
 		{ "directory", "path", in->database },
 		{ "vault", "key_file", "vault.key" },
 	};
-	const char *text = rewrite(c, conf_sample(), changes, sizeof(changes) / sizeof(*changes),
-	    *implicit ? NULL : "listener submissions");
+	/* Beside a certificate of the operator's, one that nobody signed would be met by surprise. */
+	const char *drop[3] = { NULL };
+	size_t drop_n = 0;
+
+	if (in->own)
+		drop[drop_n++] = "certificate rsa";
+	if (!*implicit)
+		drop[drop_n++] = "listener submissions";
+
+	const char *text =
+	    rewrite(c, conf_sample(), changes, sizeof(changes) / sizeof(*changes), drop);
 
 	if (!text)
 		return cli_fail(c, EX_USAGE, "the addresses are too many for one file");
@@ -269,7 +344,7 @@ make_ini(struct init *in)
 	conf_unref(conf);
 	if (!file_create(in->ini, slice_str(text), 0640))
 		return errno == EEXIST
-		    ? note(in, false, in->ini)
+		    ? name_user(in)
 		    : cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", in->ini, strerror(errno));
 	note(in, true, in->ini);
 	return give_away(in, in->ini, 0);
@@ -287,6 +362,8 @@ make_certificate(struct init *in, enum crypto_key kind, const char *crt, const c
 	struct text chain = text_over(cli_alloc(c, PEM_MAX), PEM_MAX);
 	int status = EX_OK;
 
+	if (in->own)
+		return EX_OK;
 	/* A certificate without its key, or the reverse, is the operator's to settle. */
 	if (access(crt, F_OK) == 0 || access(private_key, F_OK) == 0) {
 		if (access(crt, F_OK) != 0 || access(private_key, F_OK) != 0)
@@ -294,7 +371,7 @@ make_certificate(struct init *in, enum crypto_key kind, const char *crt, const c
 			    "there is only one of %s and %s: they belong together; move it away or complete it",
 			    crt, private_key);
 		note(in, false, crt);
-		return note(in, false, private_key);
+		return keep(in, private_key);
 	}
 	if (!crypto_self_signed(kind, names, sizeof(names) / sizeof(*names), CERTIFICATE_DAYS, &key,
 	        &chain))
@@ -318,7 +395,7 @@ make_vault(struct init *in)
 	struct text why = text_over(cli_alloc(in->cli, 1024), 1024);
 
 	if (access(in->vault, F_OK) == 0)
-		return note(in, false, in->vault);
+		return keep(in, in->vault);
 	if (!vault_create(in->vault, &why))
 		return cli_fail(in->cli, EX_CANTCREAT, "%s", why.mem);
 	note(in, true, in->vault);
@@ -338,9 +415,10 @@ make_database(struct init *in)
 	if (!admin)
 		return cli_fail(in->cli, EX_CANTCREAT, "%s", why.mem);
 	admin_close(admin);
-	for (size_t i = 0; i < 3 && !there; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		const char *path = cli_print(in->cli, "%s%s", in->database, parts[i]);
-		int status = access(path, F_OK) == 0 ? give_away(in, path, in->uid) : EX_OK;
+		bool mend = access(path, F_OK) == 0 && (!there || !user_can(in, path, READ));
+		int status = mend ? give_away(in, path, in->uid) : EX_OK;
 
 		if (status != EX_OK)
 			return status;
@@ -432,9 +510,29 @@ say_done(struct init *in)
 	if (!in->user && geteuid() == 0)
 		printf(
 		    "There is no user byway here, and bywayd does not run as root unasked: say `user = root` in\n"
-		    "%s, or make that user and then a new installation.\n",
+		    "%s, or make that user (systemd-sysusers) and run byway init again.\n",
 		    in->ini);
 	printf("Keep a copy of %s: without it no stored credential can be opened.\n", in->vault);
+}
+
+/* The operator's own certificate, or ours. */
+static int
+choose_certificate(struct init *in)
+{
+	struct cli *c = in->cli;
+	const char *chain = cli_value(c, "certificate"), *key = cli_value(c, "certificate-key");
+
+	if (!chain != !key)
+		return cli_usage(c, "--certificate and --certificate-key belong together");
+	in->own = chain != NULL;
+	in->chain = chain ? absolute(c, chain) : cli_print(c, "%s/relay.crt", in->dir);
+	in->key = key ? absolute(c, key) : cli_print(c, "%s/relay.key", in->dir);
+	if (in->own && (access(in->chain, R_OK) != 0 || access(in->key, R_OK) != 0))
+		return cli_fail(c, EX_NOINPUT, "cannot read %s: %s",
+		    access(in->chain, R_OK) != 0 ? in->chain : in->key, strerror(errno));
+	if (in->own && !user_can(in, in->key, READ))
+		cli_note(c, "%s must be able to read %s, or reloads fail", in->user, in->key);
+	return EX_OK;
 }
 
 int
@@ -456,6 +554,9 @@ cmd_init(struct cli *c)
 		return cli_fail(c, EX_SOFTWARE, "the cryptographic library did not start");
 	in.dir = absolute(c, in.dir);
 	in.state = absolute(c, in.state);
+	status = choose_certificate(&in);
+	if (status != EX_OK)
+		return status;
 	status = make_folder(&in, in.dir, 0750, &made);
 	if (status == EX_OK)
 		status = make_state(&in, made);
@@ -465,8 +566,6 @@ cmd_init(struct cli *c)
 	if (status != EX_OK)
 		return status;
 	in.ini = cli_print(c, "%s/byway.ini", in.dir);
-	in.chain = cli_print(c, "%s/relay.crt", in.dir);
-	in.key = cli_print(c, "%s/relay.key", in.dir);
 	in.rsa_chain = cli_print(c, "%s/relay-rsa.crt", in.dir);
 	in.rsa_key = cli_print(c, "%s/relay-rsa.key", in.dir);
 	in.vault = cli_print(c, "%s/vault.key", in.dir);

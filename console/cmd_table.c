@@ -17,6 +17,38 @@ static const struct cli_option of_init[] = {
 	{ "control", "PATH", "the daemon's control socket (default /run/byway/control.sock)" },
 	{ "user", "USER",
 	    "who the daemon becomes (default byway, where root runs this and there is such a user)" },
+	{ "certificate", "FILE", "your certificate with its chain, PEM (default: one is made)" },
+	{ "certificate-key", "FILE", "its key, PEM" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_setup[] = {
+	{ "dir", "DIR", "where the configuration and the keys go (default /etc/byway)" },
+	{ "state", "DIR", "where the directory's database goes, as in byway init" },
+	{ "control", "PATH", "the daemon's control socket, as in byway init" },
+	{ "user", "USER", "who the daemon becomes, as in byway init" },
+	{ "name", "HOST", "the relay's host name (default this machine's)" },
+	{ "certificate", "FILE", "your certificate with its chain, PEM (default: one is made)" },
+	{ "certificate-key", "FILE", "its key, PEM" },
+	{ "listen", "LIST",
+	    "addresses for STARTTLS (default: those of 587, 25, 2525, 8025, 80 that are free)" },
+	{ "listen-tls", "LIST",
+	    "addresses for TLS at once (default: those of 465, 8465, 443 that are free)" },
+	{ "mta", "HOST", "your own mail server, HOST or HOST:PORT, for native mail" },
+	{ "provider", "NAME", "or a provider, see byway provider list" },
+	{ "region", "REGION", "of its hosts" },
+	{ "host", "HOST", "or any other server that customers may name" },
+	{ "port", "PORT", "of --host" },
+	{ "tls", "MODE", "of --mta or --host: starttls (default), implicit, none" },
+	{ "ca", "FILE", "PEM file with a private CA for --mta or --host" },
+	{ "username", "NAME", "login at the provider; its password is asked for" },
+	{ "domain", "DOMAIN", "mailgun: the sending domain" },
+	{ "password-stdin", NULL, "take the provider's password from standard input" },
+	{ "password-file", "FILE", "take the provider's password from a file" },
+	{ "mailbox", "ADDRESS", "the first mailbox; its password is made and shown once" },
+	{ "account", "ACCOUNT", "whose it is (default: the first word of its domain)" },
+	{ "plan", "PLAN", "of a new account (default pro)" },
+	{ "to", "ADDRESS", "who gets the test message (default: the mailbox)" },
 	{ NULL, NULL, NULL },
 };
 
@@ -70,6 +102,8 @@ static const struct cli_option of_test[] = {
 	{ "to", "ADDRESS", "send a message there; without it the test ends after AUTH" },
 	{ "from", "ADDRESS", "as this sender (default: the user name, or the address of --to)" },
 	{ "check-only", NULL, "with --to: MAIL and RCPT, no content" },
+	{ "own", NULL,
+	    "the server is your own, so it may be in any network: with --host, as for an [mta]" },
 	{ "transcript", NULL, "show all that was said, secrets aside" },
 	{ NULL, NULL, NULL },
 };
@@ -187,6 +221,13 @@ const struct cli_command cli_commands[] = {
 	    "Nothing that is there already is overwritten.",
 	    "byway init --name relay.example.net\n"
 	    "byway init --dir ~/byway --listen 127.0.0.1:2525 --listen-tls 127.0.0.1:8465 --control ~/byway/control.sock"),
+	PLAIN("setup", "", 0, 0, cmd_setup, of_setup,
+	    "Makes an installation that sends: asks for what it needs and tries it.",
+	    "At a terminal it asks for what no option says: host name, certificate, ports, upstream, first mailbox. It runs the commands "
+	    "that you would type, and shows them. The upstream is tried at once: it must take a test message. What is there already "
+	    "stays, so it can be run again. With --json each of those commands writes its own document.",
+	    "byway setup\n"
+	    "byway setup --name relay.example.net --mta mx.example.net:25 --mailbox alice@acme.example --to you@elsewhere.example"),
 
 	NEW(account, "ACCOUNT", "Adds an account.", NULL,
 	    "byway account add acme --plan pro --owner-email owner@acme.example --owner-verified yes",
@@ -217,6 +258,10 @@ const struct cli_command cli_commands[] = {
 	SHOW(mailbox, "ADDRESS", "Shows a mailbox.", "byway mailbox show alice@acme.example"),
 	CHANGE(mailbox, "ADDRESS", "Changes a mailbox.", NULL,
 	    "byway mailbox set alice@acme.example --state paused-admin", true, true),
+	PLAIN("mailbox devices", "ADDRESS", 1, 1, cmd_mailbox_devices, NULL,
+	    "Tells what to type into a mail program or a device: server, ports, encryption, user name.",
+	    "The best choice comes first: TLS from the first octet, then STARTTLS. Listeners behind a balancer are left out.",
+	    "byway mailbox devices alice@acme.example"),
 	{ "mailbox passwd", "ADDRESS", 1, 1, cmd_passwd, "Gives a mailbox a new password.",
 	    "Without an option it is asked for at the terminal, twice. The old one stops working within a minute everywhere.",
 	    "byway mailbox passwd alice@acme.example", NULL, &kind_mailbox, false, false, true,

@@ -7,7 +7,8 @@
  */
 #include "console/kind.h"
 
-cli_fn cmd_init;
+cli_fn cmd_init, cmd_setup;
+cli_fn cmd_mailbox_devices;
 cli_fn cmd_domain_verify;
 cli_fn cmd_add, cmd_list, cmd_show, cmd_set, cmd_remove, cmd_passwd;
 cli_fn cmd_authorize;
