@@ -33,13 +33,17 @@ struct apply {
 	uint64_t revision; /* what we compared with */
 	bool passwords;    /* all of them anew */
 	bool generate;
-	size_t kept;             /* passwords in the file that were not looked at */
-	const struct kind *kind; /* of the rows that are now looked through for removal */
+	const char *passwords_to; /* a file for the made ones; NULL: the terminal */
+	size_t kept;              /* passwords in the file that were not looked at */
+	const struct kind *kind;  /* of the rows that are now looked through for removal */
 	struct removal *removals;
 	size_t removals_n, removals_cap;
 	size_t added, changed;
 };
 
+/* The sections of a->ini are compared, shown, asked for and written; the directory is opened for
+ * it. Mistakes that are in a->wrong already are told with those that are found. The exit status. */
+int apply_run(struct apply *a) MUST_CHECK;
 /* EX_OK, or the exit status after all mistakes were said. */
 int apply_compare(struct apply *a) MUST_CHECK;
 bool apply_is_changed(const struct entry *e);

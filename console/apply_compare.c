@@ -4,7 +4,7 @@
 const char *
 apply_place(struct apply *a, const struct entry *e, unsigned line)
 {
-	return cli_print(a->cli, "%s:%u: [%s %s] ", a->ini.path, line ? line : e->line,
+	return cli_print(a->cli, "%s:%u: [%s %s] ", e->path, line ? line : e->line,
 	    e->o.kind->of->name, e->o.key);
 }
 
@@ -157,7 +157,7 @@ compare_new(struct apply *a, struct entry *e)
 static bool
 said_file(const struct entry *e)
 {
-	return e->password_file || e->password_hash;
+	return e->password_file || e->password_hash || e->password_read;
 }
 
 static void
@@ -165,6 +165,10 @@ read_password(struct apply *a, struct entry *e)
 {
 	char why[512] = "";
 
+	if (e->password_read) {
+		e->cred.given = true;
+		return;
+	}
 	if (e->password_hash) {
 		e->cred.hash = e->password_hash;
 		e->cred.given = true;

@@ -143,7 +143,7 @@ apply_show_passwords(struct apply *a)
 	for (size_t i = 0; i < a->ini.n; i++) {
 		const struct entry *e = a->ini.entries[i];
 
-		if (e->cred.machine)
+		if (e->cred.machine && !a->passwords_to)
 			printf("password of %s: %.*s (shown this once)\n", e->o.key,
 			    SLICE_FMT(secret_peek(&e->cred.plain)));
 	}

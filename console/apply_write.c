@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "console/apply.h"
 #include "console/ask.h"
+#include "wire/crypto.h"
 
 /* Slow, and so before the transaction. */
 static int
@@ -16,6 +21,31 @@ make_hashes(struct apply *a)
 		if (e->cred.given && e->o.kind->password == KIND_HASHED && !e->cred.hash)
 			status = ask_hash(&a->store, &e->cred);
 	}
+	return status;
+}
+
+/* Before the transaction: a password that is in no file is lost. */
+static int
+save_passwords(struct apply *a)
+{
+	char *mem = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&mem, &n);
+	int status = EX_OK;
+
+	if (!f)
+		return cli_fail(a->cli, EX_OSERR, "out of memory");
+	for (size_t i = 0; i < a->ini.n; i++)
+		if (a->ini.entries[i]->cred.machine)
+			fprintf(f, "%s,%.*s\n", a->ini.entries[i]->o.key,
+			    SLICE_FMT(secret_peek(&a->ini.entries[i]->cred.plain)));
+	if (fclose(f) != 0)
+		status = cli_fail(a->cli, EX_OSERR, "out of memory");
+	else if (!file_create(a->passwords_to, slice_of(mem, n), 0600))
+		status = cli_fail(a->cli, EX_CANTCREAT, "cannot make %s: %s; nothing was changed",
+		    a->passwords_to, strerror(errno));
+	crypto_wipe(mem, n);
+	free(mem);
 	return status;
 }
 
@@ -120,6 +150,8 @@ apply_write(struct apply *a)
 	enum admin_result r;
 	int status = make_hashes(a);
 
+	if (status == EX_OK && a->passwords_to)
+		status = save_passwords(a);
 	if (status != EX_OK)
 		return status;
 	r = admin_begin(a->store.admin);

@@ -42,6 +42,24 @@ finish(struct apply *a)
 }
 
 int
+apply_run(struct apply *a)
+{
+	/* Which passwords will be needed is not known before the rows are. */
+	int status = store_open(a->cli,
+	    STORE_DIRECTORY | (a->generate ? STORE_VAULT : STORE_VAULT_MAYBE), &a->store);
+
+	if (status == EX_OK) {
+		status = apply_compare(a);
+		if (status == EX_OK)
+			status = finish(a);
+		store_close(&a->store);
+	}
+	for (size_t i = 0; i < a->ini.n; i++)
+		credential_fini(&a->ini.entries[i]->cred);
+	return status;
+}
+
+int
 cmd_apply(struct cli *c)
 {
 	struct apply a = { .cli = c,
@@ -49,24 +67,7 @@ cmd_apply(struct cli *c)
 		.wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX),
 		.passwords = cli_has(c, "passwords"),
 		.generate = cli_has(c, "generate") };
-	const char *why = NULL;
-	const char *content = file_read(c, a.ini.path, &why);
-	int status;
+	int status = ini_read_directory(c, &a.ini, c->args[0], &a.wrong);
 
-	if (!content)
-		return cli_fail(c, EX_NOINPUT, "%s", why);
-	ini_parse_directory(c, &a.ini, content, &a.wrong);
-
-	/* Which passwords will be needed is not known before the rows are. */
-	status = store_open(c, STORE_DIRECTORY | (a.generate ? STORE_VAULT : STORE_VAULT_MAYBE),
-	    &a.store);
-	if (status != EX_OK)
-		return status;
-	status = apply_compare(&a);
-	if (status == EX_OK)
-		status = finish(&a);
-	for (size_t i = 0; i < a.ini.n; i++)
-		credential_fini(&a.ini.entries[i]->cred);
-	store_close(&a.store);
-	return status;
+	return status == EX_OK ? apply_run(&a) : status;
 }

@@ -129,6 +129,29 @@ static const struct cli_option of_apply[] = {
 	{ NULL, NULL, NULL },
 };
 
+#define OF_IMPORT                                                                      \
+	{ "account", "ACCOUNT", "add the domains, too, as this account's" },           \
+	    { "dry-run", NULL, "show the difference and change nothing" },             \
+	    { "passwords", NULL,                                                       \
+		    "set the file's passwords for those that have one already, too" }, \
+	    { "yes", NULL, "do not ask" },                                             \
+	{                                                                              \
+		NULL, NULL, NULL                                                       \
+	}
+
+static const struct cli_option of_import_mailboxes[] = {
+	{ "map", "LIST", "which columns are what: address=Email,password=Passwort" },
+	{ "generate", NULL, "make passwords where the file gives none, and print them once" },
+	{ "passwords-to", "FILE",
+	    "make them, and write them to a new file of mode 0600: ADDRESS,PASSWORD" },
+	OF_IMPORT,
+};
+
+static const struct cli_option of_import_passwd[] = {
+	{ "domain", "DOMAIN", "of users without one" },
+	OF_IMPORT,
+};
+
 static const struct cli_option of_print[] = {
 	{ "changed", NULL, "only what is not the default" },
 	{ NULL, NULL, NULL },
@@ -416,8 +439,20 @@ const struct cli_command cli_commands[] = {
 	PLAIN("export", "[FILE]", 0, 1, cmd_export, of_export,
 	    "Writes the whole directory, passwords aside, as the file that apply reads.", NULL,
 	    "byway export directory.ini"),
-	PLAIN("apply", "FILE", 1, 1, cmd_apply, of_apply, "Makes the directory as a file says.",
-	    words_apply, "byway apply directory.ini --dry-run\nbyway export | byway apply -"),
+	PLAIN("apply", "FILE", 1, 1, cmd_apply, of_apply,
+	    "Makes the directory as a file says, or all *.ini of a folder.", words_apply,
+	    "byway apply directory.ini --dry-run\nbyway apply directory.d\nbyway export | byway apply -"),
+
+	PLAIN("import mailboxes", "FILE", 1, 1, cmd_import_mailboxes, of_import_mailboxes,
+	    "Adds mailboxes from a table (CSV), or changes them.",
+	    "The first row names the columns: address, password, password_hash, and the options of `byway mailbox add` with _ for -; others "
+	    "are named by --map or not used. Commas, semicolons or tabs stand between. A file with passwords must be closed to others. "
+	    "It goes the way of `byway apply`: all mistakes at once, the difference, one transaction.",
+	    "byway import mailboxes users.csv --map address=Email --account acme --passwords-to made.csv"),
+	PLAIN("import passwd-file", "FILE", 1, 1, cmd_import_passwd_file, of_import_passwd,
+	    "Adds mailboxes with their hashed passwords from Dovecot's passwd-file.",
+	    "Hashes of crypt(3) are taken as they are; other schemes are told line by line.",
+	    "byway import passwd-file /etc/dovecot/users --domain acme.example --account acme"),
 
 	PLAIN("config check", "", 0, 0, cmd_config_check, NULL,
 	    "Checks the configuration and the files that it names; tells all mistakes at once.",

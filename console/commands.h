@@ -9,6 +9,7 @@
 
 cli_fn cmd_init, cmd_setup;
 cli_fn cmd_mailbox_devices;
+cli_fn cmd_import_mailboxes, cmd_import_passwd_file;
 cli_fn cmd_domain_verify;
 cli_fn cmd_add, cmd_list, cmd_show, cmd_set, cmd_remove, cmd_passwd;
 cli_fn cmd_authorize;

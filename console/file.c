@@ -2,11 +2,15 @@
 #include "console/file.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "wire/crypto.h"
 
 /* ---- whole files ----------------------------------------------------------------------------- */
 
@@ -38,6 +42,7 @@ read_fd(struct cli *c, int fd, const char **why_r)
 		char *more = cli_alloc(c, cap * 2);
 
 		memcpy(more, mem, n);
+		crypto_wipe(mem, n); /* it may hold passwords */
 		mem = more;
 		cap *= 2;
 	}
@@ -205,19 +210,37 @@ ini_index(struct cli *c, struct ini *ini, struct entry *e)
 	}
 }
 
-static struct entry *
-add_entry(struct reader *r, const struct kind *k, const char *key)
+struct entry *
+ini_add(struct cli *c, struct ini *ini, const struct kind *k, const char *key, unsigned line)
 {
-	struct ini *ini = r->ini;
-	struct entry *e = cli_alloc(r->cli, sizeof(*e));
+	struct entry *e;
 
-	ini->entries = cli_room(r->cli, ini->entries, ini->n, &ini->cap, sizeof(*ini->entries));
+	if (ini_find(ini, k, key))
+		return NULL;
+	e = cli_alloc(c, sizeof(*e));
+	ini->entries = cli_room(c, ini->entries, ini->n, &ini->cap, sizeof(*ini->entries));
 	e->o.kind = k;
 	e->o.key = key;
-	e->line = r->line;
+	e->path = ini->path;
+	e->line = line;
 	ini->entries[ini->n++] = e;
-	ini_index(r->cli, ini, e);
+	ini_index(c, ini, e);
 	return e;
+}
+
+bool
+ini_set(struct entry *e, const char *name, const char *value)
+{
+	for (size_t i = 0; kind_columns(e->o.kind)[i].name; i++) {
+		const struct column *f = &kind_columns(e->o.kind)[i];
+
+		if ((f->flags & COLUMN_OUT) || strcmp(f->name, name) != 0)
+			continue;
+		e->o.values[i] = value;
+		e->lines[i] = e->line;
+		return true;
+	}
+	return false;
 }
 
 static void
@@ -258,14 +281,15 @@ on_section(struct reader *r, struct slice s)
 
 	if (before) {
 		complain(r,
-		    cli_print(r->cli, "[%s %s] stands at line %u already", k->of->name, key,
-		        before->line),
+		    cli_print(r->cli, "[%s %s] stands at line %u%s%s already", k->of->name, key,
+		        before->line, before->path == r->ini->path ? "" : " of ",
+		        before->path == r->ini->path ? "" : before->path),
 		    NULL, NULL);
 		return;
 	}
 	r->lost = false;
 	r->section = cli_dup(r->cli, s);
-	r->entry = add_entry(r, k, key);
+	r->entry = ini_add(r->cli, r->ini, k, key, r->line);
 }
 
 /* \n and \\ in certificates. */
@@ -422,6 +446,52 @@ ini_parse_directory(struct cli *c, struct ini *ini, const char *content, struct 
 		r.line++;
 		on_line(&r, slice_cut(&rest, '\n'));
 	}
+}
+
+static int
+is_ini(const struct dirent *e)
+{
+	size_t n = strlen(e->d_name);
+
+	return *e->d_name != '.' && n > 4 && strcmp(e->d_name + n - 4, ".ini") == 0;
+}
+
+static int
+read_one(struct cli *c, struct ini *ini, const char *path, struct text *wrong)
+{
+	const char *why = NULL, *content = file_read(c, path, &why);
+
+	if (!content)
+		return cli_fail(c, EX_NOINPUT, "%s", why);
+	ini->path = path;
+	ini_parse_directory(c, ini, content, wrong);
+	return EX_OK;
+}
+
+int
+ini_read_directory(struct cli *c, struct ini *ini, const char *path, struct text *wrong)
+{
+	struct dirent **names = NULL;
+	struct stat st;
+	int status = EX_OK, n;
+
+	if (strcmp(path, "-") == 0 || stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+		return read_one(c, ini, path, wrong);
+	n = scandir(path, &names, is_ini, alphasort);
+	if (n < 0)
+		return cli_fail(c, EX_NOINPUT, "cannot read %s: %s", path, strerror(errno));
+	/* With --prune an empty folder would empty the directory. */
+	if (n == 0)
+		status = cli_fail(c, EX_NOINPUT, "there is no file *.ini in %s", path);
+	for (int i = 0; i < n; i++) {
+		if (status == EX_OK)
+			status =
+			    read_one(c, ini, cli_print(c, "%s/%s", path, names[i]->d_name), wrong);
+		free(names[i]);
+	}
+	free(names);
+	ini->path = path;
+	return status;
 }
 
 /* ---- writing it ------------------------------------------------------------------------------ */

@@ -32,11 +32,13 @@ bool file_replace(struct cli *c, const char *path, struct slice content, unsigne
 /* One section of the file. */
 struct entry {
 	struct object o;
+	const char *path; /* of its file */
 	unsigned line;
 	unsigned lines[KIND_FIELDS_MAX]; /* of each value */
 	const char *password_file;       /* NULL: not said */
 	const char *password_hash;
 	unsigned password_line;
+	bool password_read; /* CRED.plain holds it already */
 	/* apply's */
 	void *row;
 	struct object *was; /* NULL: it is new */
@@ -54,6 +56,15 @@ struct ini {
 
 /* CONTENT is taken apart in place; what is wrong goes to WRONG, a line each. */
 void ini_parse_directory(struct cli *c, struct ini *ini, const char *content, struct text *wrong);
+/* The same for PATH, or where it is a folder for each *.ini in it, in order of name. EX_OK, or the
+ * exit status after having said which file cannot be read. */
+int ini_read_directory(struct cli *c, struct ini *ini, const char *path, struct text *wrong)
+    MUST_CHECK;
+/* A new section that a file at LINE says; NULL if there is one of that name. */
+struct entry *ini_add(struct cli *c, struct ini *ini, const struct kind *k, const char *key,
+    unsigned line);
+/* VALUE for the field NAME of E's kind; false if it has none. */
+bool ini_set(struct entry *e, const char *name, const char *value) MUST_CHECK;
 /* The section of that name, ASCII case aside; NULL if there is none. */
 struct entry *ini_find(const struct ini *ini, const struct kind *k, const char *key);
 /* E can be found by the name that it has now, too. */

@@ -79,6 +79,8 @@ _byway() {
 	'unblock'*) words='--config --json --help' ;;
 	'export'*) words='--config --json --help --brief' ;;
 	'apply'*) words='--config --json --help --dry-run --prune --passwords --generate --yes' ;;
+	'import mailboxes'*) words='--config --json --help --map --generate --passwords-to --account --dry-run --passwords --yes' ;;
+	'import passwd-file'*) words='--config --json --help --domain --account --dry-run --passwords --yes' ;;
 	'config check'*) words='--config --json --help' ;;
 	'config print'*) words='--config --json --help --changed' ;;
 	'config options'*) words='--config --json --help' ;;
@@ -92,7 +94,7 @@ _byway() {
 	'key reseal'*) words='--config --json --help' ;;
 	'password'*) words='--config --json --help --password-stdin --password-file' ;;
 	'help'*) words='--config --json --help' ;;
-	'') words='--config --json --help --version init setup account mailbox domain profile provider route ip plan explain usage limits trace forgive suspend resume pause verify block unblock export apply config replies reload status reopen drain key password help' ;;
+	'') words='--config --json --help --version init setup account mailbox domain profile provider route ip plan explain usage limits trace forgive suspend resume pause verify block unblock export apply import config replies reload status reopen drain key password help' ;;
 	'account') words='add list show set remove suspend resume verify' ;;
 	'mailbox') words='add list show set devices passwd remove pause resume block unblock' ;;
 	'domain') words='add list show set verify remove' ;;
@@ -102,6 +104,7 @@ _byway() {
 	'ip') words='add list show set remove block unblock' ;;
 	'plan') words='add list show set remove' ;;
 	'limits') words='show reset' ;;
+	'import') words='mailboxes passwd-file' ;;
 	'config') words='check print options' ;;
 	'replies') words='print' ;;
 	'key') words='list rotate reseal' ;;
