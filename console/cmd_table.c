@@ -152,6 +152,11 @@ static const struct cli_option of_import_passwd[] = {
 	OF_IMPORT,
 };
 
+static const struct cli_option of_records[] = {
+	{ "zone", NULL, "as lines of a zone file" },
+	{ NULL, NULL, NULL },
+};
+
 static const struct cli_option of_print[] = {
 	{ "changed", NULL, "only what is not the default" },
 	{ NULL, NULL, NULL },
@@ -309,6 +314,11 @@ const struct cli_command cli_commands[] = {
 	SHOW(domain, "DOMAIN", "Shows a domain.", "byway domain show acme.example"),
 	CHANGE(domain, "DOMAIN", "Changes a domain.", NULL,
 	    "byway domain set acme.example --verified yes", false, false),
+	PLAIN("domain records", "DOMAIN", 1, 1, cmd_domain_records, of_records,
+	    "Tells what a domain's name servers should say: SPF, DKIM, DMARC, and where its clients send.",
+	    "SPF names what [dns] says, else the native pool's hosts. The DKIM key is the signing server's and is not known here. Records of "
+	    "a provider that a profile uses are told by the provider.",
+	    "byway domain records acme.example\nbyway domain records acme.example --zone"),
 	PLAIN("domain verify", "DOMAIN", 1, 1, cmd_domain_verify, NULL,
 	    "Looks for a domain's SPF, DKIM, DMARC and MX records, and says which is missing and what it should be.",
 	    "With SPF and DKIM as they should be the domain is Active, else it is not verified; its flag is set so. Where name servers do not "

@@ -10,7 +10,7 @@
 cli_fn cmd_init, cmd_setup;
 cli_fn cmd_mailbox_devices;
 cli_fn cmd_import_mailboxes, cmd_import_passwd_file;
-cli_fn cmd_domain_verify;
+cli_fn cmd_domain_verify, cmd_domain_records;
 cli_fn cmd_add, cmd_list, cmd_show, cmd_set, cmd_remove, cmd_passwd;
 cli_fn cmd_authorize;
 cli_fn cmd_route_list, cmd_route_show, cmd_route_set, cmd_route_remove;

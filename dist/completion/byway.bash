@@ -12,10 +12,10 @@ _byway() {
 	case $words in
 	'init'*) words='--config --json --help --dir --state --name --listen --listen-tls --control --user --certificate --certificate-key' ;;
 	'setup'*) words='--config --json --help --dir --state --control --user --name --certificate --certificate-key --listen --listen-tls --mta --provider --region --host --port --tls --ca --username --domain --password-stdin --password-file --mailbox --account --plan --to' ;;
-	'account add'*) words='--config --json --help --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --check-sender-domain --check-sender-callout --allowed-senders --verified-senders --route --fallback' ;;
+	'account add'*) words='--config --json --help --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --senders --restrict-senders --check-sender-domain --check-sender-callout --allowed-senders --verified-senders --route --fallback' ;;
 	'account list'*) words='--config --json --help' ;;
 	'account show'*) words='--config --json --help' ;;
-	'account set'*) words='--config --json --help --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --restrict-senders --require-verified-sender --check-sender-domain --check-sender-callout --allowed-senders --verified-senders --route --fallback' ;;
+	'account set'*) words='--config --json --help --plan --state --registered --owner-email --owner-signup --owner-verified --renewal-day --senders --restrict-senders --check-sender-domain --check-sender-callout --allowed-senders --verified-senders --route --fallback' ;;
 	'account remove'*) words='--config --json --help --whole --yes' ;;
 	'account suspend'*) words='--config --json --help --reason' ;;
 	'account resume'*) words='--config --json --help' ;;
@@ -35,12 +35,13 @@ _byway() {
 	'domain list'*) words='--config --json --help --account' ;;
 	'domain show'*) words='--config --json --help' ;;
 	'domain set'*) words='--config --json --help --verified --dkim-selector --route --fallback' ;;
+	'domain records'*) words='--config --json --help --zone' ;;
 	'domain verify'*) words='--config --json --help' ;;
 	'domain remove'*) words='--config --json --help --whole --yes' ;;
-	'profile add'*) words='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --domain --password-stdin --password-file' ;;
+	'profile add'*) words='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --domain --force --password-stdin --password-file' ;;
 	'profile list'*) words='--config --json --help --account' ;;
 	'profile show'*) words='--config --json --help' ;;
-	'profile set'*) words='--config --json --help --provider --transport --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --password-stdin --password-file' ;;
+	'profile set'*) words='--config --json --help --provider --transport --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --force --password-stdin --password-file' ;;
 	'profile passwd'*) words='--config --json --help --password-stdin --password-file' ;;
 	'profile authorize'*) words='--config --json --help --token-stdin --port --consent' ;;
 	'profile health'*) words='--config --json --help --socket' ;;
@@ -60,10 +61,10 @@ _byway() {
 	'ip remove'*) words='--config --json --help --yes' ;;
 	'ip block'*) words='--config --json --help' ;;
 	'ip unblock'*) words='--config --json --help' ;;
-	'plan add'*) words='--config --json --help --can-send --unit --mailbox-day --account-day --account-hour --recipients --size-max --monthly' ;;
+	'plan add'*) words='--config --json --help --can-send --unit --mailbox-day --account-day --account-hour --recipients --size-max --monthly --senders' ;;
 	'plan list'*) words='--config --json --help' ;;
 	'plan show'*) words='--config --json --help' ;;
-	'plan set'*) words='--config --json --help --can-send --unit --mailbox-day --account-day --account-hour --recipients --size-max --monthly' ;;
+	'plan set'*) words='--config --json --help --can-send --unit --mailbox-day --account-day --account-hour --recipients --size-max --monthly --senders' ;;
 	'plan remove'*) words='--config --json --help --yes' ;;
 	'explain'*) words='--config --json --help --socket --to --all' ;;
 	'usage'*) words='--config --json --help --socket' ;;
@@ -97,7 +98,7 @@ _byway() {
 	'') words='--config --json --help --version init setup account mailbox domain profile provider route ip plan explain usage limits trace forgive suspend resume pause verify block unblock export apply import config replies reload status reopen drain key password help' ;;
 	'account') words='add list show set remove suspend resume verify' ;;
 	'mailbox') words='add list show set devices passwd remove pause resume block unblock' ;;
-	'domain') words='add list show set verify remove' ;;
+	'domain') words='add list show set records verify remove' ;;
 	'profile') words='add list show set passwd authorize health test remove' ;;
 	'provider') words='list show' ;;
 	'route') words='set add list show remove' ;;

@@ -133,3 +133,26 @@ def test_init_never_takes_a_folder_that_holds_more(tmp_path):
     (place.dir / "passwd").write_text("not ours\n")
     place.run("init", "--dir", place.dir, "--user", "nobody")
     assert os.stat(place.dir).st_uid == 0 and os.stat(place.dir / "passwd").st_uid == 0
+
+
+def test_domain_records(fresh, upstream):
+    fresh.ok(*fresh.words(*own(upstream)))
+    told = {(r["name"], r["type"]): r for r in fresh.json("domain", "records", "acme.example")["records"]}
+    assert {key: r["value"] for key, r in told.items()} == {
+        ("acme.example", "TXT"): "v=spf1 ip4:127.0.0.1 ~all",
+        ("SELECTOR._domainkey.acme.example", "TXT"): "v=DKIM1; k=rsa; p=KEY",
+        ("_dmarc.acme.example", "TXT"): "v=DMARC1; p=none; rua=mailto:postmaster@acme.example",
+        ("_submissions._tcp.acme.example", "SRV"): f"0 1 {fresh.ports[1]} relay.example.net.",
+        ("_submission._tcp.acme.example", "SRV"): f"0 1 {fresh.ports[0]} relay.example.net."}
+    zone = fresh.ok("domain", "records", "acme.example", "--zone").out.splitlines()
+    assert 'acme.example. 3600 IN TXT "v=spf1 ip4:127.0.0.1 ~all"' in zone
+    # What a person must complete is no record yet.
+    assert all(line.startswith(";") for line in zone if "KEY" in line)
+    fresh.ok("domain", "set", "acme.example", "--dkim-selector", "s1")
+    text = fresh.config.read_text().replace("[mta own]", "[dns]\nspf_include = spf.relay.example.net\n[mta own]")
+    text = text.replace("[listener submission]", "[listener submission]\nproxy_protocol = yes\ntrusted_proxies = 10.0.0.2")
+    fresh.config.write_text(text)
+    said = fresh.ok("domain", "records", "acme.example").out
+    assert "v=spf1 include:spf.relay.example.net ~all" in said and "s1._domainkey.acme.example" in said
+    assert "0 0 0 ." in said  # behind a balancer we do not know the clients' port
+    assert fresh.run("domain", "records", "no.example").status == os.EX_NOUSER
