@@ -60,7 +60,8 @@ find_choices(const struct conf *conf, struct choice *all)
 	for (size_t i = 0; i < conf->listeners_n; i++) {
 		const struct conf_listener *l = &conf->listeners[i];
 
-		/* Clients do not speak to those that wait for a balancer, nor log in without AUTH. */
+		/* Clients do not speak to those that wait for a balancer, nor log in without
+		 * AUTH. */
 		if (l->proxy_protocol || !l->auth ||
 		    (l->tls == LISTENER_PLAIN && !l->plaintext_auth))
 			continue;

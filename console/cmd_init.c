@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -129,8 +130,8 @@ open_folder(struct init *in, const char *path, bool made)
 	return EX_OK;
 }
 
-/* True where PATH holds a directory's database and nothing that is not of our making: an earlier run
- * made it, before there was the user. */
+/* True where PATH holds a directory's database and nothing that is not of our making: an earlier
+ * run made it, before there was the user. */
 static bool
 is_ours(const char *path)
 {
@@ -138,19 +139,19 @@ is_ours(const char *path)
 		"relay-rsa.key", "vault.key", "directory.db", "directory.db-wal",
 		"directory.db-shm", ".", ".." };
 	bool database = false, others = false;
-	const struct dirent *e;
-	DIR *d = opendir(path);
+	struct dirent **all = NULL;
+	int n = scandir(path, &all, NULL, alphasort);
 
-	while (d && (e = readdir(d)) != NULL) {
+	for (int i = 0; i < n; i++) {
 		bool known = false;
 
-		for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-			known = known || strcmp(e->d_name, names[i]) == 0;
+		for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
+			known = known || strcmp(all[i]->d_name, names[k]) == 0;
 		others = others || !known;
-		database = database || strcmp(e->d_name, "directory.db") == 0;
+		database = database || strcmp(all[i]->d_name, "directory.db") == 0;
+		free(all[i]);
 	}
-	if (d)
-		closedir(d);
+	free(all);
 	return database && !others;
 }
 
@@ -234,7 +235,8 @@ is_one_of(struct slice word, const char *const *list)
 	return *list != NULL;
 }
 
-/* The sample with other values, without the sections of DROP (ends with NULL); a key that the sample has not comes behind its section's head. */
+/* The sample with other values, without the sections of DROP (ends with NULL); a key that the
+ * sample has not comes behind its section's head. */
 static const char *
 rewrite(struct cli *c, struct slice sample, struct change *changes, size_t n,
     const char *const *drop)
@@ -319,7 +321,8 @@ make_ini(struct init *in)
 		{ "directory", "path", in->database },
 		{ "vault", "key_file", "vault.key" },
 	};
-	/* Beside a certificate of the operator's, one that nobody signed would be met by surprise. */
+	/* Beside a certificate of the operator's, one that nobody signed would be met by
+	 * surprise. */
 	const char *drop[3] = { NULL };
 	size_t drop_n = 0;
 

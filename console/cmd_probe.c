@@ -219,7 +219,8 @@ keep_refresh_token(void *ctx, const struct secret *refresh)
 	           kind_key_of(k->s->cli, &kind_profile, k->row), refresh) == ADMIN_OK;
 }
 
-/* The operator's own server may be anywhere, this machine too; the guard is for customers' hosts. */
+/* The operator's own server may be anywhere, this machine too; the guard is for customers'
+ * hosts. */
 static void
 allow_all(struct conf *conf)
 {

@@ -281,7 +281,7 @@ add(struct setup *s, const struct kind *k, const char *key, struct command_line 
 	void *row = cli_alloc(s->cli, k->of->size);
 	struct cli sub = { .config = s->ini, .json = s->cli->json, .arena = s->cli->arena };
 	int status = store_open(&sub, STORE_DIRECTORY, &store);
-	enum admin_result r;
+	enum admin_result r = ADMIN_FAILED;
 
 	if (status == EX_OK) {
 		r = kind_get(&store, k, key, row);

@@ -434,8 +434,9 @@ on_line(struct reader *r, struct slice line)
 	on_pair(r, name, slice_trim(line));
 }
 
-void
-ini_parse_directory(struct cli *c, struct ini *ini, const char *content, struct text *wrong)
+/* CONTENT is taken apart in place. */
+static void
+parse(struct cli *c, struct ini *ini, const char *content, struct text *wrong)
 {
 	struct reader r = { .cli = c, .ini = ini, .wrong = wrong };
 	struct slice rest = slice_str(content);
@@ -464,7 +465,7 @@ read_one(struct cli *c, struct ini *ini, const char *path, struct text *wrong)
 	if (!content)
 		return cli_fail(c, EX_NOINPUT, "%s", why);
 	ini->path = path;
-	ini_parse_directory(c, ini, content, wrong);
+	parse(c, ini, content, wrong);
 	return EX_OK;
 }
 

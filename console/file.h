@@ -54,10 +54,9 @@ struct ini {
 	size_t index_n, index_cap;
 };
 
-/* CONTENT is taken apart in place; what is wrong goes to WRONG, a line each. */
-void ini_parse_directory(struct cli *c, struct ini *ini, const char *content, struct text *wrong);
-/* The same for PATH, or where it is a folder for each *.ini in it, in order of name. EX_OK, or the
- * exit status after having said which file cannot be read. */
+/* The sections of PATH, or where it is a folder of each *.ini in it, in order of name; what is
+ * wrong goes to WRONG, a line each. EX_OK, or the exit status after having said which file cannot
+ * be read. */
 int ini_read_directory(struct cli *c, struct ini *ini, const char *path, struct text *wrong)
     MUST_CHECK;
 /* A new section that a file at LINE says; NULL if there is one of that name. */
