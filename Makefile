@@ -77,11 +77,13 @@ ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DBYWAY_VERSION='"$(VERSION)"' $(MBED_CFLAGS) $
 ALL_CFLAGS   = -std=c17 $(WARN) $(OPT) -pthread $(CFLAGS)
 ALL_LDFLAGS  = $(LDOPT) -pthread $(LDFLAGS)
 LIBS         = $(MBED_LIBS) -lev -linih -lsqlite3 -lcrypt -lmemcached -lcurl -lcares -lidn2 -lresolv -lssl -lcrypto $(GMIME_LIBS) -lseccomp -lm $(LDLIBS)
+# What speaks HTTP alone needs.
+HTTP_LIBS    = -lmicrohttpd -ljansson
 
 # ---- what there is ------------------------------------------------------------------------------
 
 FLOORS  := wire conf relay proxy console
-MAINS   := proxy/main.c console/main.c bench/main.c
+MAINS   := proxy/main.c console/main.c console/service/main.c bench/main.c
 SRC     := $(sort $(foreach f,$(FLOORS),$(wildcard $(f)/*.c $(f)/*/*.c)))
 BENCH   := $(filter-out bench/main.c,$(wildcard bench/*.c))
 LIBSRC  := $(filter-out $(MAINS),$(SRC))
@@ -92,7 +94,7 @@ HELPERS := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
 obj      = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY := $(BUILD)/libbyway.a
 BINS    := $(if $(wildcard proxy/main.c),$(BUILD)/bywayd) $(if $(wildcard console/main.c),$(BUILD)/byway) \
-	$(if $(wildcard bench/main.c),$(BUILD)/byway-bench)
+	$(if $(wildcard console/service/main.c),$(BUILD)/byway-console) 	$(if $(wildcard bench/main.c),$(BUILD)/byway-bench)
 TESTS   := $(patsubst %.c,$(BUILD)/%,$(UNIT))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(FUZZ))
 
@@ -106,7 +108,7 @@ MORE     = $(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null 
 all: $(if $(LIBSRC),$(LIBRARY)) $(BINS)
 
 help:
-	@echo 'make            build the release flavour into $(BUILD)/ (bywayd, byway, byway-bench)'
+	@echo 'make            build the release flavour into $(BUILD)/ (bywayd, byway, byway-console, byway-bench)'
 	@echo 'make deps       install what is missing (Debian 12 and 13)'
 	@echo 'make run        the whole thing live on loopback ports, until Ctrl-C; CHECK=1 ends by itself'
 	@echo 'make test       build with ASan and UBSan, then unit and end to end tests'
@@ -190,9 +192,9 @@ $(BUILD)/ready: $(wildcard .deps/usr/include/mbedtls/build_info.h)
 	@command -v $(CC) >/dev/null || \
 	    { echo 'byway: no $(CC) here: run `make deps`' >&2; exit 1; }
 	@$(if $(MBED_LIBS),:,{ echo 'byway: mbedTLS 3.6.6 or later is not here: run `make deps`' >&2; exit 1; })
-	@echo '#include <ev.h>\n#include <ini.h>\n#include <sqlite3.h>\n#include <crypt.h>\n#include <libmemcached/memcached.h>\n#include <curl/curl.h>\n#include <ares.h>\n#include <idn2.h>\n#include <openssl/ssl.h>\n#include <gmime/gmime.h>\n#include <seccomp.h>' | \
+	@echo '#include <ev.h>\n#include <ini.h>\n#include <sqlite3.h>\n#include <crypt.h>\n#include <libmemcached/memcached.h>\n#include <curl/curl.h>\n#include <ares.h>\n#include <idn2.h>\n#include <openssl/ssl.h>\n#include <gmime/gmime.h>\n#include <seccomp.h>\n#include <stddef.h>\n#include <microhttpd.h>\n#include <jansson.h>' | \
 	    $(CC) $(GMIME_CFLAGS) -E -xc - >/dev/null 2>&1 || \
-	    { echo 'byway: a library'"'"'s header is missing (libev, inih, sqlite3, crypt, libmemcached, curl, c-ares, libidn2, ssl, gmime, seccomp): run `make deps`' >&2; exit 1; }
+	    { echo 'byway: a library'"'"'s header is missing (libev, inih, sqlite3, crypt, libmemcached, curl, c-ares, libidn2, ssl, gmime, seccomp, microhttpd, jansson): run `make deps`' >&2; exit 1; }
 	@mkdir -p $(@D) && touch $@
 
 # Objects are made anew when the flags change, the library when a source came or went.
@@ -219,10 +221,11 @@ $(LIBRARY): $(call obj,$(LIBSRC)) $(BUILD)/sources
 
 $(BUILD)/bywayd: $(BUILD)/proxy/main.o $(LIBRARY)
 $(BUILD)/byway: $(BUILD)/console/main.o $(LIBRARY)
+$(BUILD)/byway-console: $(BUILD)/console/service/main.o $(LIBRARY)
 $(BUILD)/byway-bench: $(BUILD)/bench/main.o $(call obj,$(BENCH)) $(LIBRARY)
-$(BUILD)/bywayd $(BUILD)/byway $(BUILD)/byway-bench:
+$(BUILD)/bywayd $(BUILD)/byway $(BUILD)/byway-console $(BUILD)/byway-bench:
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS) $(if $(filter %/byway-console,$@),$(HTTP_LIBS))
 
 # The daemon of the torture tests: any call of these can be made to fail (tests/torture/fault.c).
 FAULTS := malloc calloc realloc reallocarray strdup strndup read recv readv write send sendmsg sqlite3_step
@@ -261,7 +264,7 @@ install: all
 	$(foreach m,$(MANS),$(INSTALL) -D -m 644 $(m) '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :
 
 uninstall:
-	rm -f '$(DESTDIR)$(sbindir)/bywayd' '$(DESTDIR)$(bindir)/byway' '$(DESTDIR)$(bindir)/byway-bench'
+	rm -f '$(DESTDIR)$(sbindir)/bywayd' '$(DESTDIR)$(bindir)/byway' '$(DESTDIR)$(bindir)/byway-console' '$(DESTDIR)$(bindir)/byway-bench'
 	rm -f '$(DESTDIR)$(unitdir)/byway.service' '$(DESTDIR)$(usersdir)/byway.conf'
 	rm -rf '$(DESTDIR)$(docdir)' '$(DESTDIR)$(sharedir)'
 	$(foreach m,$(MANS),rm -f '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :

@@ -89,7 +89,7 @@ option_json(struct json *j, const struct conf_option *opt)
 	if (opt->fallback)
 		json_str(j, "default", slice_str(opt->fallback));
 	else
-		json_null(j, "default");
+		json_none(j, "default");
 	json_str(j, "value", text_slice(&kind));
 	json_str(j, "change_needs", opt->reload ? SLICE("reload") : SLICE("restart"));
 	json_str(j, "help", slice_str(opt->manual));

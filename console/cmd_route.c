@@ -98,7 +98,7 @@ route_json(struct json *j, const struct sender *as, const struct object *account
 	if (domain)
 		json_str(j, "domain", slice_str(domain->key));
 	else
-		json_null(j, "domain");
+		json_none(j, "domain");
 	json_str(j, "route", slice_str(object_text(o, "route")));
 	json_str(j, "fallback", slice_str(object_text(o, "fallback")));
 	json_str(j, "effective", slice_str(effective(as, domain)));

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "console/state.h"
+
 /*
  * byway suspend, resume, pause, verify, block, unblock: one state of one account, mailbox or
  * address. A change counts from the next MAIL of sessions that are open.
@@ -102,26 +104,7 @@ change_account(struct cli *c, account_fn *change)
 static const char *
 suspend(struct cli *c, struct admin_account *a)
 {
-	const char *reason = cli_value(c, "reason");
-	enum account_state state = ACCOUNT_CLOSED;
-
-	if (a->state == ACCOUNT_CLOSED)
-		return "the account is closed";
-	if (!account_state_find(slice_str(reason), &state) || state == ACCOUNT_ACTIVE ||
-	    state == ACCOUNT_CLOSED)
-		return "--reason is billing, deliverability or abuse";
-	a->state = state;
-	return NULL;
-}
-
-static const char *
-resume_account(struct cli *c, struct admin_account *a)
-{
-	if (a->state == ACCOUNT_CLOSED)
-		return cli_print(c,
-		    "the account is closed: byway account set %s --state active opens it", a->name);
-	a->state = ACCOUNT_ACTIVE;
-	return NULL;
+	return state_suspend(a, cli_value(c, "reason"));
 }
 
 static const char *
@@ -208,34 +191,13 @@ change_state(struct cli *c, enum subject subject, state_fn *change)
 static const char *
 pause_it(struct cli *c, enum mailbox_state *state)
 {
-	static const struct {
-		const char *by;
-		enum mailbox_state state;
-	} pauses[] = {
-		{ "owner", MAILBOX_PAUSED_OWNER },
-		{ "admin", MAILBOX_PAUSED_ADMIN },
-		{ "abuse", MAILBOX_PAUSED_ABUSE },
-	};
-	const char *by = cli_value(c, "by");
-
-	if (*state == MAILBOX_BLOCKED)
-		return "the mailbox is blocked, which is more than paused: byway unblock comes first";
-	for (size_t i = 0; i < sizeof(pauses) / sizeof(pauses[0]); i++)
-		if (strcmp(by ? by : "admin", pauses[i].by) == 0) {
-			*state = pauses[i].state;
-			return NULL;
-		}
-	return "--by is owner, admin or abuse";
+	return state_pause(state, cli_value(c, "by"));
 }
 
 static const char *
 resume_it(struct cli *c, enum mailbox_state *state)
 {
-	if (*state == MAILBOX_BLOCKED)
-		return cli_print(c, "%s is blocked, not paused: byway unblock %s", c->args[0],
-		    c->args[0]);
-	*state = MAILBOX_ACTIVE;
-	return NULL;
+	return state_resume(c, state, c->args[0]);
 }
 
 static const char *
@@ -249,11 +211,7 @@ block_it(struct cli *c, enum mailbox_state *state)
 static const char *
 unblock_it(struct cli *c, enum mailbox_state *state)
 {
-	if (*state != MAILBOX_BLOCKED && *state != MAILBOX_ACTIVE)
-		return cli_print(c, "%s is paused, not blocked: byway resume %s", c->args[0],
-		    c->args[0]);
-	*state = MAILBOX_ACTIVE;
-	return NULL;
+	return state_unblock(c, state, c->args[0]);
 }
 
 int
@@ -265,7 +223,7 @@ cmd_pause(struct cli *c)
 int
 cmd_resume(struct cli *c)
 {
-	return subject_of(c, false) == ACCOUNT ? change_account(c, resume_account)
+	return subject_of(c, false) == ACCOUNT ? change_account(c, state_resume_account)
 	                                       : change_state(c, MAILBOX, resume_it);
 }
 

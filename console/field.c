@@ -365,7 +365,7 @@ field_json(struct json *j, const struct column *f, const char *text)
 	else if (f->type == COLUMN_LIST)
 		list_json(j, f, text);
 	else if (f->type == COLUMN_DATE && !*text)
-		json_null(j, f->name);
+		json_none(j, f->name);
 	else
 		json_str(j, f->name, slice_str(text));
 }

@@ -217,7 +217,7 @@ json_bool(struct json *j, const char *key, bool value)
 }
 
 void
-json_null(struct json *j, const char *key)
+json_none(struct json *j, const char *key)
 {
 	lead(j, key);
 	fputs("null", j->f);

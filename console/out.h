@@ -52,7 +52,7 @@ void json_close(struct json *j, char bracket);
 void json_str(struct json *j, const char *key, struct slice value);
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_bool(struct json *j, const char *key, bool value);
-void json_null(struct json *j, const char *key);
+void json_none(struct json *j, const char *key);
 /* VALUE is JSON already. */
 void json_raw(struct json *j, const char *key, struct slice value);
 /* The last line end. */

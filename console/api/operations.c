@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console/api/call.h"
+
+#define A "/v1/accounts/{account}"
+
+/* clang-format off */
+#define OBJECTS(Name, Names, k, scope, base, brace, noun) \
+	{ "list" Names, "GET", base, SCOPE_READ, call_list, &k, SHAPE_NONE, SHAPE_LIST, "All " noun "s, by name" }, \
+	{ "get" Name, "GET", base "/" brace, SCOPE_READ, call_get, &k, SHAPE_NONE, SHAPE_OBJECT, "One " noun }, \
+	{ "put" Name, "PUT", base "/" brace, scope, call_put, &k, SHAPE_OBJECT, SHAPE_OBJECT, \
+	    "Makes a " noun ", or brings it to what is said; what is not said stays" }, \
+	{ "patch" Name, "PATCH", base "/" brace, scope, call_patch, &k, SHAPE_OBJECT, SHAPE_OBJECT, "Changes a " noun }, \
+	{ "delete" Name, "DELETE", base "/" brace, scope, call_delete, &k, SHAPE_NONE, SHAPE_DOCUMENT, "Removes a " noun },
+
+const struct operation operations[] = {
+	OBJECTS("Plan", "Plans", kind_plan, SCOPE_OPERATOR, "/v1/plans", "{plan}", "plan")
+	OBJECTS("Account", "Accounts", kind_account, SCOPE_ACCOUNTS, "/v1/accounts", "{account}", "account")
+	OBJECTS("Domain", "Domains", kind_domain, SCOPE_ACCOUNTS, A "/domains", "{domain}", "domain")
+	OBJECTS("Mailbox", "Mailboxes", kind_mailbox, SCOPE_MAILBOXES, A "/mailboxes", "{mailbox}", "mailbox")
+	OBJECTS("Profile", "Profiles", kind_profile, SCOPE_PROFILES, A "/profiles", "{profile}", "profile")
+	OBJECTS("Ip", "Ips", kind_ip, SCOPE_ACCOUNTS, A "/ips", "{ip}", "network")
+	{ "suspendAccount", "POST", A "/suspend", SCOPE_ACCOUNTS, call_suspend, &kind_account, SHAPE_REASON, SHAPE_STATE,
+	    "No mail of the account from its next MAIL on: billing, deliverability or abuse" },
+	{ "resumeAccount", "POST", A "/resume", SCOPE_ACCOUNTS, call_resume_account, &kind_account, SHAPE_NONE, SHAPE_STATE,
+	    "Ends a suspension" },
+	{ "verifyOwner", "POST", A "/verify-owner", SCOPE_ACCOUNTS, call_verify_owner, &kind_account, SHAPE_NONE, SHAPE_STATE,
+	    "The owner's address was confirmed elsewhere" },
+	{ "pauseMailbox", "POST", A "/mailboxes/{mailbox}/pause", SCOPE_MAILBOXES, call_pause, &kind_mailbox, SHAPE_BY, SHAPE_STATE,
+	    "Pauses a mailbox, by owner, admin or abuse" },
+	{ "resumeMailbox", "POST", A "/mailboxes/{mailbox}/resume", SCOPE_MAILBOXES, call_resume, &kind_mailbox, SHAPE_NONE, SHAPE_STATE,
+	    "Ends a pause" },
+	{ "blockMailbox", "POST", A "/mailboxes/{mailbox}/block", SCOPE_ACCOUNTS, call_block, &kind_mailbox, SHAPE_NONE, SHAPE_STATE,
+	    "Blocks a mailbox" },
+	{ "unblockMailbox", "POST", A "/mailboxes/{mailbox}/unblock", SCOPE_ACCOUNTS, call_unblock, &kind_mailbox, SHAPE_NONE, SHAPE_STATE,
+	    "Ends a block" },
+	{ "setMailboxPassword", "POST", A "/mailboxes/{mailbox}/password", SCOPE_MAILBOXES, call_password, &kind_mailbox, SHAPE_SECRET, SHAPE_MADE,
+	    "A new password; one is made, and shown this once, where none is said" },
+	{ "getStatus", "GET", "/v1/status", SCOPE_OPERATOR, call_status, NULL, SHAPE_NONE, SHAPE_DOCUMENT,
+	    "The running daemon: workers, listeners, counters" },
+	{ "reload", "POST", "/v1/reload", SCOPE_OPERATOR, call_reload, NULL, SHAPE_NONE, SHAPE_DOCUMENT,
+	    "The daemon reads its configuration anew" },
+	{ "getOpenapi", "GET", "/v1/openapi.json", SCOPE_READ, call_openapi, NULL, SHAPE_NONE, SHAPE_DOCUMENT,
+	    "This document" },
+	{ NULL, NULL, NULL, SCOPE_OPERATOR, NULL, NULL, SHAPE_NONE, SHAPE_NONE, NULL },
+};
+/* clang-format on */

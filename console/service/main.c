@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * byway-console api [-c FILE] [--socket PATH]
+ *
+ * One process in the foreground; SIGTERM and SIGINT end it. What it prints goes to the journal.
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "console/api/front.h"
+#include "wire/poison.h"
+
+static const char usage[] =
+    "usage: byway-console api [-c FILE] [--socket PATH]\n\n"
+    "  api             the HTTP API at a unix socket, for who may open it\n"
+    "  -c, --config    the configuration (default /etc/byway/byway.ini)\n"
+    "  --socket        where to listen (default /run/byway/api.sock, mode 0660)\n"
+    "  -h, --help      this text\n"
+    "  --version       the version\n";
+
+/* Passwords pass through this process: no core, no debugger of the same user (THREATS S13). */
+static void
+harden(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+#ifndef WIRE_HAS_ASAN /* its leak check attaches to us as a debugger does */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+}
+
+static int
+serve(struct cli *c, const char *path)
+{
+	struct front *a = NULL;
+	sigset_t ends;
+	int signal_got;
+	int status;
+
+	/* Before there are threads: they inherit it, and the signal comes here. */
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	status = front_open(c, path, &a);
+	if (status != EX_OK)
+		return status;
+	fprintf(stderr, "byway-console: the API is at %s\n", path);
+	(void)sigwait(&ends, &signal_got);
+	front_close(a);
+	return EX_OK;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static struct cli c;
+	const char *path = "/run/byway/api.sock";
+	int got, status;
+
+	harden();
+	c.config = "/etc/byway/byway.ini";
+	while ((got = getopt_long(argc, argv, "c:h", known, NULL)) != -1) {
+		if (got == 'c') {
+			c.config = optarg;
+		} else if (got == 's') {
+			path = optarg;
+		} else if (got == 'v') {
+			printf("byway-console %s\n", BYWAY_VERSION);
+			return EX_OK;
+		} else {
+			fputs(usage, got == 'h' ? stdout : stderr);
+			return got == 'h' ? EX_OK : EX_USAGE;
+		}
+	}
+	if (optind + 1 != argc || strcmp(argv[optind], "api") != 0) {
+		fputs(usage, stderr);
+		return EX_USAGE;
+	}
+	arena_init(&c.arena, (size_t)CLI_ARENA_MIB << 20);
+	status = serve(&c, path);
+	arena_fini(&c.arena);
+	return status;
+}
