@@ -86,6 +86,11 @@ const char *call_unescape(struct cli *c, struct slice s) MUST_CHECK;
 /* A body without members, or none. */
 bool call_check_empty(struct call *c) MUST_CHECK;
 
+/* The mailbox of the path, of the path's account; of another one it is ADMIN_MISSING. */
+enum admin_result call_find_mailbox(struct call *c, struct admin_mailbox *m_r) MUST_CHECK;
+/* Says that there is none. */
+void call_no_mailbox(struct call *c);
+
 /* objects.c */
 call_fn call_list, call_get, call_put, call_patch, call_delete;
 /* states.c */
@@ -94,6 +99,6 @@ call_fn call_suspend, call_resume_account, call_verify_owner, call_pause, call_r
 /* openapi.c */
 call_fn call_openapi;
 /* daemon.c */
-call_fn call_status, call_reload;
+call_fn call_status, call_reload, call_usage, call_explain, call_limits_reset;
 
 #endif

@@ -2,6 +2,7 @@
 #include "console/api/front.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -128,23 +129,26 @@ is_served(const struct sockaddr_un *to)
 	return served;
 }
 
+/* Listens under another name first: who finds PATH finds it served. */
 static int
 listen_at(struct cli *c, const char *path, int *fd_r)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	const char *new = cli_print(c, "%s.new", path);
 	mode_t before;
 	bool good;
 
-	if (strlen(path) >= sizeof(at.sun_path))
+	if (strlen(new) >= sizeof(at.sun_path))
 		return cli_fail(c, EX_USAGE, "the path of the socket is too long: %s", path);
 	memcpy(at.sun_path, path, strlen(path));
 	if (is_served(&at))
 		return cli_fail(c, EX_UNAVAILABLE, "%s is served already", path);
+	memcpy(at.sun_path, new, strlen(new));
 	*fd_r = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	(void)unlink(path);
+	(void)unlink(new);
 	before = umask(0777 & ~SOCKET_MODE);
 	good = *fd_r >= 0 && bind(*fd_r, (struct sockaddr *)&at, (socklen_t)sizeof(at)) == 0 &&
-	    listen(*fd_r, BACKLOG) == 0;
+	    listen(*fd_r, BACKLOG) == 0 && rename(new, path) == 0;
 	(void)umask(before);
 	return good ? EX_OK
 	            : cli_fail(c, EX_CANTCREAT, "cannot listen at %s: %s", path, strerror(errno));

@@ -9,7 +9,8 @@
  * are not known yet.
  *
  * Owns:   the socket's file, the directory's connection, the vault.
- * Life:   front_open, front_close; calls come one after the other on a thread of its own between them.
+ * Life:   front_open, front_close; between them calls come one after the other, on a thread of its
+ *         own.
  * Errors: front_open gives an exit status (sysexits.h) after having said why.
  */
 #include "console/cli.h"

@@ -217,6 +217,8 @@ parameters(struct json *j, const struct operation *op)
 		parameter(j, SLICE("force"), "query");
 	if (op->run == call_delete)
 		parameter(j, SLICE("whole"), "query");
+	if (op->run == call_explain)
+		parameter(j, SLICE("to"), "query");
 	if (writes || op->run == call_delete)
 		parameter(j, SLICE("If-Match"), "header");
 	json_close(j, ']');

@@ -103,9 +103,8 @@ call_verify_owner(struct call *c)
 
 /* ---- mailboxes ------------------------------------------------------------------------------- */
 
-/* The mailbox of the path, of the path's account. */
-static enum admin_result
-find_mailbox(struct call *c, struct admin_mailbox *m_r)
+enum admin_result
+call_find_mailbox(struct call *c, struct admin_mailbox *m_r)
 {
 	enum admin_result r =
 	    admin_get(c->store->admin, &entity_mailbox, c->names[1], &c->cli.arena, m_r);
@@ -115,8 +114,8 @@ find_mailbox(struct call *c, struct admin_mailbox *m_r)
 	return r == ADMIN_INVALID ? ADMIN_MISSING : r;
 }
 
-static void
-say_missing(struct call *c)
+void
+call_no_mailbox(struct call *c)
 {
 	call_problem(c, 404, "missing", NULL, "there is no mailbox %s of account %s", c->names[1],
 	    c->names[0]);
@@ -133,9 +132,9 @@ change_mailbox(struct call *c, mailbox_fn *change, const char *by)
 	enum admin_result r = admin_begin(c->store->admin);
 
 	if (r == ADMIN_OK)
-		r = find_mailbox(c, &m);
+		r = call_find_mailbox(c, &m);
 	if (r == ADMIN_MISSING) {
-		say_missing(c);
+		call_no_mailbox(c);
 		return;
 	}
 	if (r == ADMIN_OK) {
@@ -249,9 +248,9 @@ set_password(struct call *c, const struct credential *cred)
 	enum admin_result r = admin_begin(c->store->admin);
 
 	if (r == ADMIN_OK)
-		r = find_mailbox(c, &m);
+		r = call_find_mailbox(c, &m);
 	if (r == ADMIN_MISSING) {
-		say_missing(c);
+		call_no_mailbox(c);
 		return;
 	}
 	if (r == ADMIN_OK)
@@ -274,11 +273,11 @@ call_password(struct call *c)
 {
 	struct admin_mailbox m = { 0 };
 	struct credential cred = { 0 };
-	enum admin_result r = find_mailbox(c, &m);
+	enum admin_result r = call_find_mailbox(c, &m);
 
 	/* A hash costs; nobody makes one for what is not there. */
 	if (r == ADMIN_MISSING)
-		say_missing(c);
+		call_no_mailbox(c);
 	else if (r != ADMIN_OK)
 		call_failed(c, r);
 	else if (take_password(c, &cred))

@@ -12,7 +12,8 @@
  * Owns:   the daemon and its one thread, on which HTTPD_FN runs; the listening socket once it is
  *         open. A request lasts as long as the call; an answer's body is taken and freed.
  * Life:   httpd_open, httpd_close; a close waits for the answer that is being made.
- * Errors: NULL of httpd_open(). What is wrong with a request is answered in httpd_refuse_fn's words.
+ * Errors: NULL of httpd_open(). What is wrong with a request is answered in the words of the
+ *         caller's httpd_refuse_fn.
  * Never:  logs a request; calls HTTPD_FN for one that was refused.
  */
 #include <sys/types.h>
