@@ -172,7 +172,7 @@ lint:
 format:
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
-docs: $(BUILD)/byway
+docs: $(BUILD)/byway $(BUILD)/byway-console
 	$(Q)dist/docs --byway $(BUILD)/byway
 	$(Q)dist/smtp-tables
 	$(Q)dist/provider-tables

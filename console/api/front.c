@@ -114,6 +114,19 @@ on_refused(void *ctx, unsigned status, const char *sentence, struct httpd_answer
 	arena_fini(&c.cli.arena);
 }
 
+void
+front_describe(FILE *f)
+{
+	struct httpd_answer answer = { 0 };
+	struct call c = { .answer = &answer };
+
+	arena_init(&c.cli.arena, CALL_OCTETS_MAX);
+	call_openapi(&c);
+	fwrite(answer.body, 1, answer.n, f);
+	free(answer.body);
+	arena_fini(&c.cli.arena);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 /* True where somebody accepts at TO: it is not ours to remove. */

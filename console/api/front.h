@@ -13,6 +13,8 @@
  *         own.
  * Errors: front_open gives an exit status (sysexits.h) after having said why.
  */
+#include <stdio.h>
+
 #include "console/cli.h"
 
 struct front;
@@ -20,5 +22,7 @@ struct front;
 /* C's configuration says which directory; PATH is the socket's. */
 int front_open(struct cli *c, const char *path, struct front **front_r) MUST_CHECK;
 void front_close(struct front *a);
+/* The API's description (OpenAPI 3.1) to F; opens nothing. */
+void front_describe(FILE *f);
 
 #endif

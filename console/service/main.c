@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * byway-console api [-c FILE] [--socket PATH]
+ * byway-console api [-c FILE] [--socket PATH], byway-console openapi
  *
  * One process in the foreground; SIGTERM and SIGINT end it. What it prints goes to the journal.
  */
@@ -14,8 +14,10 @@
 #include "wire/poison.h"
 
 static const char usage[] =
-    "usage: byway-console api [-c FILE] [--socket PATH]\n\n"
+    "usage: byway-console api [-c FILE] [--socket PATH]\n"
+    "       byway-console openapi\n\n"
     "  api             the HTTP API at a unix socket, for who may open it\n"
+    "  openapi         prints the API's description (OpenAPI 3.1)\n"
     "  -c, --config    the configuration (default /etc/byway/byway.ini)\n"
     "  --socket        where to listen (default /run/byway/api.sock, mode 0660)\n"
     "  -h, --help      this text\n"
@@ -65,7 +67,7 @@ main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct cli c;
-	const char *path = "/run/byway/api.sock";
+	const char *path = "/run/byway/api.sock", *role;
 	int got, status;
 
 	harden();
@@ -83,7 +85,12 @@ main(int argc, char **argv)
 			return got == 'h' ? EX_OK : EX_USAGE;
 		}
 	}
-	if (optind + 1 != argc || strcmp(argv[optind], "api") != 0) {
+	role = optind + 1 == argc ? argv[optind] : "";
+	if (strcmp(role, "openapi") == 0) {
+		front_describe(stdout);
+		return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+	}
+	if (strcmp(role, "api") != 0) {
 		fputs(usage, stderr);
 		return EX_USAGE;
 	}

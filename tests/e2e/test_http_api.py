@@ -357,6 +357,34 @@ def test_what_the_daemon_is_asked(api):
     api.refused(404, "GET", a + "/usage")
 
 
+def test_a_billing_modules_day(api):
+    """The verbs of a billing module, as docs/API.md gives them; each one that a panel repeats does no harm."""
+    Daemon(api.dir / "control.sock", {"ok": True})
+    account, mailbox = "/v1/accounts/acme", "/v1/accounts/acme/mailboxes/a@acme.example"
+    day = [
+        ("GET", "/v1/status", None),
+        ("PUT", account, {"plan": "pro", "owner_verified": True}),
+        ("PUT", account + "/domains/acme.example", {}),
+        ("PUT", mailbox, {"password": SECRET}),
+        ("POST", account + "/suspend", {"reason": "billing"}),
+        ("POST", account + "/resume", None),
+        ("PATCH", account, {"plan": "agency"}),
+        ("POST", mailbox + "/password", {"password": SECRET + "2"}),
+    ]
+    for method, path, body in day:
+        first, second = api.ok(method, path, body), api.ok(method, path, body)
+        assert {k: v for k, v in first.items() if k != "was"} == {k: v for k, v in second.items() if k != "was"}
+    assert api.ok("GET", account)["plan"] == "agency" and api.ok("GET", account)["state"] == "active"
+    api.ok("DELETE", account + "?whole=1")
+    api.refused(404, "GET", account)
+    api.refused(404, "GET", mailbox)
+
+
+def test_printed_description_is_the_served_one(api):
+    told = subprocess.run([BUILD / "byway-console", "openapi"], stdout=subprocess.PIPE, timeout=30, check=True).stdout
+    assert json.loads(told) == api.ok("GET", "/v1/openapi.json")
+
+
 LEAVES = ["{mailbox}", "{profile}", "{ip}", "{domain}", "{account}", "{plan}"]
 
 

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-WORDS = {"apt-get", "bash", "byway", "byway-bench", "bywayd", "curl", "git", "make", "msmtp", "printf", "sudo", "swaks", "systemctl"}
+WORDS = {"apt-get", "bash", "byway", "byway-bench", "byway-console", "bywayd", "curl", "git", "make", "msmtp", "printf", "sudo", "swaks", "systemctl"}
 MARK = re.compile(r"<!-- not run: (.+) -->$")
 
 
