@@ -188,6 +188,7 @@ test_refused_files(void **state)
 	sqlite3 *h;
 
 	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
+	sqlite3_busy_timeout(h, 5000);
 	assert_int_equal(sqlite3_exec(h, "CREATE TABLE x (y)", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(h);
 	assert_int_equal(chmod(path, 0600), 0);
@@ -520,6 +521,7 @@ number(struct fixture *f, const char *sql)
 	int64_t v;
 
 	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	sqlite3_busy_timeout(h, 5000);
 	assert_int_equal(sqlite3_prepare_v2(h, sql, -1, &st, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
 	v = sqlite3_column_int64(st, 0);
@@ -534,6 +536,7 @@ shell(struct fixture *f, const char *sql)
 	sqlite3 *h;
 
 	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	sqlite3_busy_timeout(h, 5000);
 	if (sqlite3_exec(h, sql, NULL, NULL, NULL) != SQLITE_OK)
 		fail_msg("%s", sqlite3_errmsg(h));
 	sqlite3_close(h);
@@ -550,6 +553,7 @@ opened(struct fixture *f, struct vault *v, const char *name)
 	struct profile p = { 0 };
 
 	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	sqlite3_busy_timeout(h, 5000);
 	assert_int_equal(
 	    sqlite3_prepare_v2(h,
 	        "SELECT id, account, provider, transport, host, port, tls, username, auth, "
@@ -920,6 +924,7 @@ test_locked(void **state)
 	sqlite3 *h;
 
 	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	sqlite3_busy_timeout(h, 5000);
 	assert_int_equal(sqlite3_exec(h, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(admin_begin(f->a), ADMIN_BUSY);
 	assert_non_null(strstr(admin_why(f->a), "locked"));
@@ -1188,6 +1193,7 @@ test_lacking_column(void **state)
 	sqlite3 *h;
 
 	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	sqlite3_busy_timeout(h, 5000);
 	assert_int_equal(sqlite3_exec(h, "UPDATE profile SET on_quota = 'what'", NULL, NULL, NULL),
 	    SQLITE_CONSTRAINT);
 	sqlite3_close(h);

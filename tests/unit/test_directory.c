@@ -693,6 +693,7 @@ test_freshness(void **state)
 	sqlite3 *h;
 
 	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	sqlite3_busy_timeout(h, 5000);
 	assert_int_equal(
 	    sqlite3_exec(h,
 	        "BEGIN; WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE"
