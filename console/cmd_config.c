@@ -29,6 +29,12 @@ cmd_config_check(struct cli *c)
 	conf_counter_warnings(conf, true, &warnings);
 	bool directory = access(conf->directory.path, F_OK) == 0 || errno != ENOENT;
 
+	text_reset(&why);
+	if (directory && !admin_check(conf->directory.path, &why)) {
+		conf_unref(conf);
+		return cli_fail(c, EX_CONFIG, "[directory] path: %s", why.mem);
+	}
+
 	if (c->json) {
 		struct json j = json_begin();
 

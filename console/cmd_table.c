@@ -464,9 +464,13 @@ const struct cli_command cli_commands[] = {
 	    "Hashes of crypt(3) are taken as they are; other schemes are told line by line.",
 	    "byway import passwd-file /etc/dovecot/users --domain acme.example --account acme"),
 
-	PLAIN("config check", "", 0, 0, cmd_config_check, NULL,
-	    "Checks the configuration and the files that it names; tells all mistakes at once.",
-	    NULL, "byway config check -c /etc/byway/byway.ini"),
+	PLAIN("check", "", 0, 0, cmd_config_check, NULL,
+	    "Checks the configuration, the files that it names, and the directory's database.",
+	    "All mistakes of the configuration are told at once; the database's schema and whether it holds together are looked at when there are none. "
+	    "What passes here comes up when the daemon's user may read it: bywayd -t asks that too.",
+	    "byway check"),
+	PLAIN("config check", "", 0, 0, cmd_config_check, NULL, "The same as byway check.", NULL,
+	    "byway config check -c /etc/byway/byway.ini"),
 	PLAIN("config print", "", 0, 0, cmd_config_print, of_print,
 	    "Prints the configuration that holds, secrets masked.", NULL,
 	    "byway config print --changed"),

@@ -88,6 +88,9 @@ struct admin_profile {
 #include "conf/directory/columns.def"
 };
 
+/* Whether PATH is a directory that this program can use, and holds together; changes nothing. WHY
+ * says what is wrong. */
+bool admin_check(const char *path, struct text *why) MUST_CHECK;
 /* Opens PATH and brings its schema up to date. CREATE: makes it (mode 0640, with the plans of
  * BEHAVIOUR Q1) where it is absent; without, an absent file is an error. NULL with file and reason
  * in WHY. */

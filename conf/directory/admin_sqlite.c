@@ -27,6 +27,12 @@ admin_open(const char *path, bool create, struct vault *v, struct text *why)
 	return a;
 }
 
+bool
+admin_check(const char *path, struct text *why)
+{
+	return db_check(path, why);
+}
+
 void
 admin_close(struct admin *a)
 {

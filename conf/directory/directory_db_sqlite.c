@@ -111,6 +111,51 @@ db_open(struct db *db, const char *path, bool create, int busy_ms, struct text *
 	return true;
 }
 
+/* A sentence of SQLite's about the first fault; "ok" is none. */
+static bool
+holds_together(struct db *db, struct text *why)
+{
+	sqlite3_stmt *st = db_stmt(db, "PRAGMA quick_check(1)");
+	bool ok = st && sqlite3_step(st) == SQLITE_ROW;
+	const char *said = ok ? (const char *)sqlite3_column_text(st, 0) : db_error(db);
+	int64_t orphans = 0;
+
+	ok = ok && said && strcmp(said, "ok") == 0;
+	if (!ok)
+		text_fmt(why, "the file is damaged: %s", said ? said : "no memory");
+	if (st)
+		sqlite3_reset(st);
+	if (!ok)
+		return false;
+	if (!db_number(db, "SELECT count(*) FROM pragma_foreign_key_check", &orphans))
+		text_fmt(why, "%s", db_error(db));
+	else if (orphans > 0)
+		text_fmt(why, "%lld rows name others that are not there", (long long)orphans);
+	return why->n == 0;
+}
+
+bool
+db_check(const char *path, struct text *why)
+{
+	enum { CHECK_BUSY_MS = 5000 };
+	struct db db = { 0 };
+	char reason[512];
+	struct text t = text_over(reason, sizeof(reason));
+	int64_t version;
+
+	if (!folder_is_safe(path, why) || !file_is_safe(path, why))
+		return false;
+	int rc = sqlite3_open_v2(path, &db.h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	bool ok = rc == SQLITE_OK && set_up(&db, CHECK_BUSY_MS);
+
+	if (!ok)
+		text_fmt(why, "%s: %s", path, db.h ? sqlite3_errmsg(db.h) : sqlite3_errstr(rc));
+	else if (!(ok = db_schema(&db, &version, &t) && (version == 0 || holds_together(&db, &t))))
+		text_fmt(why, "%s: %s", path, reason);
+	db_close(&db);
+	return ok;
+}
+
 void
 db_close(struct db *db)
 {

@@ -81,6 +81,10 @@ bool take_bool(struct take *t);
 /* directory_schema_sqlite.c: brings the file to UNTIL migrations (0: all). WHY says what is wrong
  * with the file. */
 bool db_migrate(struct db *db, int until, struct text *why) MUST_CHECK;
+/* The same file's: where it stands. False: it is not ours, or newer than this program. */
+bool db_schema(struct db *db, int64_t *version_r, struct text *why) MUST_CHECK;
+/* Whether db_open() would do, and whether what is in the file holds together; migrates nothing. */
+bool db_check(const char *path, struct text *why) MUST_CHECK;
 /* The directory's revision: moves with every write. */
 extern const char db_revision_sql[];
 

@@ -298,9 +298,8 @@ enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 
 const char db_revision_sql[] = "SELECT seq FROM sqlite_sequence WHERE name = 'change'";
 
-/* Where the file stands; false where it is not ours. */
-static bool
-look(struct db *db, int64_t *version_r, struct text *why)
+bool
+db_schema(struct db *db, int64_t *version_r, struct text *why)
 {
 	int64_t id;
 	int64_t tables;
@@ -362,7 +361,7 @@ migrate(struct db *db, int last, struct text *why)
 {
 	int64_t version;
 
-	if (!look(db, &version, why))
+	if (!db_schema(db, &version, why))
 		return false;
 	for (int i = (int)version; i < last; i++) {
 		if (!migrate_one(db, i)) {
@@ -385,7 +384,7 @@ db_migrate(struct db *db, int until, struct text *why)
 	bool lacks = false;
 
 	assert(last <= MIGRATIONS);
-	if (!look(db, &version, why))
+	if (!db_schema(db, &version, why))
 		return false;
 	if (version >= last && (last < MIGRATIONS || (row_lacks_columns(db, &lacks) && !lacks)))
 		return true;

@@ -82,6 +82,7 @@ _byway() {
 	'apply'*) words='--config --json --help --dry-run --prune --passwords --generate --yes' ;;
 	'import mailboxes'*) words='--config --json --help --map --generate --passwords-to --account --dry-run --passwords --yes' ;;
 	'import passwd-file'*) words='--config --json --help --domain --account --dry-run --passwords --yes' ;;
+	'check'*) words='--config --json --help' ;;
 	'config check'*) words='--config --json --help' ;;
 	'config print'*) words='--config --json --help --changed' ;;
 	'config options'*) words='--config --json --help' ;;
@@ -95,7 +96,7 @@ _byway() {
 	'key reseal'*) words='--config --json --help' ;;
 	'password'*) words='--config --json --help --password-stdin --password-file' ;;
 	'help'*) words='--config --json --help' ;;
-	'') words='--config --json --help --version init setup account mailbox domain profile provider route ip plan explain usage limits trace forgive suspend resume pause verify block unblock export apply import config replies reload status reopen drain key password help' ;;
+	'') words='--config --json --help --version init setup account mailbox domain profile provider route ip plan explain usage limits trace forgive suspend resume pause verify block unblock export apply import check config replies reload status reopen drain key password help' ;;
 	'account') words='add list show set remove suspend resume verify' ;;
 	'mailbox') words='add list show set devices passwd remove pause resume block unblock' ;;
 	'domain') words='add list show set records verify remove' ;;

@@ -5,6 +5,7 @@
 #include "proxy/process/check.h"
 
 #include "conf/conf.h"
+#include "conf/directory/admin.h"
 #include "proxy/process/privilege.h"
 #include "wire/crypto.h"
 #include "wire/tls.h"
@@ -67,6 +68,18 @@ look_at_files(const struct conf *c, struct text *out)
 	return ok;
 }
 
+static bool
+look_at_directory(const struct conf *c, struct text *out)
+{
+	char mem[1024];
+	struct text why = text_over(mem, sizeof(mem));
+
+	if (admin_check(c->directory.path, &why))
+		return true;
+	text_fmt(out, "[directory] path: %s\n", mem);
+	return false;
+}
+
 /* As root: who shall the child be? That stands in the file that it is to check. */
 static int
 become_user(const char *path, struct text *out)
@@ -103,6 +116,8 @@ look(const char *path, struct text *out)
 		return EX_CONFIG;
 	if (!look_at_files(c, out))
 		status = EX_NOPERM;
+	else if (!look_at_directory(c, out))
+		status = EX_CONFIG;
 	conf_unref(c);
 	return status;
 }

@@ -7,8 +7,9 @@
  *
  * The child becomes [server] user first where we are root, so that it sees the files as the workers
  * will; it loads the configuration with all that it names, looks at the folders that the daemon
- * writes to, and sends the mistakes through a pipe. The master stays clean: no key, and no TLS
- * library's state, is ever in its memory.
+ * writes to and into the directory's database (which it does not migrate), and sends the mistakes
+ * through a pipe. The master stays clean: no key, and no TLS library's state, is ever in its
+ * memory.
  *
  * Owns:   the child, until its end was seen.
  */

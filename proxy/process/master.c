@@ -55,6 +55,7 @@ struct master {
 	ev_timer impatience;
 	bool was_ready;
 	bool stopping;
+	int exit_status; /* of master_run(), where there was no hope */
 	int64_t started;
 	char user[65];
 };
@@ -136,6 +137,20 @@ stop(struct master *m)
 }
 
 /* ---- what happens ---- */
+
+/* Clients would wait at ports that nobody serves: they are closed, and whoever started us hears. */
+static void
+on_hopeless(void *ctx)
+{
+	struct master *m = ctx;
+
+	m->exit_status = EX_UNAVAILABLE;
+	log_say(LOG_ERROR, "stop", "no worker could start, so byway ends; the lines above say why");
+	m->stopping = true;
+	supervisor_kill(m->supervisor);
+	if (supervisor_alive(m->supervisor) == 0)
+		loop_stop(m->loop);
+}
 
 static void
 on_crew(void *ctx)
@@ -439,6 +454,7 @@ open_crew(struct master *m)
 		.parsers = m->parsers,
 		.in_child = in_child,
 		.on_change = on_crew,
+		.on_hopeless = on_hopeless,
 		.on_told = on_told,
 		.ctx = m,
 	};
@@ -530,6 +546,9 @@ master_run(const char *conf_path)
 		loop_run(m.loop);
 		keep_offers(&m);
 		log_say(LOG_NOTICE, "stop", "byway has ended");
+		status = m.exit_status;
+		if (status)
+			text_put(&why, SLICE("no worker could start; the log says why\n"));
 	} else if (why.n == 0) {
 		text_put(&why, SLICE("out of memory or descriptors"));
 	}

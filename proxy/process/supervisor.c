@@ -68,6 +68,7 @@ struct question {
 struct supervisor {
 	struct supervisor_options o;
 	bool stopping;
+	bool served; /* a worker has been up */
 	uint32_t serial;
 	unsigned turn; /* of whom supervisor_tell() asks next */
 	ev_tstamp complained;
@@ -268,6 +269,7 @@ on_channel(void *owner, enum channel_verb verb, uint32_t serial, struct slice wo
 	case CHANNEL_UP:
 		if (s->state == SUPERVISOR_STARTING)
 			s->state = SUPERVISOR_UP;
+		s->supervisor->served = true;
 		uncover(s);
 		cover_all(s->supervisor);
 		s->supervisor->o.on_change(s->supervisor->o.ctx);
@@ -430,6 +432,16 @@ complain_if_none(struct supervisor *c)
 	    "no worker runs: mail is not served; starting them is tried again and again");
 }
 
+/* What keeps the very first ones from starting does not pass by itself. */
+static bool
+is_hopeless(const struct supervisor *c)
+{
+	for (unsigned w = 0; w < c->o.workers; w++)
+		if (c->seat[w].deaths == 0)
+			return false;
+	return !c->served;
+}
+
 static void
 bury(struct seat *s, int status)
 {
@@ -454,6 +466,11 @@ bury(struct seat *s, int status)
 	if (!c->stopping) {
 		s->deaths++;
 		scoreboard_count(c->o.board, s->number, COUNTER_WORKER_DEATHS, 1);
+		if (is_hopeless(c)) {
+			c->stopping = true;
+			c->o.on_hopeless(c->o.ctx);
+			return;
+		}
 		if (s->delay[s->cause] > 0)
 			complain_if_none(c);
 		start_later(s);

@@ -8,8 +8,9 @@
  * A worker that dies is replaced at once; if it dies young (within 10 s) again and again, after 0.1
  * s, doubling to 2 s where it had served and to 10 s where it could not start. Meanwhile one that
  * is up serves its listening sockets (BEHAVIOUR R11). Its column of the scoreboard is cleared in
- * between. Never does the supervisor give up: what keeps workers from starting (a full disk, a
- * database that is being restored) may pass.
+ * between. Once a worker has been up the supervisor never gives up: what keeps workers from
+ * starting (a full disk, a database that is being restored) may pass. Where none ever was, and each
+ * seat's has died, it says that there is no hope.
  *
  * Owns:   processes, their channels, a reference to the configuration that the next worker starts
  *         with.
@@ -27,6 +28,8 @@ enum supervisor_state { SUPERVISOR_DEAD, SUPERVISOR_STARTING, SUPERVISOR_UP, SUP
 typedef void supervisor_child_fn(void *ctx);
 /* A worker came up or died. */
 typedef void supervisor_change_fn(void *ctx);
+/* One of each seat has died and none was ever up: none is started any more. */
+typedef void supervisor_hopeless_fn(void *ctx);
 
 /* What one worker said to supervisor_tell() of that serial; valid for the length of the call. */
 typedef void supervisor_told_fn(void *ctx, uint32_t serial, struct slice words);
@@ -44,6 +47,7 @@ struct supervisor_options {
 	unsigned char ticket_seed[32];
 	supervisor_child_fn *in_child;
 	supervisor_change_fn *on_change;
+	supervisor_hopeless_fn *on_hopeless;
 	supervisor_told_fn *on_told;
 	void *ctx;
 };

@@ -145,7 +145,7 @@ def test_what_the_issue_asks_for_is_there():
     words = set(commands())
     for family in ("account", "mailbox", "domain", "profile", "route", "ip", "plan"):
         assert {f"{family} {verb}" for verb in ("add", "list", "show", "set", "remove")} <= words
-    assert {"init", "export", "apply", "config check", "config print", "config options", "help", "reload", "status", "reopen",
+    assert {"init", "export", "apply", "check", "config check", "config print", "config options", "help", "reload", "status", "reopen",
             "drain", "key rotate", "key list", "password"} <= words
 
 
@@ -906,6 +906,7 @@ def test_config_check_looks_at_files(place):
     (place.dir / "vault.key").chmod(0o600)
     (place.dir / "relay.crt").write_text("no certificate")
     place.refused(CONFIG, "config", "check", says="relay.crt")
+    place.refused(CONFIG, "check", says="relay.crt")
 
 
 def test_key_rotate(full):
