@@ -55,7 +55,7 @@ body_open(struct call *c, bool empty, struct body *b_r)
 		return false;
 	}
 	b_r->top = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &wrong);
-	if (b_r->top && json_is_object(b_r->top))
+	if (json_is_object(b_r->top))
 		return true;
 	if (b_r->top)
 		call_problem(c, 400, "malformed", NULL, "the body is to be one JSON object");

@@ -126,7 +126,7 @@ offers_save(const struct offers *all, const char *path)
 		uint64_t key = READ(&row->key);
 
 		if (key != 0)
-			ok = fprintf(f, "%016" PRIx64 " %" PRIu64 " %" PRIu64 "\n", key,
+			ok = fprintf(f, "%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", key,
 			         READ(&row->size), READ(&row->traits)) > 0;
 	}
 	ok = fclose(f) == 0 && ok && rename(other, path) == 0;
@@ -148,10 +148,11 @@ offers_load(struct offers *all, const char *path)
 	if (!f)
 		return errno == ENOENT;
 	while (fgets(line, sizeof(line), f)) {
+		struct slice rest = slice_of(line, strcspn(line, "\n"));
 		uint64_t key, size, traits;
 
-		if (sscanf(line, "%16" SCNx64 " %20" SCNu64 " %20" SCNu64, &key, &size, &traits) ==
-		        3 &&
+		if (slice_to_u64(slice_cut(&rest, ' '), &key) &&
+		    slice_to_u64(slice_cut(&rest, ' '), &size) && slice_to_u64(rest, &traits) &&
 		    key != 0 && (traits & KNOWN))
 			put(all, key, size, traits);
 	}
