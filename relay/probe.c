@@ -19,6 +19,9 @@ static const char content[] =
     "\r\n"
     "This message was sent to see whether a relay's SMTP profile works. It does.\r\n";
 
+/* Two tries at most, PROBE_S in all: one that hears no greeting, and one in the other TLS mode. */
+enum { GREETING_S = 12, OTHER_MODE_S = PROBE_S - GREETING_S };
+
 struct probe {
 	const struct probe_order *o;
 	struct probe_report *report;
@@ -26,7 +29,8 @@ struct probe {
 	struct relay *relay;
 	struct relay_txn *txn;
 	struct text transcript;
-	ev_timer bound;
+	ev_timer bound, greeting;
+	double bound_s;
 	enum probe_step at;  /* what is waited for */
 	double began, since; /* the start; of the step */
 	bool over;
@@ -601,6 +605,18 @@ on_bound(struct ev_loop *ev, ev_timer *w, int revents)
 	fail(w->data, VERDICT_LOST, SLICE("no answer in time"));
 }
 
+/* A server that speaks TLS from the start waits for our hello, as we wait for its greeting. */
+static void
+on_greeting_due(struct ev_loop *ev, ev_timer *w, int revents)
+{
+	struct probe *p = w->data;
+
+	(void)ev;
+	(void)revents;
+	if (p->report->rows[PROBE_CONNECT].state == PROBE_GOOD && p->at == PROBE_GREETING)
+		fail(p, VERDICT_LOST, SLICE("connected, but no greeting in time"));
+}
+
 static bool
 keep_refresh(void *ctx, const struct secret *refresh)
 {
@@ -641,23 +657,26 @@ run(struct probe *p, struct work *w)
 		return false;
 	p->relay->watch = &watch;
 	p->relay->keep_clear = keep_refresh;
-	ev_timer_init(&p->bound, on_bound, PROBE_S, 0.);
-	p->bound.data = p;
+	ev_timer_init(&p->bound, on_bound, p->bound_s, 0.);
+	ev_timer_init(&p->greeting, on_greeting_due, GREETING_S, 0.);
+	p->bound.data = p->greeting.data = p;
 	ev_timer_start(loop_ev(p->loop), &p->bound);
+	ev_timer_start(loop_ev(p->loop), &p->greeting);
 	p->began = p->since = now_ms();
 	if (!begin(p))
 		return false;
 	if (!p->over)
 		loop_run(p->loop);
 	ev_timer_stop(loop_ev(p->loop), &p->bound);
+	ev_timer_stop(loop_ev(p->loop), &p->greeting);
 	p->report->ms = now_ms() - p->began;
 	return true;
 }
 
-bool
-probe_run(const struct probe_order *o, struct probe_report *report_r)
+static bool
+run_once(const struct probe_order *o, double bound_s, struct probe_report *report_r)
 {
-	struct probe p = { .o = o, .report = report_r };
+	struct probe p = { .o = o, .report = report_r, .bound_s = bound_s };
 	struct work *w = NULL;
 	bool good = false;
 
@@ -679,4 +698,53 @@ probe_run(const struct probe_order *o, struct probe_report *report_r)
 		loop_close(p.loop);
 	buf_pool_trim();
 	return good;
+}
+
+/* ---- the other TLS mode (R12) ---------------------------------------------------------------- */
+
+/* Failed where a server would that speaks TLS from the start, or does not. */
+static bool
+may_be_other_mode(const struct probe_order *o, const struct probe_report *r)
+{
+	if (r->good || is_api(o->profile))
+		return false;
+	return r->failed == PROBE_GREETING ||
+	    (r->failed == PROBE_TLS && o->profile->tls == UPSTREAM_TLS_IMPLICIT);
+}
+
+/* As far as the hello behind TLS, without a login: what is wrong about the mode is wrong before the
+ * password is said. */
+static void
+try_other_mode(const struct probe_order *o, struct probe_report *r)
+{
+	struct probe_report *other = calloc(1, sizeof(*other));
+	struct text action = text_over(r->action, sizeof(r->action));
+	struct secret none = { 0 };
+	struct profile p = *o->profile;
+	struct probe_order order = { .conf = o->conf, .profile = &p, .password = &none };
+	bool starts = p.tls == UPSTREAM_TLS_IMPLICIT;
+
+	p.tls = starts ? UPSTREAM_TLS_STARTTLS : UPSTREAM_TLS_IMPLICIT;
+	p.username = "";
+	p.auth = PROFILE_PASSWORD;
+	if (other && secret_init(&none, SLICE("")) && run_once(&order, OTHER_MODE_S, other) &&
+	    (other->rows[PROBE_GREETING].state == PROBE_GOOD || *other->certificate)) {
+		text_fmt(&action,
+		    starts
+		        ? "The server speaks in clear text first at port %u: TLS mode starttls is right there (--tls starttls), or another port, usually 465, for implicit."
+		        : "The server speaks TLS from the start at port %u: TLS mode implicit is right there (--tls implicit), or another port, usually 587, for STARTTLS.",
+		    o->profile->port);
+	}
+	secret_fini(&none);
+	free(other);
+}
+
+bool
+probe_run(const struct probe_order *o, struct probe_report *report_r)
+{
+	if (!run_once(o, PROBE_S, report_r))
+		return false;
+	if (may_be_other_mode(o, report_r))
+		try_other_mode(o, report_r);
+	return true;
 }

@@ -11,6 +11,9 @@
  * are given in the clear and live as long as the call. Nothing is counted against a quota. The
  * guard is asked as for any customer's host.
  *
+ * Where no greeting comes, or TLS does not begin, the other TLS mode is tried, without a login, and
+ * what is to be done says so if that one is right (R12).
+ *
  * Never:  shows the password, a token, or what AUTH said with it; sends a request to an API without
  *         TO; goes on after PROBE_S.
  */

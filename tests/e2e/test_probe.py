@@ -137,6 +137,23 @@ def test_R8_never_longer_than_twenty_seconds(place, upstream):
     assert "no answer in time" in report["steps"][4]["said"]
 
 
+@pytest.mark.parametrize("speaks, asked, tells", [
+    ("implicit", "starttls", "--tls implicit"), ("implicit", "none", "--tls implicit"), ("starttls", "implicit", "--tls starttls")])
+def test_R12_a_wrong_tls_mode_is_told(place, upstream, speaks, asked, tells):
+    up = upstream(tls=speaks)
+    status, report, said = test(place, up, tls=asked)
+    assert status == 69 and not report["ok"] and report["failed"] in ("greeting", "tls")
+    assert tells in report["action"] and str(up.port) in report["action"], report["action"]
+    assert report["us"] < 25e6 and "upstream-secret" not in said
+    assert up.peers and not any(line.upper().startswith(b"AUTH") for peer in up.peers for line in peer.lines)
+
+
+def test_R12_silence_is_not_a_wrong_mode(place, upstream):
+    """Neither mode gets a word: nothing is said of modes."""
+    status, report, _ = test(place, upstream({"greeting": silent}))
+    assert status == 69 and report["failed"] == "greeting" and "--tls" not in report["action"], report["action"]
+
+
 def test_R8_a_stored_profile(place, upstream):
     up = upstream()
     place.cli("profile", "add", "acme/mine", "--host", "localhost", "--port", str(up.port), "--ca", str(up.pair[0]),
