@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console/apply.h"
+#include "console/ask.h"
 
 const char *
 apply_place(struct apply *a, const struct entry *e, unsigned line)
@@ -179,6 +180,8 @@ read_password(struct apply *a, struct entry *e)
 		return;
 	}
 	e->cred.given = true;
+	ask_warn_of(a->cli, cli_print(a->cli, "%s: the password", e->password_file),
+	    secret_peek(&e->cred.plain));
 	if (e->cred.plain.n == 0)
 		wrong_at(a, e, e->password_line,
 		    cli_print(a->cli, "password_file: %s is empty", e->password_file));

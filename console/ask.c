@@ -51,6 +51,15 @@ password_fault(struct slice s)
 	return slice_is_text(s) ? NULL : "the password holds control characters or invalid UTF-8";
 }
 
+void
+ask_warn_of(struct cli *c, const char *whose, struct slice password)
+{
+	const char *oddity = password_oddity(password);
+
+	if (oddity)
+		cli_note(c, "%s %s; it is taken as it is.", whose, oddity);
+}
+
 static int
 take(struct cli *c, struct slice s, struct credential *cred)
 {
@@ -61,6 +70,7 @@ take(struct cli *c, struct slice s, struct credential *cred)
 	if (!secret_init(&cred->plain, s))
 		return cli_fail(c, EX_OSERR, "out of memory");
 	cred->given = true;
+	ask_warn_of(c, "The password", s);
 	return EX_OK;
 }
 

@@ -23,6 +23,8 @@ int ask_password(struct cli *c, bool needed, const char *what, struct credential
 int ask_password_or_stdin(struct cli *c, struct credential *cred) MUST_CHECK;
 /* Fills in cred->hash. */
 int ask_hash(struct store *s, struct credential *cred) MUST_CHECK;
+/* A note where PASSWORD holds what was hardly meant. WHOSE: "The password". */
+void ask_warn_of(struct cli *c, const char *whose, struct slice password);
 /* True where standard input and output are a terminal: somebody can answer. */
 bool ask_can(const struct cli *c);
 /* One line of an answer; OTHERWISE (it stands in the question, where it is not NULL) for an empty

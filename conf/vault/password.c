@@ -2,6 +2,7 @@
 #include "conf/vault/password.h"
 
 #include <crypt.h>
+#include <string.h>
 #include <time.h>
 
 #include "wire/base64.h"
@@ -234,4 +235,25 @@ password_verify(struct vault *v, struct slice hash, const struct secret *plain)
 	}
 	crypto_wipe(text, sizeof(text));
 	return same;
+}
+
+const char *
+password_oddity(struct slice plain)
+{
+	static const struct {
+		const char *octets; /* UTF-8 */
+		const char *said;
+	} odd[] = {
+		{ "\xef\xbb\xbf", "holds a byte-order mark, as some editors write it" },
+		{ "\xc2\xa0", "holds a no-break space" },
+		{ "\xe2\x80\x8b", "holds an invisible character (U+200B)" },
+		{ "\xe2\x80\x8c", "holds an invisible character (U+200C)" },
+		{ "\xe2\x80\x8d", "holds an invisible character (U+200D)" },
+		{ "\xc2\xad", "holds an invisible character (a soft hyphen)" },
+	};
+
+	for (size_t i = 0; plain.n && i < sizeof(odd) / sizeof(odd[0]); i++)
+		if (memmem(plain.p, plain.n, odd[i].octets, strlen(odd[i].octets)))
+			return odd[i].said;
+	return slice_eq(slice_trim(plain), plain) ? NULL : "begins or ends with a blank";
 }

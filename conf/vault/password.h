@@ -34,6 +34,9 @@ bool password_hash_machine(struct vault *v, const struct secret *plain, struct t
 bool password_is_machine(struct slice hash) MUST_CHECK;
 bool password_verify_machine(struct vault *v, struct slice hash, const struct secret *plain)
     MUST_CHECK;
+/* What of PLAIN somebody has hardly typed, pasted rather: it is as good as any, but who types it
+ * later will not get in. NULL: nothing; else how a sentence goes on behind "the password". */
+const char *password_oddity(struct slice plain);
 /* True where PLAIN is HASH's password. V may be NULL: machine-made ones then do not verify. */
 bool password_verify(struct vault *v, struct slice hash, const struct secret *plain) MUST_CHECK;
 /* True where HASH could verify anything: a scheme that this system knows, not locked. */

@@ -464,6 +464,15 @@ def test_profile(full):
     assert "1 certificate" in full.ok("profile", "show", "acme/mg").out
 
 
+def test_a_pasted_password_is_warned_of(full):
+    """It is taken as it is; who types it later would not get in."""
+    for password, word in (("\ufeffs3cret", "byte-order mark"), ("s3\u00a0cret", "no-break space"), ("s3cret ", "blank")):
+        for command in (["mailbox", "passwd", "alice@acme.example"], ["profile", "passwd", "acme/mg"]):
+            told = full.ok(*command, "--password-stdin", stdin=password + "\n")
+            assert word in told.err and "s3" not in told.err + told.out, told
+    assert "taken as it is" not in full.ok("mailbox", "passwd", "alice@acme.example", "--password-stdin", stdin="s3 cret\n").err
+
+
 @pytest.mark.parametrize("host, says", [
     ("ssl://smtp.gmail.com", "write --host smtp.gmail.com --port 465 --tls implicit"),
     ("smtps://h.example:465", "write --host h.example --port 465 --tls implicit"),

@@ -277,11 +277,44 @@ test_threads(void **state)
 	}
 }
 
+static void
+test_oddities(void **state)
+{
+	static const struct {
+		struct slice plain;
+		const char *word; /* of what is said; NULL: nothing */
+	} rows[] = {
+		{ SLICE("s3cret"), NULL },
+		{ SLICE("two words"), NULL },
+		{ SLICE("p\xc3\xa4ss"), NULL },
+		{ SLICE(""), NULL },
+		{ SLICE("\xef\xbb\xbfs3cret"), "byte-order" },
+		{ SLICE("s3\xc2\xa0"
+		        "cret"),
+		    "no-break" },
+		{ SLICE("s3cret\xe2\x80\x8b"), "U+200B" },
+		{ SLICE("s3\xc2\xad"
+		        "cret"),
+		    "soft hyphen" },
+		{ SLICE("s3cret "), "blank" },
+		{ SLICE("\ts3cret"), "blank" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *said = password_oddity(rows[i].plain);
+
+		if (!rows[i].word != !said || (said && !strstr(said, rows[i].word)))
+			fail_msg("row %zu: %s", i, said ? said : "nothing");
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_schemes),
+		cmocka_unit_test(test_oddities),
 		cmocka_unit_test(test_never),
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_machine),
