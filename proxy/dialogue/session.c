@@ -124,12 +124,20 @@ log_tls(struct log_line *l, const struct tls *t)
 		log_str(l, "resumed", SLICE("yes"));
 }
 
+/* A balancer's or a monitor's look, every second: it came, perhaps greeted, and went. */
+static bool
+only_looked(const struct session *s, enum close_row row)
+{
+	return (row == CLOSE_QUIT || row == CLOSE_CLIENT_GONE || row == CLOSE_CLIENT_RESET) &&
+	    s->commands <= 1 && s->bad_commands == 0 && !s->secure && s->sender == NULL;
+}
+
 static void
 log_close_row(struct session *s, enum close_row row, enum reply_id said)
 {
 	struct log_line l;
 
-	if (!session_log(&l, s, LOG_INFO, "session"))
+	if (!session_log(&l, s, only_looked(s, row) ? LOG_DEBUG : LOG_INFO, "session"))
 		return;
 	log_str(&l, "listener", slice_str(s->lane->listener->name));
 	log_str(&l, "close", slice_str(close_words[row]));

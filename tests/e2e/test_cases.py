@@ -55,7 +55,6 @@ NOT_YET = {}
 # Rows that nothing here tries yet, each with the reason.
 NOT_TRIED = {
     "C20": "needs cross-signed chains with expired roots",
-    "G01": "nothing decides the level at which health checks are logged",
 }
 
 SHOWN = {}  # row -> outcomes, for whoever reads the output
@@ -597,9 +596,27 @@ def test_F01_one_address_several_times_is_several_recipients(scene):
     assert heard.code == 250 and sent == [YOU, YOU, YOU, YOU.upper()] and row["accepted"] == 4
 
 
+@pytest.mark.parametrize("n, port, said, level", [
+    (1, "starttls", b"", "debug"), (2, "starttls", b"QUIT\r\n", "debug"), (3, "starttls", b"EHLO balancer\r\nQUIT\r\n", "debug"),
+    (4, "starttls", b"MAIL FROM:<a@b.example>\r\nQUIT\r\n", "info"), (5, "tls", b"QUIT\r\n", "info"),
+    (6, "starttls", b"EHLO a\r\nNOOP\r\nQUIT\r\n", "info")])
+def test_G01_a_health_check_is_not_at_info(scene, n, port, said, level):
+    me = f"127.0.1.{n}"
+    with socket.create_connection(("127.0.0.1", scene.byway.ports[port]), timeout=30, source_address=(me, 0)) as s:
+        if port == "starttls":
+            assert s.recv(4096).startswith(b"220 ")
+        if said:
+            s.sendall(said)
+            while s.recv(4096):
+                pass
+    row = scene.byway.wait_event("session", client=me)
+    note("G01", f"{said[:10]!r} at {port}: {row['level']}")
+    assert row["level"] == level, row
+
+
 # ---- The whole ----------------------------------------------------------------------------------------
 
-ALONE = {"A29", "A31", "A32", "A34", "A37", "A45", "A45h", "A48", "A49", "C21p", "C21g", "C22d", "E01", "E01m", "E04", "F01"}  # tests of their own above
+ALONE = {"A29", "A31", "A32", "A34", "A37", "A45", "A45h", "A48", "A49", "C21p", "C21g", "C22d", "E01", "E01m", "E04", "F01", "G01"}  # tests of their own above
 
 
 def test_every_row_is_tried_or_held():
