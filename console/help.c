@@ -165,9 +165,23 @@ help_all_json(const char *family)
 	json_end(&j);
 }
 
+/* Where summaries begin: behind the longest of FAMILY's names and two blanks at its sides. */
+static size_t
+column_of(const char *family)
+{
+	size_t longest = 0;
+
+	for (const struct cli_command *cmd = cli_commands; cmd->words; cmd++)
+		if (is_of(cmd, family) && strlen(cmd->words) > longest)
+			longest = strlen(cmd->words);
+	return longest + 4;
+}
+
 void
 cli_help_all(struct cli *c, const char *family)
 {
+	size_t column = column_of(family);
+
 	if (c->json) {
 		help_all_json(family);
 		return;
@@ -178,8 +192,8 @@ cli_help_all(struct cli *c, const char *family)
 	for (const struct cli_command *cmd = cli_commands; cmd->words; cmd++) {
 		if (!is_of(cmd, family))
 			continue;
-		printf("  %-18s", cmd->words);
-		wrap(cmd->summary, 20, 20);
+		printf("  %-*s", (int)column - 2, cmd->words);
+		wrap(cmd->summary, column, column);
 	}
 	printf("\nWith every command:\n");
 	help_options(cli_globals, globals_n());

@@ -464,6 +464,13 @@ def test_profile(full):
     assert "1 certificate" in full.ok("profile", "show", "acme/mg").out
 
 
+def test_help_names_stand_apart(bare):
+    """The longest name too has blanks between it and its summary."""
+    for line in bare.ok("help").out.splitlines():
+        if line.startswith("  ") and line[2:3].isalpha():
+            assert "  " in line.strip(), line
+
+
 def test_a_pasted_password_is_warned_of(full):
     """It is taken as it is; who types it later would not get in."""
     for password, word in (("\ufeffs3cret", "byte-order mark"), ("s3\u00a0cret", "no-break space"), ("s3cret ", "blank")):
