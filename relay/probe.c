@@ -718,7 +718,6 @@ static void
 try_other_mode(const struct probe_order *o, struct probe_report *r)
 {
 	struct probe_report *other = calloc(1, sizeof(*other));
-	struct text action = text_over(r->action, sizeof(r->action));
 	struct secret none = { 0 };
 	struct profile p = *o->profile;
 	struct probe_order order = { .conf = o->conf, .profile = &p, .password = &none };
@@ -729,6 +728,8 @@ try_other_mode(const struct probe_order *o, struct probe_report *r)
 	p.auth = PROFILE_PASSWORD;
 	if (other && secret_init(&none, SLICE("")) && run_once(&order, OTHER_MODE_S, other) &&
 	    (other->rows[PROBE_GREETING].state == PROBE_GOOD || *other->certificate)) {
+		struct text action = text_over(r->action, sizeof(r->action));
+
 		text_fmt(&action,
 		    starts
 		        ? "The server speaks in clear text first at port %u: TLS mode starttls is right there (--tls starttls), or another port, usually 465, for implicit."
