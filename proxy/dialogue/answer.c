@@ -63,26 +63,29 @@ has_reference(const struct session *s, int code)
 	return code >= 400 && (code != 421 || s->helo_n > 0) && s->lane->conf->refusals.reference;
 }
 
-/* WORDS, and the line with the id behind them. */
 static void
-put_refusal(struct text *t, struct slice words, struct id id)
+put_reference(struct text *t, struct id id)
 {
-	text_put(t, words);
 	text_put(t, SLICE("\nid "));
 	text_put(t, id_slice(&id));
 }
 
+/* ROW's words with what stands behind them. In a function of its own, as below: a room is cleared
+ * when it is laid out, and most replies need none. */
 static void
-say_row(struct session *s, const struct reply_row *row, struct slice words, struct id id)
+say_composed(struct session *s, const struct reply_row *row, struct slice more, bool ref,
+    struct id id)
 {
 	char mem[REPLY_ROOM];
 	struct text t = text_over(mem, sizeof(mem));
 
-	if (row->ref && has_reference(s, row->code)) {
-		put_refusal(&t, words, id);
-		words = text_slice(&t);
-	}
-	write_out(s, row->code, row->enhanced, words);
+	text_put(&t, slice_str(row->text));
+	if (more.n > 0)
+		text_char(&t, ' ');
+	text_put(&t, more);
+	if (ref)
+		put_reference(&t, id);
+	write_out(s, row->code, row->enhanced, text_slice(&t));
 }
 
 /* The row that is about to be said, counted; what refuses is in the log by its id (L5). */
@@ -122,14 +125,12 @@ void
 session_reply_about(struct session *s, enum reply_id r, struct slice more, struct id id)
 {
 	const struct reply_row *row = take_row(s, r);
-	char mem[REPLY_ROOM];
-	struct text t = text_over(mem, sizeof(mem));
+	bool ref = row->ref && has_reference(s, row->code);
 
-	text_put(&t, slice_str(row->text));
-	if (more.n > 0)
-		text_char(&t, ' ');
-	text_put(&t, more);
-	say_row(s, row, text_slice(&t), id);
+	if (more.n > 0 || ref)
+		say_composed(s, row, more, ref, id);
+	else
+		write_out(s, row->code, row->enhanced, slice_str(row->text));
 }
 
 bool
@@ -150,34 +151,54 @@ may_be_forwarded(int code)
 	    code != 534 && code != 535 && code != 538 && code != 454 && code != 432;
 }
 
-/* V as it goes over the wire. */
+/* V's words, and the id behind them. */
 static struct slice
-verdict_words(const struct session *s, const struct relay_verdict *v, struct text *t)
+with_reference(const struct session *s, const struct relay_verdict *v, struct text *t)
 {
-	assert(may_be_forwarded(v->code));
-	if (!has_reference(s, v->code))
-		return v->text;
-	put_refusal(t, v->text, subject(s));
+	text_put(t, v->text);
+	put_reference(t, subject(s));
 	return text_slice(t);
+}
+
+static void
+forward_refusal(struct session *s, const struct relay_verdict *v)
+{
+	char mem[REPLY_ROOM];
+	struct text t = text_over(mem, sizeof(mem));
+
+	write_out(s, v->code, v->enhanced, with_reference(s, v, &t));
 }
 
 void
 session_forward(struct session *s, const struct relay_verdict *v)
 {
+	assert(may_be_forwarded(v->code));
+	if (has_reference(s, v->code))
+		forward_refusal(s, v);
+	else
+		write_out(s, v->code, v->enhanced, v->text);
+}
+
+static void
+write_refusal(const struct session *s, const struct relay_verdict *v, struct text *out)
+{
 	char mem[REPLY_ROOM];
 	struct text t = text_over(mem, sizeof(mem));
 
-	write_out(s, v->code, v->enhanced, verdict_words(s, v, &t));
+	reply_write(out, v->code, v->enhanced, with_reference(s, v, &t));
 }
 
 struct slice
 session_forward_later(struct session *s, const struct relay_verdict *v)
 {
-	char mem[REPLY_ROOM], words[REPLY_ROOM];
+	char mem[REPLY_ROOM];
 	struct text t = text_over(mem, sizeof(mem));
-	struct text w = text_over(words, sizeof(words));
 
-	reply_write(&t, v->code, v->enhanced, verdict_words(s, v, &w));
+	assert(may_be_forwarded(v->code));
+	if (has_reference(s, v->code))
+		write_refusal(s, v, &t);
+	else
+		reply_write(&t, v->code, v->enhanced, v->text);
 	return arena_dup(&s->arena, text_slice(&t));
 }
 
