@@ -52,7 +52,9 @@ struct upstream {
 	    *endpoint; /* of the native pool; NULL for a profile's, and when it has retired */
 	uint64_t account, profile, version;
 	char *route; /* "profile:acme", "native:mx1" */
-	char *provider, *host, *username, *sealed, *ca_pem, *ca_file, *pin;
+	char *provider, *host, *username, *sealed, *ca_pem, *ca_file, *pin, *token_endpoint;
+	enum transport transport;
+	enum profile_auth auth;
 	unsigned char bound[PROFILE_BOUND]; /* what its credentials are sealed for */
 	struct secret password;             /* an MTA's, or a probe's; a profile's is in SEALED */
 	struct secret refresh;              /* a probe's; a profile's is in OAUTH, sealed */

@@ -61,6 +61,7 @@ destroy(struct upstream *u)
 	free(u->ca_pem);
 	free(u->ca_file);
 	free(u->pin);
+	free(u->token_endpoint);
 	free(u);
 }
 
@@ -172,21 +173,19 @@ kind_of(const struct profile *p)
 static bool
 is_same_login(const struct upstream *u, const struct profile *p)
 {
-	if ((p->auth == PROFILE_OAUTH2) != (u->oauth != NULL))
-		return false;
-	return !u->oauth || oauth_is_same(u->oauth, p);
+	return u->auth == p->auth && eq(u->token_endpoint, p->token_endpoint) &&
+	    (!u->oauth || oauth_is_same(u->oauth, p));
 }
 
+/* Asked for each message: what U's credentials are bound to is compared, not hashed again. */
 static bool
 is_same(const struct upstream *u, const struct profile *p)
 {
-	unsigned char bound[PROFILE_BOUND];
-
 	return u->profile == p->id && u->version == p->version && u->account == p->account &&
 	    u->port == p->port && u->tls == p->tls && eq(u->host, p->host) &&
 	    eq(u->username, p->username) && eq(u->ca_pem, p->ca) && eq(u->pin, p->pin) &&
-	    eq(u->provider, p->provider) && u->api == kind_of(p) && profile_bound_to(p, bound) &&
-	    memcmp(u->bound, bound, sizeof(bound)) == 0 && is_same_login(u, p);
+	    eq(u->provider, p->provider) && u->transport == p->transport && u->api == kind_of(p) &&
+	    is_same_login(u, p);
 }
 
 struct upstream *
@@ -284,6 +283,8 @@ pool_profile(struct relay *r, const struct profile *p)
 	u->offer_key = offers_key(p->id, p->version, p->host, p->port);
 	u->port = p->port;
 	u->tls = p->tls;
+	u->transport = p->transport;
+	u->auth = p->auth;
 	set_preset(u, p);
 	u->retired = older;
 	u->api = kind_of(p);
@@ -291,7 +292,8 @@ pool_profile(struct relay *r, const struct profile *p)
 		u->offer = api_offer(u->api);
 	if (!copy(&u->provider, p->provider) || !copy(&u->host, p->host) ||
 	    !copy(&u->username, p->username) || !copy(&u->sealed, p->password) ||
-	    !copy(&u->ca_pem, p->ca) || !copy(&u->pin, p->pin) || !profile_bound_to(p, u->bound) ||
+	    !copy(&u->ca_pem, p->ca) || !copy(&u->pin, p->pin) ||
+	    !copy(&u->token_endpoint, p->token_endpoint) || !profile_bound_to(p, u->bound) ||
 	    (p->auth == PROFILE_OAUTH2 && !(u->oauth = oauth_open(u, p)))) {
 		u->retired = true;
 		destroy(u);
