@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay/pool/offers.h"
 
+#include "relay/pool/shape.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -15,23 +17,14 @@ enum { KNOWN = 1, EIGHT_BIT = 2, SMTPUTF8 = 4, DSN = 8, CHUNKING_BIT = 16, RECIP
 #define READ(at)         atomic_load_explicit(at, memory_order_acquire)
 #define WRITE(at, value) atomic_store_explicit(at, value, memory_order_release)
 
-/* splitmix64's last steps: neighbours must not be neighbours. */
-static uint64_t
-mix(uint64_t v)
-{
-	v = (v ^ v >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	v = (v ^ v >> 27) * UINT64_C(0x94d049bb133111eb);
-	return v ^ v >> 31;
-}
-
 uint64_t
 offers_key(uint64_t whose, uint64_t version, const char *host, unsigned port)
 {
-	uint64_t key = mix(mix(whose + 1) + version);
+	uint64_t key = shape_mix(shape_mix(whose + 1) + version);
 
 	for (; *host; host++)
 		key = (key ^ (unsigned char)*host) * UINT64_C(0x100000001b3);
-	key = mix(key + port);
+	key = shape_mix(key + port);
 	return key != 0 ? key : 1;
 }
 

@@ -7,7 +7,7 @@
  * restart (BEHAVIOUR P9)
  *
  * A table of fixed size in memory that the workers share; where it is full the newest stay. The
- * file is text, a line for each upstream: key (hexadecimal), SIZE, traits. It is replaced as a
+ * file is text, a line for each upstream: key, SIZE, traits. It is replaced as a
  * whole; a line that cannot be read is left out.
  *
  * Owns:   nothing.
