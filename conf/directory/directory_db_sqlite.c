@@ -86,20 +86,28 @@ set_up(struct db *db, int busy_ms)
 	    db_exec(db, "PRAGMA trusted_schema = OFF") && db_exec(db, "PRAGMA secure_delete = ON");
 }
 
+/* The file as it is; nothing of its content is looked at. */
+static bool
+open_file(struct db *db, const char *path, int busy_ms, struct text *why)
+{
+	if (!file_is_safe(path, why))
+		return false;
+	int rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (rc == SQLITE_OK && set_up(db, busy_ms))
+		return true;
+	text_fmt(why, "%s: %s", path, db->h ? sqlite3_errmsg(db->h) : sqlite3_errstr(rc));
+	db_close(db);
+	return false;
+}
+
 bool
 db_open(struct db *db, const char *path, bool create, int busy_ms, struct text *why)
 {
 	*db = (struct db){ 0 };
 	if (!folder_is_safe(path, why) || (create && !make_file(path, why)) ||
-	    !file_is_safe(path, why))
+	    !open_file(db, path, busy_ms, why))
 		return false;
-	int rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-
-	if (rc != SQLITE_OK || !set_up(db, busy_ms)) {
-		text_fmt(why, "%s: %s", path, db->h ? sqlite3_errmsg(db->h) : sqlite3_errstr(rc));
-		db_close(db);
-		return false;
-	}
 	char reason[256];
 	struct text t = text_over(reason, sizeof(reason));
 
@@ -143,14 +151,11 @@ db_check(const char *path, struct text *why)
 	struct text t = text_over(reason, sizeof(reason));
 	int64_t version;
 
-	if (!folder_is_safe(path, why) || !file_is_safe(path, why))
+	if (!folder_is_safe(path, why) || !open_file(&db, path, CHECK_BUSY_MS, why))
 		return false;
-	int rc = sqlite3_open_v2(path, &db.h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	bool ok = rc == SQLITE_OK && set_up(&db, CHECK_BUSY_MS);
+	bool ok = db_schema(&db, &version, &t) && (version == 0 || holds_together(&db, &t));
 
 	if (!ok)
-		text_fmt(why, "%s: %s", path, db.h ? sqlite3_errmsg(db.h) : sqlite3_errstr(rc));
-	else if (!(ok = db_schema(&db, &version, &t) && (version == 0 || holds_together(&db, &t))))
 		text_fmt(why, "%s: %s", path, reason);
 	db_close(&db);
 	return ok;

@@ -171,16 +171,25 @@ put_number(struct text *t, uint64_t v)
 	put_field(t, slice_of(octets, sizeof(octets)));
 }
 
+/* What both forms of a blob are bound to first. */
+static void
+write_head(struct text *t, struct slice form, const struct key *k, uint64_t account,
+    uint64_t profile, const char *field, uint64_t version)
+{
+	put_field(t, form);
+	put_field(t, slice_str(k->id));
+	put_number(t, account);
+	put_number(t, profile);
+	put_field(t, slice_str(field));
+	put_number(t, version);
+}
+
 /* False where a field is too long, or what it is bound to is not said. */
 static bool
 write_aad(struct text *t, const struct key *k, const struct vault_place *at)
 {
-	put_field(t, SLICE("byway credential v2"));
-	put_field(t, slice_str(k->id));
-	put_number(t, at->account);
-	put_number(t, at->profile);
-	put_field(t, slice_str(at->field));
-	put_number(t, at->version);
+	write_head(t, SLICE("byway credential v2"), k, at->account, at->profile, at->field,
+	    at->version);
 	put_field(t, at->bound);
 	return at->bound.n > 0 && !t->overflow;
 }
@@ -188,12 +197,8 @@ write_aad(struct text *t, const struct key *k, const struct vault_place *at)
 static bool
 write_aad_v1(struct text *t, const struct key *k, const struct vault_place_v1 *at)
 {
-	put_field(t, SLICE("byway credential v1"));
-	put_field(t, slice_str(k->id));
-	put_number(t, at->account);
-	put_number(t, at->profile);
-	put_field(t, slice_str(at->field));
-	put_number(t, at->version);
+	write_head(t, SLICE("byway credential v1"), k, at->account, at->profile, at->field,
+	    at->version);
 	put_field(t, at->host);
 	put_number(t, at->port);
 	put_field(t, slice_str(at->tls));
@@ -281,23 +286,35 @@ open_sealed(const struct key *k, uint64_t account, struct slice aad, struct slic
 	return VAULT_FORGED;
 }
 
+/* The key that sealed BLOB, which is of that FORM, and what it sealed. */
+static enum vault_result
+take_blob(const struct vault *v, struct slice form, struct slice blob, const struct key **k_r,
+    struct slice *sealed_r)
+{
+	struct slice id;
+
+	if (!blob_split(blob, form, &id, sealed_r))
+		return VAULT_FORGED;
+	*k_r = key_find(v, id);
+	return *k_r ? VAULT_OK : VAULT_NO_KEY;
+}
+
 enum vault_result
 vault_unseal(struct vault *v, const struct vault_place *at, struct slice blob,
     struct secret *plain_r)
 {
 	char mem[AAD_MAX];
 	struct text aad = text_over(mem, sizeof(mem));
-	struct slice id, sealed;
 	const struct key *k;
+	struct slice sealed;
+	enum vault_result r = take_blob(v, SLICE("v2."), blob, &k, &sealed);
 
 	*plain_r = (struct secret){ .p = NULL };
-	if (!blob_split(blob, SLICE("v2."), &id, &sealed))
-		return VAULT_FORGED;
-	if (!(k = key_find(v, id)))
-		return VAULT_NO_KEY;
-	if (!write_aad(&aad, k, at))
-		return VAULT_FORGED;
-	return open_sealed(k, at->account, text_slice(&aad), sealed, plain_r);
+	if (r != VAULT_OK)
+		return r;
+	return write_aad(&aad, k, at)
+	    ? open_sealed(k, at->account, text_slice(&aad), sealed, plain_r)
+	    : VAULT_FORGED;
 }
 
 bool
@@ -312,17 +329,16 @@ vault_unseal_v1(struct vault *v, const struct vault_place_v1 *at, struct slice b
 {
 	char mem[AAD_MAX];
 	struct text aad = text_over(mem, sizeof(mem));
-	struct slice id, sealed;
 	const struct key *k;
+	struct slice sealed;
+	enum vault_result r = take_blob(v, SLICE("v1."), blob, &k, &sealed);
 
 	*plain_r = (struct secret){ .p = NULL };
-	if (!blob_split(blob, SLICE("v1."), &id, &sealed))
-		return VAULT_FORGED;
-	if (!(k = key_find(v, id)))
-		return VAULT_NO_KEY;
-	if (!write_aad_v1(&aad, k, at))
-		return VAULT_FORGED;
-	return open_sealed(k, at->account, text_slice(&aad), sealed, plain_r);
+	if (r != VAULT_OK)
+		return r;
+	return write_aad_v1(&aad, k, at)
+	    ? open_sealed(k, at->account, text_slice(&aad), sealed, plain_r)
+	    : VAULT_FORGED;
 }
 
 bool
