@@ -6,10 +6,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "conf/option.h"
 #include "console/kind.h"
 #include "console/out.h"
+#include "wire/poison.h"
 
 const struct cli_option cli_globals[] = {
 	{ "config", "PATH",
@@ -196,7 +199,24 @@ cli_note(struct cli *c, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
+void
+cli_harden(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+#ifndef WIRE_HAS_ASAN /* its leak check attaches to us as a debugger does */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
 /* ---- did you mean ---------------------------------------------------------------------------- */
+
+bool
+cli_is_one_of(struct slice word, const char *const *words)
+{
+	while (*words && !slice_eq(word, slice_str(*words)))
+		words++;
+	return *words != NULL;
+}
 
 const char *
 cli_meant(const char *word, const char *const *words)

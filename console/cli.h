@@ -92,6 +92,9 @@ void cli_help_all(struct cli *c, const char *family);
 size_t cli_options(const struct cli_command *cmd, struct cli_option *options_r, size_t max);
 /* The one of WORDS (NULL-terminated) that WORD was probably meant to be, or NULL. */
 const char *cli_meant(const char *word, const char *const *words);
+bool cli_is_one_of(struct slice word, const char *const *words) MUST_CHECK;
+/* Passwords pass through this process: no core, no debugger of the same user. */
+void cli_harden(void);
 
 /* Memory that lasts as long as the process, zeroed; these end it where there is none. */
 void *cli_alloc(struct cli *c, size_t n);

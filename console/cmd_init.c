@@ -227,14 +227,6 @@ struct change {
 	const char *value; /* NULL: the line becomes a comment */
 };
 
-static bool
-is_one_of(struct slice word, const char *const *list)
-{
-	while (*list && !slice_eq(word, slice_str(*list)))
-		list++;
-	return *list != NULL;
-}
-
 /* The sample with other values, without the sections of DROP (ends with NULL); a key that the
  * sample has not comes behind its section's head. */
 static const char *
@@ -255,7 +247,7 @@ rewrite(struct cli *c, struct slice sample, struct change *changes, size_t n,
 			section = slice_of(line.p + 1, line.n - 2);
 		else if (comment && line.n > 2 && line.p[1] == '[')
 			section = slice_str("");
-		if (!comment && is_one_of(section, drop))
+		if (!comment && cli_is_one_of(section, drop))
 			continue;
 		for (size_t i = 0; i < n && !head && !comment; i++)
 			if (slice_eq(section, slice_str(changes[i].section)) &&

@@ -2,22 +2,9 @@
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "console/cli.h"
-#include "wire/poison.h"
-
-/* Passwords pass through this process: no core, no debugger of the same user (THREATS S13). */
-static void
-harden(void)
-{
-	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-#ifndef WIRE_HAS_ASAN /* its leak check attaches to us as a debugger does */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-}
 
 int
 main(int argc, char **argv)
@@ -26,7 +13,7 @@ main(int argc, char **argv)
 	static struct cli c;
 	int status;
 
-	harden();
+	cli_harden();
 	/* For the width of characters alone. */
 	if (!setlocale(LC_CTYPE, ""))
 		setlocale(LC_CTYPE, "C.UTF-8");

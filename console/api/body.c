@@ -82,11 +82,7 @@ body_check(struct call *c, const struct body *b, const char *const *names)
 
 	json_object_foreach(b->top, key, value)
 	{
-		size_t i = 0;
-
-		while (names[i] && strcmp(names[i], key) != 0)
-			i++;
-		if (!names[i]) {
+		if (!cli_is_one_of(slice_str(key), names)) {
 			call_unknown(c, cli_dup(&c->cli, slice_str(key)), names);
 			return false;
 		}
@@ -210,11 +206,7 @@ check_members(struct call *c, const struct body *b, const struct kind *k)
 
 	json_object_foreach(b->top, key, value)
 	{
-		size_t i = 0;
-
-		while (names[i] && strcmp(names[i], key) != 0)
-			i++;
-		if (names[i])
+		if (cli_is_one_of(slice_str(key), names))
 			continue;
 		if (is_shown(k, key))
 			call_problem(c, 422, "read-only", key, "%s: it is shown, not set", key);

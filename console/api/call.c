@@ -155,14 +155,6 @@ call_failed(struct call *c, enum admin_result r)
 
 /* ---- the target ------------------------------------------------------------------------------ */
 
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
-}
-
 const char *
 call_unescape(struct cli *c, struct slice s)
 {
@@ -173,8 +165,8 @@ call_unescape(struct cli *c, struct slice s)
 		char one = s.p[i];
 
 		if (one == '%') {
-			int high = i + 2 < s.n ? hex(s.p[i + 1]) : -1;
-			int low = i + 2 < s.n ? hex(s.p[i + 2]) : -1;
+			int high = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
+			int low = i + 2 < s.n ? hex_digit(s.p[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
 				return NULL;
@@ -211,17 +203,15 @@ call_check_query(struct call *c, const char *const *names)
 	while (rest.n > 0) {
 		struct slice value = slice_cut(&rest, '&');
 		struct slice key = slice_cut(&value, '=');
-		size_t i = 0;
+		const char *name = cli_dup(&c->cli, key);
 
-		while (names[i] && !slice_eq(key, slice_str(names[i])))
-			i++;
-		if (!names[i]) {
-			call_unknown(c, cli_dup(&c->cli, key), names);
+		if (!cli_is_one_of(key, names)) {
+			call_unknown(c, name, names);
 			return false;
 		}
 		if (!call_unescape(&c->cli, value)) {
-			call_problem(c, 400, "malformed", names[i],
-			    "the value of %s is escaped wrongly", names[i]);
+			call_problem(c, 400, "malformed", name,
+			    "the value of %s is escaped wrongly", name);
 			return false;
 		}
 	}

@@ -86,10 +86,10 @@ const char *call_unescape(struct cli *c, struct slice s) MUST_CHECK;
 /* A body without members, or none. */
 bool call_check_empty(struct call *c) MUST_CHECK;
 
-/* The mailbox of the path, of the path's account; of another one it is ADMIN_MISSING. */
-enum admin_result call_find_mailbox(struct call *c, struct admin_mailbox *m_r) MUST_CHECK;
-/* Says that there is none. */
-void call_no_mailbox(struct call *c);
+/* The account of the path. False after a problem was said. */
+bool call_find_account(struct call *c, struct admin_account *a_r) MUST_CHECK;
+/* The mailbox of the path, of the path's account; one of another account is none. */
+bool call_find_mailbox(struct call *c, struct admin_mailbox *m_r) MUST_CHECK;
 
 /* objects.c */
 call_fn call_list, call_get, call_put, call_patch, call_delete;

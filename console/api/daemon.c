@@ -57,20 +57,10 @@ subject(struct call *c)
 {
 	struct admin_account a = { 0 };
 	struct admin_mailbox m = { 0 };
-	bool mailbox = c->op->kind == &kind_mailbox;
-	enum admin_result r = mailbox
-	    ? call_find_mailbox(c, &m)
-	    : admin_get(c->store->admin, &entity_account, c->names[0], &c->cli.arena, &a);
 
-	if (r == ADMIN_OK)
-		return mailbox ? m.address : a.name;
-	if (mailbox && r == ADMIN_MISSING)
-		call_no_mailbox(c);
-	else if (r == ADMIN_MISSING || r == ADMIN_INVALID)
-		call_problem(c, 404, "missing", NULL, "there is no account %s", c->names[0]);
-	else
-		call_failed(c, r);
-	return NULL;
+	if (c->op->kind == &kind_mailbox)
+		return call_find_mailbox(c, &m) ? m.address : NULL;
+	return call_find_account(c, &a) ? a.name : NULL;
 }
 
 static void

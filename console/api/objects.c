@@ -191,12 +191,11 @@ take_limit(struct call *c, size_t *limit_r)
 	return true;
 }
 
-static bool
-has_account(struct call *c)
+bool
+call_find_account(struct call *c, struct admin_account *a_r)
 {
-	struct admin_account a = { 0 };
 	enum admin_result r =
-	    admin_get(c->store->admin, &entity_account, c->names[0], &c->cli.arena, &a);
+	    admin_get(c->store->admin, &entity_account, c->names[0], &c->cli.arena, a_r);
 
 	if (r == ADMIN_OK)
 		return true;
@@ -205,6 +204,15 @@ has_account(struct call *c)
 	else
 		call_failed(c, r);
 	return false;
+}
+
+/* What is of no account has it all the same. */
+static bool
+has_account(struct call *c)
+{
+	struct admin_account a = { 0 };
+
+	return account_of(c) == NULL || call_find_account(c, &a);
 }
 
 void
@@ -216,7 +224,7 @@ call_list(struct call *c)
 
 	if (!call_check_query(c, query) || !take_limit(c, &l.limit))
 		return;
-	if (account_of(c) && !has_account(c))
+	if (!has_account(c))
 		return;
 	l.after = call_query(c, "after");
 	l.passed = l.after == NULL;
@@ -403,8 +411,7 @@ change(struct call *c, bool may_make)
 	if (!good)
 		return;
 	good = body_object(c, &b, k, key_of(c), &o) && take_account(c, o) &&
-	    (k->password == KIND_NO_PASSWORD || body_password(c, &b, &cred)) &&
-	    (account_of(c) == NULL || has_account(c));
+	    (k->password == KIND_NO_PASSWORD || body_password(c, &b, &cred)) && has_account(c);
 	body_close(&b);
 	if (good && k->password == KIND_HASHED && cred.given) {
 		if (cred.plain.n == 0) {

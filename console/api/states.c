@@ -103,22 +103,32 @@ call_verify_owner(struct call *c)
 
 /* ---- mailboxes ------------------------------------------------------------------------------- */
 
-enum admin_result
+bool
 call_find_mailbox(struct call *c, struct admin_mailbox *m_r)
 {
 	enum admin_result r =
 	    admin_get(c->store->admin, &entity_mailbox, c->names[1], &c->cli.arena, m_r);
 
-	if (r == ADMIN_OK && strcasecmp(m_r->account, c->names[0]) != 0)
-		r = ADMIN_MISSING;
-	return r == ADMIN_INVALID ? ADMIN_MISSING : r;
+	if (r == ADMIN_OK && strcasecmp(m_r->account, c->names[0]) == 0)
+		return true;
+	if (r == ADMIN_OK || r == ADMIN_MISSING || r == ADMIN_INVALID)
+		call_problem(c, 404, "missing", NULL, "there is no mailbox %s of account %s",
+		    c->names[1], c->names[0]);
+	else
+		call_failed(c, r);
+	return false;
 }
 
-void
-call_no_mailbox(struct call *c)
+/* The same inside a transaction. */
+static bool
+begin_with_mailbox(struct call *c, struct admin_mailbox *m_r)
 {
-	call_problem(c, 404, "missing", NULL, "there is no mailbox %s of account %s", c->names[1],
-	    c->names[0]);
+	enum admin_result r = admin_begin(c->store->admin);
+
+	if (r == ADMIN_OK)
+		return call_find_mailbox(c, m_r);
+	call_failed(c, r);
+	return false;
 }
 
 typedef const char *mailbox_fn(struct call *c, enum mailbox_state *state, const char *by);
@@ -127,22 +137,13 @@ static void
 change_mailbox(struct call *c, mailbox_fn *change, const char *by)
 {
 	struct admin_mailbox m = { 0 };
-	enum mailbox_state was = MAILBOX_ACTIVE;
-	const char *no = NULL;
-	enum admin_result r = admin_begin(c->store->admin);
 
-	if (r == ADMIN_OK)
-		r = call_find_mailbox(c, &m);
-	if (r == ADMIN_MISSING) {
-		call_no_mailbox(c);
+	if (!begin_with_mailbox(c, &m))
 		return;
-	}
-	if (r == ADMIN_OK) {
-		was = m.state;
-		no = change(c, &m.state, by);
-	}
-	if (r == ADMIN_OK && !no)
-		r = admin_set(c->store->admin, &entity_mailbox, &m);
+	enum mailbox_state was = m.state;
+	const char *no = change(c, &m.state, by);
+	enum admin_result r = no ? ADMIN_OK : admin_set(c->store->admin, &entity_mailbox, &m);
+
 	if (r == ADMIN_OK && !no)
 		r = admin_commit(c->store->admin);
 	if (r != ADMIN_OK || no)
@@ -245,16 +246,11 @@ static void
 set_password(struct call *c, const struct credential *cred)
 {
 	struct admin_mailbox m = { 0 };
-	enum admin_result r = admin_begin(c->store->admin);
 
-	if (r == ADMIN_OK)
-		r = call_find_mailbox(c, &m);
-	if (r == ADMIN_MISSING) {
-		call_no_mailbox(c);
+	if (!begin_with_mailbox(c, &m))
 		return;
-	}
-	if (r == ADMIN_OK)
-		r = admin_mailbox_set_hash(c->store->admin, m.address, cred->hash);
+	enum admin_result r = admin_mailbox_set_hash(c->store->admin, m.address, cred->hash);
+
 	if (r == ADMIN_OK)
 		r = admin_commit(c->store->admin);
 	if (r != ADMIN_OK) {
@@ -273,14 +269,9 @@ call_password(struct call *c)
 {
 	struct admin_mailbox m = { 0 };
 	struct credential cred = { 0 };
-	enum admin_result r = call_find_mailbox(c, &m);
 
 	/* A hash costs; nobody makes one for what is not there. */
-	if (r == ADMIN_MISSING)
-		call_no_mailbox(c);
-	else if (r != ADMIN_OK)
-		call_failed(c, r);
-	else if (take_password(c, &cred))
+	if (call_find_mailbox(c, &m) && take_password(c, &cred))
 		set_password(c, &cred);
 	credential_fini(&cred);
 }

@@ -7,11 +7,8 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "console/api/front.h"
-#include "wire/poison.h"
 
 static const char usage[] =
     "usage: byway-console api [-c FILE] [--socket PATH]\n"
@@ -22,17 +19,6 @@ static const char usage[] =
     "  --socket        where to listen (default /run/byway/api.sock, mode 0660)\n"
     "  -h, --help      this text\n"
     "  --version       the version\n";
-
-/* Passwords pass through this process: no core, no debugger of the same user (THREATS S13). */
-static void
-harden(void)
-{
-	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-#ifndef WIRE_HAS_ASAN /* its leak check attaches to us as a debugger does */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
-}
 
 static int
 serve(struct cli *c, const char *path)
@@ -70,7 +56,8 @@ main(int argc, char **argv)
 	const char *path = "/run/byway/api.sock", *role;
 	int got, status;
 
-	harden();
+	cli_harden();
+	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	c.config = "/etc/byway/byway.ini";
 	while ((got = getopt_long(argc, argv, "c:h", known, NULL)) != -1) {
 		if (got == 'c') {
