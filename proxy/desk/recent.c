@@ -191,12 +191,15 @@ recent_said(struct recent *r, unsigned w, const struct recent_line *line, bool g
 	next.failed = again ? at->row.failed : 0;
 	next.sent_s = again ? at->row.sent_s : 0;
 	next.failed_s = again ? at->row.failed_s : 0;
+	next.failed_order = again ? at->row.failed_order : 0;
 	if (good) {
 		next.sent++;
 		next.sent_s = now_s;
+		recent_put(next.class, sizeof(next.class), slice_str(again ? at->row.class : ""));
 	} else {
 		next.failed++;
 		next.failed_s = now_s;
+		next.failed_order = next.order;
 	}
 	begin_write(&at->sequence);
 	at->row = next;
@@ -207,7 +210,10 @@ static void
 add(struct recent_line *sum, const struct recent_line *one)
 {
 	struct recent_line last = one->order > sum->order ? *one : *sum;
+	const struct recent_line *failure = one->failed_order > sum->failed_order ? one : sum;
 
+	last.failed_order = failure->failed_order;
+	memcpy(last.class, failure->class, sizeof(last.class));
 	last.sent = sum->sent + one->sent;
 	last.failed = sum->failed + one->failed;
 	last.sent_s = sum->sent_s > one->sent_s ? sum->sent_s : one->sent_s;

@@ -35,9 +35,10 @@ struct recent_line {
 	uint64_t account, profile;
 	uint64_t sent, failed; /* since the start */
 	int64_t sent_s, failed_s;
-	uint64_t order; /* as above */
-	char class[24]; /* of the last failure */
-	char said[200]; /* the upstream's last line, or what was wrong */
+	uint64_t order;        /* as above */
+	uint64_t failed_order; /* of the last failure */
+	char class[24];        /* of the last failure, whatever went well after it */
+	char said[200];        /* the upstream's last line, or what was wrong */
 	char id[24];
 };
 
@@ -48,7 +49,7 @@ void recent_close(struct recent *r);
 
 /* By worker W into its own column. Count, order, first_s and last_s of ROW are not looked at. */
 void recent_refused(struct recent *r, unsigned w, const struct recent_refusal *row, int64_t now_s);
-/* GOOD: it took a message. */
+/* GOOD: it took a message, and the class in LINE is not looked at. */
 void recent_said(struct recent *r, unsigned w, const struct recent_line *line, bool good,
     int64_t now_s);
 

@@ -40,6 +40,7 @@ say(unsigned w, uint64_t profile, const char *words, bool good, int64_t now)
 	struct recent_line line = { .account = 1, .profile = profile };
 
 	RECENT_PUT(line.said, slice_str(words));
+	RECENT_PUT(line.class, slice_str(good ? "ok" : words));
 	recent_said(r, w, &line, good, now);
 }
 
@@ -94,6 +95,31 @@ test_causes_fold(void **state)
 	assert_int_equal(look(1, "A@X").count, 4);
 	assert_int_equal(look(2, "").count, 1);
 	assert_int_equal(look(3, "").rows, 0);
+}
+
+/* What went wrong last is known after all that went well, on whichever worker. */
+static void
+test_class_of_the_last_failure(void **state)
+{
+	static const struct {
+		unsigned w;
+		const char *words, *class;
+		bool good;
+	} steps[] = {
+		{ 0, "taken", "", true },       { 0, "rate", "rate", false },
+		{ 0, "taken", "rate", true },   { 1, "taken", "rate", true },
+		{ 1, "config", "config", false }, { 0, "taken", "config", true },
+		{ 0, "auth", "auth", false },   { 1, "taken", "auth", true },
+	};
+	struct recent_line line;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		say(steps[i].w, 7, steps[i].words, steps[i].good, 10);
+		assert_true(recent_line(r, 1, 7, &line));
+		assert_string_equal(line.class, steps[i].class);
+		assert_string_equal(line.said, steps[i].words);
+	}
 }
 
 /* Of two in one second the later is the last, whichever worker wrote it. */
@@ -181,7 +207,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_recent, close_recent)
 	const struct CMUnitTest tests[] = {
 		TEST(test_causes_fold),
-		TEST(test_last_within_a_second),
+		TEST(test_class_of_the_last_failure),
 		TEST(test_last_within_a_second),
 		TEST(test_logins),
 		TEST(test_the_oldest_make_room),
