@@ -140,19 +140,21 @@ confine_nursery(void)
 	            add_all(f, SCMP_ACT_ALLOW, nursery, COUNT(nursery)) && add_memory(f) &&
 	            no_clone3(f) &&
 	            /* Its children's, each to one descriptor. */
-	            seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(write), 0) == 0);
+	            seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(write), 0) == 0 &&
+	            seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(pwrite64), 0) == 0);
 }
 
 bool
 confine_parser(int out)
 {
 	scmp_filter_ctx f = open_filter(SCMP_ACT_KILL_PROCESS);
+	const struct scmp_arg_cmp to = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(unsigned)out, 0);
 
 	return f &&
 	    load(f,
 	        add_all(f, SCMP_ACT_ALLOW, common, COUNT(common)) && add_memory(f) &&
-	            seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
-	                SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)(unsigned)out, 0)) == 0);
+	            seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, to) == 0 &&
+	            seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(pwrite64), 1, to) == 0);
 }
 
 /* ---- where files are written ----------------------------------------------------------------- */

@@ -38,14 +38,14 @@ _byway() {
 	'domain records'*) words='--config --json --help --zone' ;;
 	'domain verify'*) words='--config --json --help' ;;
 	'domain remove'*) words='--config --json --help --whole --yes' ;;
-	'profile add'*) words='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --domain --force --password-stdin --password-file' ;;
+	'profile add'*) words='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --strict --domain --force --password-stdin --password-file' ;;
 	'profile list'*) words='--config --json --help --account' ;;
 	'profile show'*) words='--config --json --help' ;;
-	'profile set'*) words='--config --json --help --provider --transport --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --force --password-stdin --password-file' ;;
+	'profile set'*) words='--config --json --help --provider --transport --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --strict --force --password-stdin --password-file' ;;
 	'profile passwd'*) words='--config --json --help --password-stdin --password-file' ;;
 	'profile authorize'*) words='--config --json --help --token-stdin --port --consent' ;;
 	'profile health'*) words='--config --json --help --socket' ;;
-	'profile test'*) words='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --domain --to --from --check-only --own --transcript --password-stdin --password-file' ;;
+	'profile test'*) words='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --strict --domain --to --from --check-only --own --transcript --password-stdin --password-file' ;;
 	'profile remove'*) words='--config --json --help --yes' ;;
 	'provider list'*) words='--config --json --help' ;;
 	'provider show'*) words='--config --json --help' ;;

@@ -238,6 +238,7 @@ set_preset(struct upstream *u, const struct profile *p)
 	u->connections_max = p->max_connections;
 	u->messages_max = p->messages_per_connection;
 	u->per_minute = p->per_minute;
+	u->strict = p->strict;
 	u->refuse_quota = p->on_quota == ON_QUOTA_REJECT ||
 	    (p->on_quota == ON_QUOTA_DEFAULT && u->r->conf->upstream.on_quota == QUOTA_REJECT);
 }

@@ -88,6 +88,7 @@ convert(struct api *a)
 	struct converter *c = a->up->r->converter;
 	struct convert_order o = {
 		.account = a->up->account,
+		.strict = a->up->strict,
 		.size = a->body.n,
 		.fn = on_converted,
 		.ctx = a,

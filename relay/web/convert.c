@@ -108,8 +108,8 @@ read_json(struct conversion *v, struct convert_result *r, char why[CONVERT_WHY_M
 		r->n = (uint64_t)st.st_size;
 		return;
 	}
-	n = pread(v->json, mem, sizeof(mem) / 4, 0);
-	text_escaped(&t, slice_of(mem, n > 0 ? (size_t)n : 0), sizeof(mem) - 1);
+	n = pread(v->json, mem, sizeof(mem), 0);
+	text_escaped(&t, slice_of(mem, strnlen(mem, n > 0 ? (size_t)n : 0)), sizeof(mem) - 1);
 	r->why = why;
 }
 
@@ -216,7 +216,7 @@ static bool
 send_out(struct conversion *v)
 {
 	struct converter *c = v->c;
-	struct convert_ask ask = { c->serial + 1, v->o.size, v->o.recipients };
+	struct convert_ask ask = { c->serial + 1, v->o.size, v->o.recipients, v->o.strict };
 	int fds[CONVERT_FDS] = { v->o.fd, -1 };
 
 	v->json = memfd_create("byway-json", MFD_CLOEXEC | MFD_ALLOW_SEALING);

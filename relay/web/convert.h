@@ -50,6 +50,7 @@ struct convert_order {
 	int fd; /* the message, then the recipients, a line each; sealed; borrowed until the end */
 	uint64_t size; /* of the message alone */
 	unsigned recipients;
+	bool strict; /* refuse what would have to be mended */
 	convert_fn *fn;
 	void *ctx;
 };

@@ -23,6 +23,7 @@ struct convert_ask {
 	uint64_t serial;
 	uint64_t size;
 	uint64_t recipients;
+	uint64_t strict;
 };
 
 struct convert_answer {

@@ -123,8 +123,11 @@ cut_recipients(struct slice lines, struct slice *to, size_t n)
 static int
 say_why(struct slice why)
 {
-	(void)!pwrite(JSON, why.p, why.n, 0);
-	return EXIT_REFUSED;
+	char mem[CONVERT_WHY_MAX] = "";
+
+	memcpy(mem, why.p, why.n < sizeof(mem) ? why.n : sizeof(mem) - 1);
+	return pwrite(JSON, mem, sizeof(mem), 0) == (ssize_t)sizeof(mem) ? EXIT_REFUSED
+	                                                                 : EXIT_CANNOT;
 }
 
 static int
@@ -138,6 +141,7 @@ parse(struct slice all, const struct convert_ask *ask)
 		.message = slice_head(all, ask->size),
 		.recipients = recipients,
 		.recipients_n = ask->recipients,
+		.strict = ask->strict != 0,
 		.put = put,
 		.ctx = &out,
 	};

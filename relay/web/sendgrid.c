@@ -11,6 +11,12 @@ sendgrid_refuse(struct sendgrid *c, const char *why)
 	return false;
 }
 
+bool
+sendgrid_mend(struct sendgrid *c, const char *why)
+{
+	return !c->job->strict || sendgrid_refuse(c, why);
+}
+
 /* ---- header fields --------------------------------------------------------------------------- */
 
 bool
@@ -100,11 +106,16 @@ static bool
 put_field(struct sendgrid *c, GMimeHeader *h, bool *any)
 {
 	const char *name = g_mime_header_get_name(h);
-	char *value = value_of(g_mime_header_get_raw_value(h));
+	const char *raw = g_mime_header_get_raw_value(h);
+	char *value;
 
+	if (!g_str_is_ascii(raw) && !sendgrid_mend(c, "a header field that is not ASCII"))
+		return false;
+	value = value_of(raw);
 	if (!value)
 		/* What no reader shows is no loss. */
-		return !is_single(name) || sendgrid_refuse(c, "a header field that is too long");
+		return is_single(name) ? sendgrid_refuse(c, "a header field that is too long")
+		                       : sendgrid_mend(c, "a header field that is too long");
 	sendgrid_put_member(c, *any ? "," : ",\"headers\":{", name, value);
 	*any = true;
 	g_free(value);
@@ -133,6 +144,9 @@ put_fields(struct sendgrid *c, GMimeObject *of, bool *any)
 		if (!first && is_single(name))
 			return sendgrid_refuse(c,
 			    "a header field that occurs twice and that readers show");
+		if (!first && !is_left_out(name) &&
+		    !sendgrid_mend(c, "a header field that occurs twice"))
+			return false;
 		if (is_impossible(name))
 			return sendgrid_refuse(c,
 			    "Sender, Resent-*, Content-Location or a signature (DKIM) in the header");
@@ -163,11 +177,11 @@ convert(struct sendgrid *c, GMimeMessage *m)
 	GMimeObject *top = g_mime_message_get_mime_part(m); /* NULL: there is no body */
 	const char *subject = g_mime_message_get_subject(m);
 	char *valid = g_utf8_make_valid(subject && *subject ? subject : "(no subject)", -1);
-	bool good;
+	bool good = (subject && *subject) || sendgrid_mend(c, "no subject");
 
 	c->subject = valid;
-	good = (!top || sendgrid_take(c, top)) && sendgrid_put_people(c, m) && put_headers(c, m) &&
-	    sendgrid_put_parts(c);
+	good = good && (!top || sendgrid_take(c, top)) && sendgrid_put_people(c, m) &&
+	    put_headers(c, m) && sendgrid_put_parts(c);
 	/* The provider would change links and add an image. */
 	if (good)
 		sendgrid_put(c,

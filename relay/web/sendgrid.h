@@ -14,7 +14,8 @@
  * Mended:    no subject: "(no subject)". A comma or semicolon in a display name, which the API
  *            refuses: a blank. A field that occurs twice or is too long and that no reader shows:
  *            once, not at all. A field that is not ASCII: encoded (RFC 2047). Nobody in To: who is
- *            in Cc stands there; nobody there either: each recipient gets it alone.
+ *            in Cc stands there; nobody there either: each recipient gets it alone. A strict job
+ *            refuses all of this, and labels that do not say what the octets are.
  * Refused:   signed, encrypted, reports, messages inside messages, calendars with a method, several
  *            bodies, several From, Sender, Resent-*, DKIM-Signature, text that is not in its
  *            charset, empty attachments, To or Cc that names somebody who is no recipient;
@@ -34,6 +35,7 @@ struct sendgrid_job {
 	struct slice message;
 	const struct slice *recipients;
 	size_t recipients_n;
+	bool strict; /* what would be mended is refused */
 	sendgrid_put_fn *put;
 	void *ctx;
 };

@@ -4,6 +4,8 @@
  */
 #include "relay/web/sendgrid_private.h"
 
+#define WRONG_CHARSET "text that is not in the charset that it says"
+
 enum { DEPTH_MAX = 8 };
 
 static const char *const body_types[BODIES_MAX] = { "text/plain", "text/html", "text/x-amp-html" };
@@ -33,8 +35,8 @@ token_of(struct slice s)
 
 /* "text", "text/", "html; charset=utf-8", "": no type at all, which is text/plain (RFC 2045, 5.2);
  * the parameters stay. */
-static void
-mend_type(GMimeObject *o)
+static bool
+mend_type(struct sendgrid *c, GMimeObject *o)
 {
 	GMimeHeader *h =
 	    g_mime_header_list_get_header(g_mime_object_get_header_list(o), "Content-Type");
@@ -45,13 +47,16 @@ mend_type(GMimeObject *o)
 	GMimeContentType *type;
 
 	if (n && more)
-		return;
+		return true;
+	if (!sendgrid_mend(c, "a content type that is none"))
+		return false;
 	s = slice_skip(s, slice_find(s, ';'));
 	mended = g_strdup_printf("text/plain%.*s", SLICE_FMT(s));
 	type = g_mime_content_type_parse(NULL, mended);
 	g_mime_object_set_content_type(o, type);
 	g_object_unref(type);
 	g_free(mended);
+	return true;
 }
 
 static bool
@@ -152,7 +157,8 @@ take(struct sendgrid *c, GMimeObject *o, unsigned depth, bool first)
 		return sendgrid_refuse(c, "a message inside the message");
 	if (g_mime_header_list_get_header(g_mime_object_get_header_list(o), "Content-Location"))
 		return sendgrid_refuse(c, "a part with Content-Location");
-	mend_type(o);
+	if (!mend_type(c, o))
+		return false;
 	if (is_attached(GMIME_PART(o)))
 		return add_attachment(c, GMIME_PART(o), false);
 	return first ? add_body(c, GMIME_PART(o)) : sendgrid_refuse(c, "several bodies");
@@ -225,9 +231,10 @@ is_unheard(const char *charset)
 	return false;
 }
 
-/* As UTF-8, nothing lost on the way; NULL where that cannot be. */
+/* As UTF-8, nothing lost on the way; NULL where that cannot be. GUESSED: the label did not say how,
+ * or said something else. */
 static char *
-text_of(GMimePart *part, gsize *n_r)
+text_of(GMimePart *part, gsize *n_r, bool *guessed_r)
 {
 	GByteArray *all = octets_of(part);
 	const char *charset = parameter(GMIME_OBJECT(part), "charset");
@@ -238,16 +245,19 @@ text_of(GMimePart *part, gsize *n_r)
 	char *text = NULL;
 
 	*n_r = all->len;
-	if (all->len == 0)
+	*guessed_r = unsaid && !is_7bit(all);
+	if (all->len == 0) {
 		text = g_strdup("");
-	else if (utf8 && g_utf8_validate(s, (gssize)all->len, NULL))
+	} else if (utf8 && g_utf8_validate(s, (gssize)all->len, NULL)) {
 		text = g_strndup(s, all->len);
-	else if (unsaid)
+	} else if (unsaid) {
 		text = sendgrid_from_windows(s, all->len, n_r);
-	else if (!utf8 && is_unheard(charset))
+	} else if (!utf8 && is_unheard(charset)) {
+		*guessed_r = true;
 		text = is_7bit(all) ? g_strndup(s, all->len) : NULL;
-	else if (!utf8)
+	} else if (!utf8) {
 		text = from_charset(charset, all, n_r);
+	}
 	g_byte_array_free(all, TRUE);
 	return text;
 }
@@ -257,14 +267,15 @@ put_body(struct sendgrid *c, GMimePart *part, const char *type, bool first)
 {
 	const char *delsp = parameter(GMIME_OBJECT(part), "delsp");
 	gsize n = 0;
+	bool guessed;
 	char *text;
 
 	if (delsp && g_ascii_strcasecmp(delsp, "yes") == 0)
 		return sendgrid_refuse(c, "flowed text that deletes spaces");
-	text = text_of(part, &n);
-	if (!text || memchr(text, '\0', n)) {
+	text = text_of(part, &n, &guessed);
+	if (!text || memchr(text, '\0', n) || (guessed && !sendgrid_mend(c, WRONG_CHARSET))) {
 		g_free(text);
-		return sendgrid_refuse(c, "text that is not in the charset that it says");
+		return sendgrid_refuse(c, WRONG_CHARSET);
 	}
 	sendgrid_put_member(c, first ? ",\"content\":[{" : ",{", "type", type);
 	sendgrid_put(c, ",\"value\":\"");
@@ -333,8 +344,11 @@ put_attachment(struct sendgrid *c, const struct attachment *a, bool first)
 	GByteArray *all = octets_of(a->part);
 	char *words = g_strdup_printf("%s/%s", g_mime_content_type_get_media_type(type),
 	    g_mime_content_type_get_media_subtype(type));
+	const char *said = g_mime_part_get_filename(a->part);
 	char *name = filename_of(a->part);
-	bool good = may_attach(c, a, all, words);
+	bool good = may_attach(c, a, all, words) &&
+	    (!said || !strpbrk(said, ",;") ||
+	        sendgrid_mend(c, "the name of a file holds a comma or a semicolon"));
 
 	if (good) {
 		sendgrid_put_member(c, first ? ",\"attachments\":[{" : ",{", "type", words);

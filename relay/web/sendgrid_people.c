@@ -145,9 +145,10 @@ name_of(InternetAddress *a)
 	return valid;
 }
 
-/* The members of groups stand among the others. */
+/* The members of groups stand among the others; a strict job is refused for a group, which shows in
+ * C's reason. */
 static InternetAddressList *
-flatten(InternetAddressList *list)
+flatten(struct sendgrid *c, InternetAddressList *list)
 {
 	InternetAddressList *flat = internet_address_list_new();
 	int n = list ? internet_address_list_length(list) : 0;
@@ -155,7 +156,7 @@ flatten(InternetAddressList *list)
 	for (int i = 0; i < n; i++) {
 		InternetAddress *a = internet_address_list_get_address(list, i);
 
-		if (INTERNET_ADDRESS_IS_GROUP(a))
+		if (INTERNET_ADDRESS_IS_GROUP(a) && sendgrid_mend(c, "a group of addresses"))
 			internet_address_list_append(flat,
 			    internet_address_group_get_members(INTERNET_ADDRESS_GROUP(a)));
 		else
@@ -164,10 +165,13 @@ flatten(InternetAddressList *list)
 	return flat;
 }
 
-static void
+static bool
 put_address(struct sendgrid *c, const char *before, InternetAddress *a, const char *address)
 {
+	const char *said = internet_address_get_name(a);
 	char *name = name_of(a);
+	bool good = !said || (g_utf8_validate(said, -1, NULL) && !strpbrk(said, ",;")) ||
+	    sendgrid_mend(c, "a display name with a comma, a semicolon or what is no character");
 
 	sendgrid_put(c, before);
 	sendgrid_put_member(c, "{", "email", address);
@@ -175,6 +179,7 @@ put_address(struct sendgrid *c, const char *before, InternetAddress *a, const ch
 		sendgrid_put_member(c, ",", "name", name);
 	sendgrid_put(c, "}");
 	g_free(name);
+	return good;
 }
 
 /* To or Cc: all of them recipients, each once. */
@@ -200,7 +205,8 @@ put_named(struct sendgrid *c, const char *key, InternetAddressList *list)
 			sendgrid_put(c, key);
 			sendgrid_put(c, "[");
 		}
-		put_address(c, before, a, address);
+		if (!put_address(c, before, a, address))
+			return false;
 		before = ",";
 	}
 	if (*before)
@@ -239,6 +245,8 @@ put_subject(struct sendgrid *c)
 static bool
 put_each_alone(struct sendgrid *c)
 {
+	if (!sendgrid_mend(c, "nobody stands in To or Cc"))
+		return false;
 	if (c->job->recipients_n > PERSONS_MAX)
 		return sendgrid_refuse(c,
 		    "no recipient stands in To, and there are more than 1,000");
@@ -256,6 +264,8 @@ put_together(struct sendgrid *c, InternetAddressList *to, InternetAddressList *c
 {
 	bool any = internet_address_list_length(to) > 0;
 
+	if (!any && !sendgrid_mend(c, "nobody stands in To"))
+		return false;
 	sendgrid_put(c, "{");
 	if (!put_named(c, "\"to\":", any ? to : cc) || (any && !put_named(c, "\"cc\":", cc)))
 		return false;
@@ -267,8 +277,8 @@ put_together(struct sendgrid *c, InternetAddressList *to, InternetAddressList *c
 static bool
 put_recipients(struct sendgrid *c, GMimeMessage *m)
 {
-	InternetAddressList *to = flatten(g_mime_message_get_to(m));
-	InternetAddressList *cc = flatten(g_mime_message_get_cc(m));
+	InternetAddressList *to = flatten(c, g_mime_message_get_to(m));
+	InternetAddressList *cc = flatten(c, g_mime_message_get_cc(m));
 	bool good;
 
 	sendgrid_put(c, "{\"personalizations\":[");
@@ -292,11 +302,12 @@ put_replies(struct sendgrid *c, InternetAddressList *list)
 
 		if (!address)
 			return false;
-		put_address(c,
-		    i           ? ","
-		        : n > 1 ? ",\"reply_to_list\":["
-		                : ",\"reply_to\":",
-		    a, address);
+		if (!put_address(c,
+		        i           ? ","
+		            : n > 1 ? ",\"reply_to_list\":["
+		                    : ",\"reply_to\":",
+		        a, address))
+			return false;
 	}
 	if (n > 1)
 		sendgrid_put(c, "]");
@@ -306,18 +317,15 @@ put_replies(struct sendgrid *c, InternetAddressList *list)
 bool
 sendgrid_put_people(struct sendgrid *c, GMimeMessage *m)
 {
-	InternetAddressList *from = flatten(g_mime_message_get_from(m));
-	InternetAddressList *reply = flatten(g_mime_message_get_reply_to(m));
+	InternetAddressList *from = flatten(c, g_mime_message_get_from(m));
+	InternetAddressList *reply = flatten(c, g_mime_message_get_reply_to(m));
 	InternetAddress *a = internet_address_list_get_address(from, 0);
 	const char *address;
 	bool good = internet_address_list_length(from) == 1 ||
 	    sendgrid_refuse(c, "From must hold one address");
 
 	good = good && put_recipients(c, m) && (address = mailbox_of(c, a)) != NULL;
-	if (good) {
-		put_address(c, ",\"from\":", a, address);
-		good = put_replies(c, reply);
-	}
+	good = good && put_address(c, ",\"from\":", a, address) && put_replies(c, reply);
 	g_object_unref(from);
 	g_object_unref(reply);
 	return good;

@@ -32,6 +32,8 @@ struct sendgrid {
 
 /* False. WHY: the first counts. */
 bool sendgrid_refuse(struct sendgrid *c, const char *why);
+/* True where what WHY names may be mended; a strict job is refused for it. */
+bool sendgrid_mend(struct sendgrid *c, const char *why);
 
 /* sendgrid_json.c: what fails shows in c->failed. */
 void sendgrid_put(struct sendgrid *c, const char *s);

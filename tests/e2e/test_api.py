@@ -66,7 +66,8 @@ def byway(folder, stage_byway, api, pair):
         profile(b, "ses", api, pair, "ses", "AKIDEXAMPLE", SECRET),
         profile(b, "sp", api, pair, "sparkpost", None),
         profile(b, "sg", api, pair, "sendgrid", None),
-    ], {"one.example": "mg", "ses.example": "ses", "sp.example": "sp", "sg.example": "sg"}))
+        profile(b, "strict", api, pair, "sendgrid", None, strict="yes"),
+    ], {"one.example": "mg", "ses.example": "ses", "sp.example": "sp", "sg.example": "sg", "strict.example": "strict"}))
 
 
 @pytest.fixture
@@ -306,8 +307,8 @@ FULL = HEAD + (
     b"Content-Transfer-Encoding: base64\r\n\r\nJVBERi0=\r\n--m--\r\n")
 
 
-def sendgrid(byway, content, *to):
-    with Client(byway, "sg.example") as c:
+def sendgrid(byway, content, *to, domain="sg.example"):
+    with Client(byway, domain) as c:
         return c.deliver(*(to or ("a@x.example",)), content=content)
 
 
@@ -344,34 +345,45 @@ def two(kind, first, second):
 PLAIN = b"Content-Type: text/plain\r\n\r\nhello"
 
 
-@pytest.mark.parametrize("content, to", [
-    (two(b"signed", PLAIN, b"Content-Type: application/pgp-signature\r\n\r\nx"), ()),
-    (two(b"encrypted", PLAIN, PLAIN), ()),
-    (two(b"digest", PLAIN, PLAIN), ()),
-    (two(b"mixed", PLAIN, b"Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nx"), ()),
-    (two(b"alternative", PLAIN, b"Content-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR"), ()),
-    (two(b"mixed", PLAIN, PLAIN), ()),
-    (two(b"mixed", PLAIN, b"Content-Type: text/x; name=empty\r\n\r\n"), ()),
-    (two(b"related", PLAIN, b"Content-Type: image/png\r\n\r\nx"), ()),
-    (mime(b"application/pkcs7-mime; smime-type=enveloped-data"), ()),
-    (mime(b"text/plain; charset=utf-8", b"\r\n\xff\xfe\r\n"), ()),
-    (mime(b"text/plain; format=flowed; delsp=yes"), ()),
-    (b"Sender: <s@one.example>\r\n" + mime(b"text/plain"), ()),
-    (b"DKIM-Signature: v=1\r\n" + mime(b"text/plain"), ()),
-    (b"Resent-From: <s@one.example>\r\n" + mime(b"text/plain"), ()),
-    (b"Cc: other@x.example\r\n" + mime(b"text/plain"), ()),
-    (HEAD.replace(b"From: ", b"From: z@one.example, ") + b"\r\nx\r\n", ()),
-    (mime(b"text/plain; charset=x-nobody", b"\r\n\xc3\xa4\r\n"), ()),
-    (b"Subject: another\r\n" + mime(b"text/plain"), ()),
-    (b"Message-ID: <1@one.example>\r\nMessage-ID: <2@one.example>\r\n" + mime(b"text/plain"), ()),
-    (HEAD.replace(b"Ann <a@x.example>", b"one: two: a@x.example;;") + b"\r\nx\r\n", ()),
-    (HEAD.replace(b"Ann", b"(" * 20 + b")" * 20 + b" Ann") + b"\r\nx\r\n", ()),
+CANNOT = {
+    "kind": "signed, encrypted, a report, or another kind of multipart", "message": "a message inside the message",
+    "alternative": "an alternative that is neither text nor HTML", "bodies": "several bodies", "empty": "an empty attachment",
+    "cid": "a related part without Content-ID", "smime": "S/MIME", "charset": "text that is not in the charset that it says",
+    "flowed": "flowed text that deletes spaces", "fields": "Sender, Resent-*, Content-Location or a signature (DKIM) in the header",
+    "other": "To or Cc names somebody to whom it is not to be sent", "from": "From must hold one address",
+    "twice": "a header field that occurs twice and that readers show", "group": "a group inside a group of addresses",
+    "deep": "comments nested too deep in a header field",
+}
+
+
+@pytest.mark.parametrize("why, content", [
+    ("kind", two(b"signed", PLAIN, b"Content-Type: application/pgp-signature\r\n\r\nx")),
+    ("kind", two(b"encrypted", PLAIN, PLAIN)),
+    ("kind", two(b"digest", PLAIN, PLAIN)),
+    ("message", two(b"mixed", PLAIN, b"Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nx")),
+    ("alternative", two(b"alternative", PLAIN, b"Content-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR")),
+    ("bodies", two(b"mixed", PLAIN, PLAIN)),
+    ("empty", two(b"mixed", PLAIN, b"Content-Type: text/x; name=empty\r\n\r\n")),
+    ("cid", two(b"related", PLAIN, b"Content-Type: image/png\r\n\r\nx")),
+    ("smime", mime(b"application/pkcs7-mime; smime-type=enveloped-data")),
+    ("charset", mime(b"text/plain; charset=utf-8", b"\r\n\xff\xfe\r\n")),
+    ("flowed", mime(b"text/plain; format=flowed; delsp=yes")),
+    ("fields", b"Sender: <s@one.example>\r\n" + mime(b"text/plain")),
+    ("fields", b"DKIM-Signature: v=1\r\n" + mime(b"text/plain")),
+    ("fields", b"Resent-From: <s@one.example>\r\n" + mime(b"text/plain")),
+    ("other", b"Cc: other@x.example\r\n" + mime(b"text/plain")),
+    ("from", HEAD.replace(b"From: ", b"From: z@one.example, ") + b"\r\nx\r\n"),
+    ("charset", mime(b"text/plain; charset=x-nobody", b"\r\n\xc3\xa4\r\n")),
+    ("twice", b"Subject: another\r\n" + mime(b"text/plain")),
+    ("twice", b"Message-ID: <1@one.example>\r\nMessage-ID: <2@one.example>\r\n" + mime(b"text/plain")),
+    ("group", HEAD.replace(b"Ann <a@x.example>", b"one: two: a@x.example;;") + b"\r\nx\r\n"),
+    ("deep", HEAD.replace(b"Ann", b"(" * 20 + b")" * 20 + b" Ann") + b"\r\nx\r\n"),
 ], ids=["signed", "encrypted", "digest", "message", "invitation", "bodies", "empty", "no-cid", "smime", "not-utf8", "delsp", "sender", "dkim",
         "resent", "not-rcpt", "two-from", "unknown-8bit", "subjects", "ids", "groups", "comments"])
-def test_what_json_cannot_carry_is_refused_with_the_reason(byway, api, content, to):
+def test_what_json_cannot_carry_is_refused_with_the_reason(byway, api, why, content):
     api.take()
-    code, text = sendgrid(byway, content, *to)
-    assert (code, text.split()[0]) == (554, "5.6.3") and "Not possible through this provider's API: " in text, text
+    code, text = sendgrid(byway, content)
+    assert (code, *text.splitlines()[0].split(": ", 1)) == (554, "5.6.3 Not possible through this provider's API", CANNOT[why])
     assert not api.take()
 
 
@@ -446,6 +458,34 @@ def test_everyday_mail_is_carried_as_a_mail_program_shows_it(byway, api, name):
     else:
         field, value = want
         assert got["headers"].get(field) == value
+
+
+MENDED = {
+    **dict.fromkeys(("text", "text/", "html", "text with charset", "text in a part"), "a content type that is none"),
+    "no type": "a content type that is none",
+    **dict.fromkeys((n for n in CARRIED if "charset" in n and n not in ("text with charset", "unknown charset, ASCII")), CANNOT["charset"]),
+    **dict.fromkeys(("no field, latin-1", "us-ascii, latin-1", "unknown-8bit, latin-1", "us-ascii, UTF-8", "what 1252 has not"), CANNOT["charset"]),
+    **dict.fromkeys(("comma", "comma of the sender"), "a display name with a comma, a semicolon or what is no character"),
+    **dict.fromkeys(("group", "undisclosed"), "a group of addresses"),
+    "no To": "nobody stands in To or Cc", "Cc alone": "nobody stands in To",
+    **dict.fromkeys(("no subject", "empty subject"), "no subject"), "twice": "a header field that occurs twice",
+    **dict.fromkeys(("UTF-8 field", "latin-1 field"), "a header field that is not ASCII"), "long field": "a header field that is too long",
+    "file name": "the name of a file holds a comma or a semicolon",
+}
+RIGHT = {"unknown charset, ASCII", "koi8-r", "windows-1251", "iso-8859-5", "gb18030", "iso-2022-jp", "shift_jis", "euc-jp", "big5"}  # nothing to mend
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_a_strict_profile_refuses_what_would_be_mended(byway, api, name):
+    content, _, *to = CARRIED[name]
+    api.take()
+    api.say(202, "")
+    code, text = sendgrid(byway, content, *to, domain="strict.example")
+    if name in RIGHT:
+        assert code == 250 and len(api.take()) == 1, text
+    else:
+        assert (code, *text.splitlines()[0].split(": ", 1)) == (554, "5.6.3 Not possible through this provider's API", MENDED[name])
+        assert api.take() == []
 
 
 def test_sendgrid_large_and_plain(byway, api):

@@ -173,9 +173,21 @@ try_out(void)
 }
 
 static int
+try_out_again(void)
+{
+	return result(pwrite(OUT, "x", 1, 0));
+}
+
+static int
 try_other(void)
 {
 	return result(write(OTHER, "x", 1));
+}
+
+static int
+try_other_again(void)
+{
+	return result(pwrite(OTHER, "x", 1, 0));
 }
 
 static int
@@ -292,7 +304,9 @@ test_parser(void **state)
 	static const struct row rows[] = {
 		{ "memory", try_allocate, LET },
 		{ "its output", try_out, LET },
+		{ "its output from the start", try_out_again, LET },
 		{ "another descriptor", try_other, KILLED },
+		{ "another's start", try_other_again, KILLED },
 		{ "socket", try_socket, KILLED },
 		{ "file", try_read_file, KILLED },
 		{ "exec", try_exec, KILLED },

@@ -106,10 +106,14 @@ test_class_of_the_last_failure(void **state)
 		const char *words, *class;
 		bool good;
 	} steps[] = {
-		{ 0, "taken", "", true },       { 0, "rate", "rate", false },
-		{ 0, "taken", "rate", true },   { 1, "taken", "rate", true },
-		{ 1, "config", "config", false }, { 0, "taken", "config", true },
-		{ 0, "auth", "auth", false },   { 1, "taken", "auth", true },
+		{ 0, "taken", "", true },
+		{ 0, "rate", "rate", false },
+		{ 0, "taken", "rate", true },
+		{ 1, "taken", "rate", true },
+		{ 1, "config", "config", false },
+		{ 0, "taken", "config", true },
+		{ 0, "auth", "auth", false },
+		{ 1, "taken", "auth", true },
 	};
 	struct recent_line line;
 
