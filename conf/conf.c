@@ -80,7 +80,7 @@ gather(struct load *l, enum conf_section section, size_t *n_r)
 static struct conf *
 finish(struct load *l, struct text *mistakes)
 {
-	static uint64_t loads;
+	static _Atomic uint64_t loads;
 	struct conf *c = &l->o->c;
 
 	c->certificates = gather(l, SECTION_CERTIFICATE, &c->certificates_n);

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "console/route.h"
+
 /*
  * byway route: where the mail of an account, or of one of its domains, goes
  *
@@ -55,29 +57,6 @@ find_target(struct store *s, const char *name, struct target *t)
 	return EX_OK;
 }
 
-/* The account as the daemon sees it; NULL: it cannot be read now. */
-static struct sender *
-read_snapshot(struct store *s, const struct object *account)
-{
-	struct sender *sender = NULL;
-
-	return backend_account(s->reader, slice_str(account->key), &sender) == FOUND ? sender
-	                                                                             : NULL;
-}
-
-/* Where mail goes in the end, by the daemon's router. */
-static const char *
-effective(const struct sender *as, const struct object *domain)
-{
-	if (!as)
-		return "unknown";
-	struct way way = account_route(&as->account, slice_str(domain ? domain->key : ""));
-
-	if (way.result != ROUTED)
-		return "nowhere";
-	return way.profile ? way.profile->name : "native";
-}
-
 static const struct object *
 account_of(struct store *s, const struct target *t, enum admin_result *r)
 {
@@ -88,20 +67,10 @@ account_of(struct store *s, const struct target *t, enum admin_result *r)
 }
 
 static void
-route_json(struct json *j, const struct sender *as, const struct object *account,
-    const struct object *domain)
+object_route(struct json *j, const struct sender *as, const struct route_place *p)
 {
-	const struct object *o = domain ? domain : account;
-
 	json_open(j, NULL, '{');
-	json_str(j, "account", slice_str(account->key));
-	if (domain)
-		json_str(j, "domain", slice_str(domain->key));
-	else
-		json_none(j, "domain");
-	json_str(j, "route", slice_str(object_text(o, "route")));
-	json_str(j, "fallback", slice_str(object_text(o, "fallback")));
-	json_str(j, "effective", slice_str(effective(as, domain)));
+	route_json(j, as, p);
 	json_close(j, '}');
 }
 
@@ -116,17 +85,16 @@ say_route(struct store *s, const char *name)
 	if (status != EX_OK)
 		return status;
 
-	const struct object *account = account_of(s, &t, &r);
-	const struct object *domain = t.kind == &kind_domain ? t.o : NULL;
+	const struct route_place p = { account_of(s, &t, &r), t.kind == &kind_domain ? t.o : NULL };
 
-	if (!account)
+	if (!p.account)
 		return store_fail(s, r);
-	struct sender *as = read_snapshot(s, account);
+	struct sender *as = route_snapshot(s, p.account);
 
 	if (c->json) {
 		struct json j = json_begin();
 
-		route_json(&j, as, account, domain);
+		object_route(&j, as, &p);
 		json_end(&j);
 		sender_unref(as);
 		return EX_OK;
@@ -135,7 +103,7 @@ say_route(struct store *s, const char *name)
 	out_pair(c, WIDE, t.kind->of->name, t.o->key);
 	out_pair(c, WIDE, "route", object_text(t.o, "route"));
 	out_pair(c, WIDE, "fallback", object_text(t.o, "fallback"));
-	out_pair(c, WIDE, "effective", effective(as, domain));
+	out_pair(c, WIDE, "effective", route_effective(as, p.domain));
 	sender_unref(as);
 	return EX_OK;
 }
@@ -172,12 +140,13 @@ list_one(struct listing *l, const struct object *domain)
 	const struct object *o = domain ? domain : l->account;
 
 	if (c->json) {
-		route_json(&l->json, l->as, l->account, domain);
+		object_route(&l->json, l->as, &(struct route_place){ l->account, domain });
 		return;
 	}
 	table_row(&l->table,
 	    (const char *[]){ l->account->key, domain ? domain->key : "", object_text(o, "route"),
-	        object_text(o, "fallback"), cli_dup(c, slice_str(effective(l->as, domain))) });
+	        object_text(o, "fallback"),
+	        cli_dup(c, slice_str(route_effective(l->as, domain))) });
 }
 
 static bool
@@ -217,7 +186,7 @@ cmd_route_list(struct cli *c)
 		json_open(&l.json, NULL, '[');
 	for (size_t i = 0; i < l.n && r == ADMIN_OK; i++) {
 		l.account = l.accounts[i];
-		l.as = read_snapshot(&s, l.account);
+		l.as = route_snapshot(&s, l.account);
 		list_one(&l, NULL);
 		r = kind_each(&s, &kind_domain, l.account->key, on_domain, &l);
 		sender_unref(l.as);
@@ -237,33 +206,18 @@ cmd_route_list(struct cli *c)
 
 /* ---- set, remove ----------------------------------------------------------------------------- */
 
-/* NULL for FALLBACK: as it was, unless that is the new route itself. */
 static int
 write_route(struct store *s, const struct target *t, const char *route, const char *fallback)
 {
-	struct cli *c = s->cli;
-	bool domain = t->kind == &kind_domain;
-	void *row = cli_alloc(c, t->kind->of->size);
-	const struct admin_route *wanted = NULL;
-	enum admin_result r;
+	enum admin_result r = ADMIN_OK;
+	const struct route_place p = { account_of(s, t, &r),
+		t->kind == &kind_domain ? t->o : NULL };
+	const char *why = NULL;
 
-	if (!fallback && strcasecmp(object_text(t->o, "fallback"), route) == 0)
-		fallback = "none";
-	for (const struct column *f = kind_columns(t->kind); f->name; f++) {
-		const char *why = NULL;
-
-		if (f->type == COLUMN_ROUTE)
-			why = field_read(c, f, route, row);
-		if (f->type == COLUMN_FALLBACK)
-			why = field_read(c, f, fallback ? fallback : object_text(t->o, "fallback"),
-			    row);
-		if (why)
-			return cli_usage(c, "%s: %s", f->name, why);
-		if (f->type == COLUMN_ROUTE)
-			wanted = (const void *)((const char *)row + f->at);
-	}
-	r = admin_route_set(s->admin, domain ? object_text(t->o, "account") : t->o->key,
-	    domain ? t->o->key : NULL, wanted);
+	if (p.account)
+		r = route_write(s, &p, route, fallback, &why);
+	if (why)
+		return cli_usage(s->cli, "%s", why);
 	return r == ADMIN_OK ? EX_OK : store_fail(s, r);
 }
 

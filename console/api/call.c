@@ -7,8 +7,8 @@
 
 #include "console/api/body.h"
 
-static void
-begin(struct call *c, const char *type)
+FILE *
+call_open(struct call *c, const char *type)
 {
 	/* Its members are this call's alone; an earlier text is of a call that thought better. */
 	free(c->answer->body);
@@ -19,6 +19,13 @@ begin(struct call *c, const char *type)
 		fputs("byway-console: out of memory\n", stderr);
 		exit(EX_OSERR);
 	}
+	return c->out.f;
+}
+
+static void
+begin(struct call *c, const char *type)
+{
+	(void)call_open(c, type);
 	json_open(&c->out, NULL, '{');
 }
 
@@ -33,6 +40,12 @@ call_end(struct call *c, unsigned status)
 {
 	json_close(&c->out, '}');
 	json_end(&c->out);
+	call_close(c, status);
+}
+
+void
+call_close(struct call *c, unsigned status)
+{
 	c->answer->status = status;
 	if (fclose(c->out.f) != 0) {
 		fputs("byway-console: out of memory\n", stderr);

@@ -35,6 +35,7 @@ enum shape {
 	SHAPE_STATE,
 	SHAPE_MADE,     /* {"address": ..., "password": ...} */
 	SHAPE_DOCUMENT, /* any JSON object */
+	SHAPE_ROUTE,    /* {"route": ..., "fallback": ...} */
 };
 
 typedef void call_fn(struct call *c);
@@ -68,6 +69,9 @@ struct call {
 /* True where nothing was left to chance: the answer's text can be written into c->out. */
 void call_begin(struct call *c);
 void call_end(struct call *c, unsigned status);
+/* The same for an answer that is no JSON object, of content TYPE (a literal). */
+FILE *call_open(struct call *c, const char *type);
+void call_close(struct call *c, unsigned status);
 /* TYPE is a word: "invalid". FIELD may be NULL. */
 void call_problem(struct call *c, unsigned status, const char *type, const char *field,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
@@ -91,6 +95,9 @@ bool call_find_account(struct call *c, struct admin_account *a_r) MUST_CHECK;
 /* The mailbox of the path, of the path's account; one of another account is none. */
 bool call_find_mailbox(struct call *c, struct admin_mailbox *m_r) MUST_CHECK;
 
+/* The domain of the path, of the path's account; one of another account is none. */
+bool call_find_domain(struct call *c, struct admin_domain *d_r) MUST_CHECK;
+
 /* objects.c */
 call_fn call_list, call_get, call_put, call_patch, call_delete;
 /* states.c */
@@ -99,6 +106,13 @@ call_fn call_suspend, call_resume_account, call_verify_owner, call_pause, call_r
 /* openapi.c */
 call_fn call_openapi;
 /* daemon.c */
-call_fn call_status, call_reload, call_usage, call_explain, call_limits_reset;
+call_fn call_status, call_reload, call_drain, call_usage, call_refusals, call_explain,
+    call_explain_account, call_health, call_limits_reset;
+/* domains.c */
+call_fn call_records, call_verify_domain;
+/* routes.c */
+call_fn call_routes, call_route, call_route_put, call_route_delete;
+/* machine.c */
+call_fn call_config, call_trace;
 
 #endif

@@ -178,7 +178,7 @@ front_open(struct cli *c, const char *path, struct front **front_r)
 	a->cli = c;
 	a->fd = -1;
 	a->path = strdup(path);
-	status = store_open(c, STORE_DIRECTORY | STORE_VAULT, &a->store);
+	status = store_open(c, STORE_DIRECTORY | STORE_VAULT | STORE_READER, &a->store);
 	if (status == EX_OK)
 		status = listen_at(c, path, &a->fd);
 	if (status == EX_OK) {

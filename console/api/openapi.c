@@ -113,6 +113,7 @@ schemas(struct call *c)
 	words_object(j, "state", (const char *const[]){ "kind", "name", "was", "state", NULL },
 	    true);
 	words_object(j, "made", (const char *const[]){ "address", "password", NULL }, true);
+	words_object(j, "route", (const char *const[]){ "route", "fallback", NULL }, true);
 	words_object(j, "document", (const char *const[]){ NULL }, false);
 	words_object(j, "problem",
 	    (const char *const[]){ "type", "title", "detail", "field", "did_you_mean", NULL },
@@ -140,6 +141,8 @@ shape_name(struct call *c, enum shape shape, const struct kind *k, bool writes)
 		return "state";
 	case SHAPE_MADE:
 		return "made";
+	case SHAPE_ROUTE:
+		return "route";
 	case SHAPE_NONE:
 	case SHAPE_DOCUMENT:
 		break;
@@ -188,19 +191,46 @@ content(struct call *c, const char *type, enum shape shape, const char *name)
 static void
 parameter(struct json *j, struct slice name, const char *in)
 {
+	bool needed = name.p[name.n - 1] == '!';
+
 	json_open(j, NULL, '{');
-	json_str(j, "name", name);
+	json_str(j, "name", slice_head(name, name.n - needed));
 	json_str(j, "in", slice_str(in));
-	json_bool(j, "required", strcmp(in, "path") == 0);
+	json_bool(j, "required", needed || strcmp(in, "path") == 0);
 	string_schema(j, "schema");
 	json_close(j, '}');
+}
+
+/* What may stand behind '?', blank-separated; with ! what must. */
+static const struct {
+	call_fn *run;
+	const char *names;
+} queries[] = {
+	{ call_list, "limit after" },
+	{ call_put, "force" },
+	{ call_patch, "force" },
+	{ call_delete, "whole" },
+	{ call_explain, "to" },
+	{ call_explain_account, "mailbox! to" },
+	{ call_records, "format" },
+	{ call_config, "changed" },
+	{ call_trace, "id!" },
+};
+
+static struct slice
+query_of(const struct operation *op)
+{
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
+		if (queries[i].run == op->run)
+			return slice_str(queries[i].names);
+	return slice_str("");
 }
 
 static void
 parameters(struct json *j, const struct operation *op)
 {
-	struct slice rest = slice_str(op->path);
-	bool writes = op->run == call_put || op->run == call_patch;
+	struct slice rest = slice_str(op->path), query = query_of(op);
+	bool guards = op->run == call_put || op->run == call_patch || op->run == call_delete;
 
 	json_open(j, "parameters", '[');
 	while (rest.n > 0) {
@@ -209,17 +239,9 @@ parameters(struct json *j, const struct operation *op)
 		if (part.n > 2 && part.p[0] == '{')
 			parameter(j, slice_of(part.p + 1, part.n - 2), "path");
 	}
-	if (op->gives == SHAPE_LIST) {
-		parameter(j, SLICE("limit"), "query");
-		parameter(j, SLICE("after"), "query");
-	}
-	if (writes)
-		parameter(j, SLICE("force"), "query");
-	if (op->run == call_delete)
-		parameter(j, SLICE("whole"), "query");
-	if (op->run == call_explain)
-		parameter(j, SLICE("to"), "query");
-	if (writes || op->run == call_delete)
+	while (query.n > 0)
+		parameter(j, slice_cut(&query, ' '), "query");
+	if (guards)
 		parameter(j, SLICE("If-Match"), "header");
 	json_close(j, ']');
 }
