@@ -11,11 +11,12 @@
 
 #include "console/api/call.h"
 
-enum { CALL_OCTETS_MAX = 256 << 20, SOCKET_MODE = 0660, BACKLOG = 128 };
+enum { CALL_OCTETS_MAX = 256 << 20, SOCKET_MODE = 0660, BACKLOG = 1024, LANES = 6 };
 
 struct front {
 	struct cli *cli;
-	struct store store;
+	struct store stores[LANES]; /* one for each call that is worked on */
+	struct threads *lanes;
 	struct httpd *http;
 	char *path;
 	int fd;
@@ -81,26 +82,27 @@ authorise(struct call *c)
 /* ---- calls ----------------------------------------------------------------------------------- */
 
 static void
-call_init(struct front *a, struct call *c, struct httpd_answer *answer_r)
+call_init(struct front *a, struct store *s, struct call *c, struct httpd_answer *answer_r)
 {
-	*c = (struct call){ .store = &a->store, .answer = answer_r };
+	*c = (struct call){ .store = s, .answer = answer_r };
 	c->cli = (struct cli){ .config = a->cli->config, .json = true };
 	arena_init(&c->cli.arena, CALL_OCTETS_MAX);
 }
 
 static void
-on_request(void *ctx, const struct httpd_request *r, struct httpd_answer *answer_r)
+on_request(void *ctx, void *lane, const struct httpd_request *r, struct httpd_answer *answer_r)
 {
 	struct front *a = ctx;
+	struct store *s = lane;
 	struct call c;
 
-	call_init(a, &c, answer_r);
+	call_init(a, s, &c, answer_r);
 	c.request = r;
-	a->store.cli = &c.cli;
+	s->cli = &c.cli;
 	if (authorise(&c) && find_operation(&c))
 		c.op->run(&c);
-	admin_rollback(a->store.admin);
-	a->store.cli = a->cli;
+	admin_rollback(s->admin);
+	s->cli = a->cli;
 	arena_fini(&c.cli.arena);
 }
 
@@ -109,9 +111,18 @@ on_refused(void *ctx, unsigned status, const char *sentence, struct httpd_answer
 {
 	struct call c;
 
-	call_init(ctx, &c, answer_r);
-	call_problem(&c, status, "malformed", NULL, "%s", sentence);
+	call_init(ctx, NULL, &c, answer_r);
+	call_problem(&c, status, status == 503 ? "busy" : "malformed", NULL, "%s", sentence);
 	arena_fini(&c.cli.arena);
+}
+
+static size_t
+on_room(void *ctx, const char *method, const char *target)
+{
+	(void)ctx;
+	(void)method;
+	(void)target;
+	return HTTPD_BODY_MAX;
 }
 
 void
@@ -167,10 +178,28 @@ listen_at(struct cli *c, const char *path, int *fd_r)
 	            : cli_fail(c, EX_CANTCREAT, "cannot listen at %s: %s", path, strerror(errno));
 }
 
+static int
+open_lanes(struct front *a)
+{
+	void *each[LANES];
+	int status = EX_OK;
+
+	for (size_t i = 0; i < LANES && status == EX_OK; i++) {
+		each[i] = &a->stores[i];
+		status =
+		    store_open(a->cli, STORE_DIRECTORY | STORE_VAULT | STORE_READER, &a->stores[i]);
+	}
+	if (status != EX_OK)
+		return status;
+	a->lanes = threads_open(each, LANES);
+	return a->lanes ? EX_OK : cli_fail(a->cli, EX_OSERR, "the threads did not start");
+}
+
 int
 front_open(struct cli *c, const char *path, struct front **front_r)
 {
 	struct front *a = calloc(1, sizeof(*a));
+	const struct httpd_service service = { on_request, on_refused, on_room, a };
 	int status;
 
 	if (!a)
@@ -178,11 +207,11 @@ front_open(struct cli *c, const char *path, struct front **front_r)
 	a->cli = c;
 	a->fd = -1;
 	a->path = strdup(path);
-	status = store_open(c, STORE_DIRECTORY | STORE_VAULT | STORE_READER, &a->store);
+	status = open_lanes(a);
 	if (status == EX_OK)
 		status = listen_at(c, path, &a->fd);
 	if (status == EX_OK) {
-		a->http = httpd_open(a->fd, on_request, on_refused, a);
+		a->http = httpd_open(a->fd, a->lanes, &service);
 		if (!a->http)
 			status = cli_fail(c, EX_OSERR, "the HTTP server did not start");
 	}
@@ -202,7 +231,9 @@ front_close(struct front *a)
 	} else if (a->fd >= 0) {
 		close(a->fd);
 	}
-	store_close(&a->store);
+	threads_close(a->lanes);
+	for (size_t i = 0; i < LANES; i++)
+		store_close(&a->stores[i]);
 	free(a->path);
 	free(a);
 }

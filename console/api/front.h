@@ -9,8 +9,8 @@
  * are not known yet.
  *
  * Owns:   the socket's file, the directory's connection, the vault.
- * Life:   front_open, front_close; between them calls come one after the other, on a thread of its
- *         own.
+ * Life:   front_open, front_close; between them calls come on several threads, each with a
+ *         connection to the directory, a reader and a vault of its own.
  * Errors: front_open gives an exit status (sysexits.h) after having said why.
  */
 #include <stdio.h>

@@ -1,175 +1,180 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console/http/httpd.h"
 
+#include <errno.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <unistd.h>
 
-enum { CONNECTIONS_MAX = 256, HEADER_S = 10, BODY_S = 30, MEMORY_MAX = 32 * 1024 };
+#include "console/http/request.h"
+#include "console/http/watch.h"
+
+enum { IDLE_S = 60, MEMORY_MAX = 32 * 1024, BLOCK = 4096 };
 
 struct httpd {
 	struct MHD_Daemon *daemon;
-	httpd_fn *fn;
-	httpd_refuse_fn *refuse;
-	void *ctx;
+	struct httpd_service service;
+	struct threads *lanes;
+	struct watch *watch;
+	unsigned large; /* bodies under way; libmicrohttpd's thread only */
 };
 
-enum step { STEP_NEW, STEP_BODY, STEP_ANSWERED };
-
-/* One request, from its first line on. */
-struct exchange {
-	enum step step;
-	char *target;
-	char *body;
-	size_t n, expected;
-	time_t until;
-};
+enum step { STEP_NEW, STEP_BODY, STEP_WORK, STEP_READY, STEP_ANSWERED };
 
 struct httpd_headers {
 	struct MHD_Connection *of;
 };
 
-static time_t
-now_s(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
-/* ---- what libmicrohttpd lets pass and we do not ---------------------------------------------- */
-
-struct verdict {
-	unsigned hosts, lengths, types;
-	const char *wrong;
-	unsigned status;
-	uint64_t length;
+/* One request, from its first line on. */
+struct exchange {
+	struct threads_job job; /* first */
+	struct httpd *httpd;
+	struct MHD_Connection *connection;
+	enum step step;
+	char *target;
+	char *body;
+	size_t n, expected;
+	bool large;
+	const char *method;
+	struct httpd_headers headers;
+	struct httpd_request request;
+	struct httpd_answer answer;
 };
 
+static struct visitor *
+visitor_of(struct MHD_Connection *c)
+{
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info ? info->socket_context : NULL;
+}
+
 static void
-object(struct verdict *v, unsigned status, const char *wrong)
+set_phase(struct exchange *x, enum watch_phase phase)
 {
-	if (v->wrong)
-		return;
-	v->wrong = wrong;
-	v->status = status;
+	struct visitor *v = visitor_of(x->connection);
+
+	if (v)
+		watch_set(x->httpd->watch, v, phase);
 }
 
-/* RFC 9110, 5.6.2 */
-static bool
-is_token(struct slice s)
+static int
+descriptor_of(struct MHD_Connection *c)
 {
-	static const char marks[] = "!#$%&'*+-.^_`|~";
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i];
-		bool word = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+	return info ? info->connect_fd : -1;
+}
 
-		if (!word && (c == '\0' || !strchr(marks, c)))
-			return false;
+/* ---- streams --------------------------------------------------------------------------------- */
+
+struct source {
+	struct httpd *httpd;
+	struct MHD_Connection *connection;
+	struct httpd_stream *stream;
+	bool ended;   /* STREAM's last words were asked for */
+	bool stopped; /* the watch does not wake us any more */
+};
+
+static ssize_t
+end_source(struct source *s, char *to, size_t max)
+{
+	size_t n = !s->ended && s->stream->last ? s->stream->last(s->stream, to, max) : 0;
+
+	s->ended = true;
+	return n > 0 ? (ssize_t)n : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static ssize_t
+on_content(void *ctx, uint64_t at, char *to, size_t max)
+{
+	struct source *s = ctx;
+	struct visitor *v = visitor_of(s->connection);
+	ssize_t n;
+
+	(void)at;
+	if (s->ended)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	do
+		n = read(s->stream->fd, to, max);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return n;
+	if (n == 0)
+		return end_source(s, to, max);
+	if (errno != EAGAIN || s->stopped || !v)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	/* In this order: who is woken must be asleep. */
+	MHD_suspend_connection(s->connection);
+	if (!watch_wait(s->httpd->watch, v, s->stream->fd)) {
+		s->stopped = true;
+		MHD_resume_connection(s->connection);
 	}
-	return s.n > 0;
+	return 0;
 }
 
-static bool
-is_value(struct slice s)
+static void
+on_source_done(void *ctx)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (((unsigned char)s.p[i] < 0x20 && s.p[i] != '\t') || s.p[i] == 0x7f)
-			return false;
-	return true;
+	struct source *s = ctx;
+
+	s->stream->close(s->stream);
+	free(s);
 }
 
-static bool
-is_digits(struct slice s)
+/* On the watching thread. */
+static void
+on_readable(void *of)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-	return s.n > 0;
-}
-
-static enum MHD_Result
-on_header(void *ctx, enum MHD_ValueKind kind, const char *name, size_t name_n, const char *value,
-    size_t value_n)
-{
-	struct verdict *v = ctx;
-	struct slice is = slice_of(name, name_n);
-	struct slice says = slice_of(value ? value : "", value ? value_n : 0);
-
-	(void)kind;
-	if (!is_token(is))
-		object(v, 400, "the name of a header field holds what no name may");
-	if (!is_value(says))
-		object(v, 400, "a header field holds a control character");
-	if (slice_eq_nocase(is, SLICE("host")))
-		v->hosts++;
-	if (slice_eq_nocase(is, SLICE("transfer-encoding")))
-		object(v, 411, "a body needs Content-Length; Transfer-Encoding is not taken");
-	if (slice_eq_nocase(is, SLICE("content-length"))) {
-		v->lengths++;
-		if (!is_digits(says) || !slice_to_u64(says, &v->length))
-			object(v, 400, "Content-Length is not a number");
-	}
-	return MHD_YES;
-}
-
-static bool
-is_target(const char *target)
-{
-	size_t n = strlen(target);
-
-	if (n == 0 || n > HTTPD_TARGET_MAX || target[0] != '/' || target[1] == '/')
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (target[i] <= 0x20 || target[i] >= 0x7f || strchr("\"<>\\^`{|}#", target[i]))
-			return false;
-	return true;
-}
-
-static struct verdict
-examine(struct MHD_Connection *c, const char *method, const char *version, const char *target)
-{
-	static const char *const known[] = { "GET", "PUT", "PATCH", "POST", "DELETE" };
-	struct verdict v = { 0 };
-	bool known_method = false;
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		known_method = known_method || strcmp(method, known[i]) == 0;
-	MHD_get_connection_values_n(c, MHD_HEADER_KIND, on_header, &v);
-	if (strcmp(version, "HTTP/1.1") != 0)
-		object(&v, 505, "this server speaks HTTP/1.1");
-	if (!is_target(target))
-		object(&v, 400, "the target is not a path");
-	if (v.hosts != 1)
-		object(&v, 400, "a request has one Host");
-	if (v.lengths > 1)
-		object(&v, 400, "a request has one Content-Length");
-	if (!known_method)
-		object(&v, 501, "the method is none of GET, PUT, PATCH, POST and DELETE");
-	if (v.length > HTTPD_BODY_MAX)
-		object(&v, 413, "the body is longer than 64 KiB");
-	if (v.length > 0 && (strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0))
-		object(&v, 400, "this method has no body");
-	return v;
+	MHD_resume_connection(of);
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static enum MHD_Result
-send_answer(struct MHD_Connection *c, struct httpd_answer *a)
+static struct MHD_Response *
+response_of(struct exchange *x)
 {
-	struct MHD_Response *r =
-	    MHD_create_response_from_buffer(a->n, a->body ? a->body : (char[]){ "" },
-	        a->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_MUST_COPY);
+	struct httpd_answer *a = &x->answer;
+	struct MHD_Response *r;
+	struct source *s;
+
+	if (!a->stream) {
+		r = MHD_create_response_from_buffer(a->n, a->body ? a->body : (char[]){ "" },
+		    a->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_MUST_COPY);
+		if (!r)
+			free(a->body);
+		a->body = NULL;
+		return r;
+	}
+	s = calloc(1, sizeof(*s));
+	if (!s) {
+		a->stream->close(a->stream);
+		a->stream = NULL;
+		return NULL;
+	}
+	*s = (struct source){ x->httpd, x->connection, a->stream, false, false };
+	a->stream = NULL;
+	r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, on_content, s,
+	    on_source_done);
+	if (!r)
+		on_source_done(s);
+	return r;
+}
+
+static enum MHD_Result
+send_answer(struct exchange *x)
+{
+	const struct httpd_answer *a = &x->answer;
+	struct MHD_Response *r = response_of(x);
 	enum MHD_Result done;
 
-	if (!r) {
-		free(a->body);
+	x->step = STEP_ANSWERED;
+	if (!r)
 		return MHD_NO;
-	}
+	set_phase(x, WATCH_ANSWER);
 	done = MHD_add_response_header(r, "Connection", "close");
 	if (done == MHD_YES)
 		done = MHD_add_response_header(r, "Cache-Control", "no-store");
@@ -178,59 +183,91 @@ send_answer(struct MHD_Connection *c, struct httpd_answer *a)
 	if (done == MHD_YES && *a->etag)
 		done = MHD_add_response_header(r, "ETag", a->etag);
 	if (done == MHD_YES)
-		done = MHD_queue_response(c, a->status, r);
+		done = MHD_queue_response(x->connection, a->status, r);
 	MHD_destroy_response(r);
 	return done;
 }
 
 static enum MHD_Result
-refuse(struct httpd *h, struct MHD_Connection *c, struct exchange *x, unsigned status,
-    const char *sentence)
+refuse(struct exchange *x, unsigned status, const char *sentence)
 {
-	struct httpd_answer a = { 0 };
+	const struct httpd_service *s = &x->httpd->service;
 
-	x->step = STEP_ANSWERED;
-	h->refuse(h->ctx, status, sentence, &a);
-	return send_answer(c, &a);
+	s->refuse(s->ctx, status, sentence, &x->answer);
+	return send_answer(x);
 }
 
 static bool
 find_peer(struct MHD_Connection *c, struct httpd_request *r)
 {
-	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 
-	if (!info || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0)
+	if (getsockopt(descriptor_of(c), SOL_SOCKET, SO_PEERCRED, &peer, &n) != 0)
 		return false;
 	r->peer = peer.uid;
 	r->peer_group = peer.gid;
 	return true;
 }
 
-static enum MHD_Result
-answer(struct httpd *h, struct MHD_Connection *c, struct exchange *x, const char *method)
+/* On a lane. */
+static void
+run(struct threads_job *job, void *lane)
 {
-	struct httpd_headers headers = { c };
+	struct exchange *x = (struct exchange *)job;
+	const struct httpd_service *s = &x->httpd->service;
+
+	s->fn(s->ctx, lane, &x->request, &x->answer);
+	x->step = STEP_READY;
+	/* From here on it is libmicrohttpd's thread's again. */
+	MHD_resume_connection(x->connection);
+}
+
+/* The request is whole: it waits, suspended, until a lane has an answer. */
+static enum MHD_Result
+hand_over(struct exchange *x, const char *method)
+{
 	char *question = strchr(x->target, '?');
-	struct httpd_request r = { .method = method,
+
+	x->headers = (struct httpd_headers){ x->connection };
+	x->request = (struct httpd_request){ .method = method,
 		.path = x->target,
 		.query = question ? question + 1 : "",
 		.body = slice_of(x->body ? x->body : "", x->n),
-		.headers = &headers };
-	struct httpd_answer a = { 0 };
-
+		.headers = &x->headers };
 	if (question)
 		*question = '\0';
-	if (!find_peer(c, &r))
+	if (!find_peer(x->connection, &x->request))
 		return MHD_NO;
-	x->step = STEP_ANSWERED;
-	h->fn(h->ctx, &r, &a);
-	return send_answer(c, &a);
+	x->step = STEP_WORK;
+	x->job.run = run;
+	set_phase(x, WATCH_WORK);
+	/* In this order: who is resumed must be suspended. */
+	MHD_suspend_connection(x->connection);
+	if (threads_submit(x->httpd->lanes, &x->job))
+		return MHD_YES;
+	MHD_resume_connection(x->connection);
+	x->httpd->service.refuse(x->httpd->service.ctx, 503, "too many calls wait already",
+	    &x->answer);
+	x->step = STEP_READY;
+	return MHD_YES;
 }
 
 /* ---- libmicrohttpd's callbacks --------------------------------------------------------------- */
+
+static void
+on_connection(void *ctx, struct MHD_Connection *c, void **of,
+    enum MHD_ConnectionNotificationCode how)
+{
+	struct httpd *h = ctx;
+
+	if (how == MHD_CONNECTION_NOTIFY_STARTED) {
+		*of = watch_enter(h->watch, descriptor_of(c), c);
+	} else if (*of) {
+		watch_leave(h->watch, *of);
+		*of = NULL;
+	}
+}
 
 /* The target as it was sent: only we take escapes out, and only out of one part of the path. */
 static void *
@@ -238,10 +275,11 @@ on_target(void *ctx, const char *target, struct MHD_Connection *c)
 {
 	struct exchange *x = calloc(1, sizeof(*x));
 
-	(void)ctx;
-	(void)c;
-	if (x)
+	if (x) {
+		x->httpd = ctx;
+		x->connection = c;
 		x->target = strdup(target);
+	}
 	return x;
 }
 
@@ -257,6 +295,11 @@ on_done(void *ctx, struct MHD_Connection *c, void **of, enum MHD_RequestTerminat
 		return;
 	if (x->body)
 		explicit_bzero(x->body, x->expected);
+	if (x->large)
+		x->httpd->large--;
+	if (x->answer.stream) /* the connection ended before it could be sent */
+		x->answer.stream->close(x->answer.stream);
+	free(x->answer.body);
 	free(x->body);
 	free(x->target);
 	free(x);
@@ -264,30 +307,58 @@ on_done(void *ctx, struct MHD_Connection *c, void **of, enum MHD_RequestTerminat
 }
 
 static enum MHD_Result
+on_header(void *ctx, enum MHD_ValueKind kind, const char *name, size_t name_n, const char *value,
+    size_t value_n)
+{
+	(void)kind;
+	request_field(ctx, slice_of(name, name_n),
+	    slice_of(value ? value : "", value ? value_n : 0));
+	return MHD_YES;
+}
+
+static enum MHD_Result
+on_head(struct exchange *x, const char *method, const char *version)
+{
+	struct httpd *h = x->httpd;
+	struct request_head head = { 0 };
+
+	MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, on_header, &head);
+	request_line(&head, method, version, x->target,
+	    h->service.room(h->service.ctx, method, x->target));
+	if (head.wrong)
+		return refuse(x, head.status, head.wrong);
+	if (head.length > HTTPD_BODY_MAX && h->large == HTTPD_LARGE_MAX)
+		return refuse(x, 503, "too many long bodies are under way");
+	if (head.length > HTTPD_BODY_MAX) {
+		x->large = true;
+		h->large++;
+	}
+	x->step = STEP_BODY;
+	set_phase(x, WATCH_BODY);
+	x->expected = (size_t)head.length;
+	x->body = x->expected ? malloc(x->expected) : NULL;
+	return !x->expected || x->body ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result
 on_request(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
     const char *version, const char *data, size_t *data_n, void **of)
 {
-	struct httpd *h = ctx;
 	struct exchange *x = *of;
 
+	(void)ctx;
+	(void)c;
 	(void)url;
 	if (!x || !x->target)
 		return MHD_NO;
-	if (x->step == STEP_NEW) {
-		struct verdict v = examine(c, method, version, x->target);
-
-		if (v.wrong)
-			return refuse(h, c, x, v.status, v.wrong);
-		x->step = STEP_BODY;
-		x->until = now_s() + BODY_S;
-		x->expected = (size_t)v.length;
-		x->body = x->expected ? malloc(x->expected) : NULL;
-		return !x->expected || x->body ? MHD_YES : MHD_NO;
-	}
-	if (x->step == STEP_ANSWERED || now_s() > x->until)
-		return MHD_NO;
+	if (x->step == STEP_NEW)
+		return on_head(x, method, version);
+	if (x->step == STEP_READY)
+		return send_answer(x);
+	if (x->step != STEP_BODY)
+		return x->step == STEP_WORK ? MHD_YES : MHD_NO;
 	if (*data_n == 0)
-		return x->n == x->expected ? answer(h, c, x, method) : MHD_NO;
+		return x->n == x->expected ? hand_over(x, method) : MHD_NO;
 	if (*data_n > x->expected - x->n)
 		return MHD_NO;
 	memcpy(x->body + x->n, data, *data_n);
@@ -305,22 +376,36 @@ on_escape(void *ctx, struct MHD_Connection *c, char *s)
 	return strlen(s);
 }
 
+/* ---- life ------------------------------------------------------------------------------------ */
+
 struct httpd *
-httpd_open(int fd, httpd_fn *fn, httpd_refuse_fn *refuse_fn, void *ctx)
+httpd_open(int fd, struct threads *lanes, const struct httpd_service *s)
 {
+	static const struct watch_limits limits = {
+		.seconds = { [WATCH_HEAD] = HTTPD_HEAD_S,
+		    [WATCH_BODY] = HTTPD_BODY_S,
+		    [WATCH_ANSWER] = HTTPD_ANSWER_S },
+		.of_user = HTTPD_OF_USER,
+	};
 	struct httpd *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return NULL;
-	*h = (struct httpd){ .fn = fn, .refuse = refuse_fn, .ctx = ctx };
-	h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, on_request, h,
-	    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HEADER_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-	    (size_t)MEMORY_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
-	    on_target, NULL, MHD_OPTION_UNESCAPE_CALLBACK, on_escape, NULL,
-	    MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_END);
+	*h = (struct httpd){ .service = *s, .lanes = lanes };
+	h->watch = watch_open(&limits, on_readable);
+	if (h->watch)
+		h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD |
+		        MHD_ALLOW_SUSPEND_RESUME,
+		    0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd,
+		    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTPD_CONNECTIONS_MAX,
+		    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+		    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_MAX,
+		    MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, h,
+		    MHD_OPTION_UNESCAPE_CALLBACK, on_escape, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+		    on_done, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_END);
 	if (h->daemon)
 		return h;
+	watch_close(h->watch);
 	free(h);
 	return NULL;
 }
@@ -330,7 +415,11 @@ httpd_close(struct httpd *h)
 {
 	if (!h)
 		return;
+	/* No connection may be suspended when the daemon stops. */
+	threads_stop(h->lanes);
+	watch_stop(h->watch);
 	MHD_stop_daemon(h->daemon);
+	watch_close(h->watch);
 	free(h);
 }
 
