@@ -93,6 +93,7 @@ run_json(struct trace *t, const char **why_r)
 	json_open(&j, NULL, '[');
 	enum trace_result r = trace_run(t, why_r);
 
+	t->ctx = NULL;
 	json_close(&j, ']');
 	json_end(&j);
 	if (fclose(j.f) == 0 && r == TRACE_OK)

@@ -3,7 +3,8 @@
 #define CONSOLE_DOMAIN_LOOK_H
 
 /*
- * domain_look - looks for the records that a sending domain should have (RFC 7208, 6376, 7489, 5321)
+ * domain_look - looks for the records that a sending domain should have (RFC 7208, 6376, 7489,
+ * 5321)
  *
  * SPF and DKIM decide. DMARC and MX are told of. Where nobody could say, the domain's flag stays as
  * it was.

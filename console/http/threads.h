@@ -9,7 +9,8 @@
  * jobs share nothing.
  *
  * Owns:   the threads. Jobs and the threads' objects stay the caller's.
- * Life:   threads_open, threads_stop, threads_close; a stop waits until all that was submitted has run.
+ * Life:   threads_open, threads_stop, threads_close; a stop waits until all that was submitted has
+ *         run.
  */
 #include "wire/slice.h"
 

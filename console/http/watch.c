@@ -250,12 +250,6 @@ watch_set(struct watch *w, struct visitor *v, enum watch_phase phase)
 	pthread_mutex_unlock(&w->lock);
 }
 
-uid_t
-watch_user(const struct visitor *v)
-{
-	return v->user;
-}
-
 bool
 watch_wait(struct watch *w, struct visitor *v, int fd)
 {

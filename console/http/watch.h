@@ -10,8 +10,8 @@
  * place of his oldest that has not said its request yet, so that idle ones keep nobody out; where
  * there is none, the new one is ended.
  *
- * To end is shutdown(2): whoever owns the connection sees its end and calls watch_leave(), before it
- * closes the descriptor.
+ * To end is shutdown(2): whoever owns the connection sees its end and calls watch_leave(), before
+ * it closes the descriptor.
  *
  * Owns:   the visitors; no descriptor.
  * Life:   watch_open, watch_stop (no more resuming), watch_close (all have left).
@@ -47,8 +47,6 @@ void watch_close(struct watch *w);
 struct visitor *watch_enter(struct watch *w, int fd, void *of) MUST_CHECK;
 void watch_leave(struct watch *w, struct visitor *v);
 void watch_set(struct watch *w, struct visitor *v, enum watch_phase phase);
-/* Its user. */
-uid_t watch_user(const struct visitor *v);
 /* WATCH_RESUME_FN comes once, when FD can be read. False: it does not come, as the watch stops. */
 bool watch_wait(struct watch *w, struct visitor *v, int fd) MUST_CHECK;
 
