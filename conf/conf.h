@@ -68,6 +68,8 @@ struct conf_listener {
 enum quota_answer { QUOTA_DEFER, QUOTA_REJECT };
 /* 8-bit content where 8BITMIME is not offered. */
 enum eight_bit_answer { EIGHT_BIT_PASS, EIGHT_BIT_REFUSE };
+/* Recipients that are refused inside a good answer: named to the client, or logged alone. */
+enum partial_answer { PARTIAL_REJECT, PARTIAL_ACCEPT };
 
 /* [mta NAME]: one server of the native pool */
 struct conf_mta {
@@ -193,6 +195,7 @@ struct conf {
 		unsigned hold_max_s;  /* that a provider can have us hold a profile */
 		enum quota_answer on_quota;
 		enum eight_bit_answer eight_bit;
+		enum partial_answer partial;
 		unsigned connect_s, greeting_s, tls_s, ehlo_s, auth_s, mail_s, rcpt_s, data_s,
 		    content_s, final_s;
 		unsigned dns_cache_s;

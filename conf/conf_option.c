@@ -25,6 +25,11 @@ static const char *const words_eight_bit[] = {
 	[EIGHT_BIT_REFUSE] = "refuse",
 	NULL,
 };
+static const char *const words_partial[] = {
+	[PARTIAL_REJECT] = "reject",
+	[PARTIAL_ACCEPT] = "accept",
+	NULL,
+};
 static const char *const words_on_quota[] = {
 	[QUOTA_DEFER] = "defer",
 	[QUOTA_REJECT] = "reject",

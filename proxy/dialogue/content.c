@@ -394,7 +394,8 @@ say_sent(struct session *s, const struct relay_verdict *v)
 	text_put(&t, SLICE(" (upstream: "));
 	text_escaped(&t, v->upstream, 400);
 	text_char(&t, ')');
-	put_left(s, v, &t);
+	if (s->lane->conf->upstream.partial == PARTIAL_REJECT)
+		put_left(s, v, &t);
 	session_reply_more(s, SAY_OK, text_slice(&t));
 	s->messages++;
 }

@@ -201,6 +201,19 @@ def test_partial_refusals_inside_a_good_answer_are_named(byway, api):
         assert (code, text.split()[0]) == (550, "5.1.3")
 
 
+def test_partial_accept_leaves_the_names_to_the_log(stack, folder, stage_byway, api, pair):
+    b = stage.Byway(folder / "partial", workers=1, settings={"upstream": {"allow_ports": f"{api.port}", "partial": "accept"}})
+    b.init()
+    b = stage_byway(b, directory(b, [profile(b, "sp", api, pair, "sparkpost", None)], {"sp.example": "sp"}))
+    api.say(200, {"results": {"total_rejected_recipients": 1, "total_accepted_recipients": 1, "id": "1181", "rcpt_to_errors": [
+        {"message": "Invalid recipient", "description": "b@x.example is suppressed", "code": "1902"}]}})
+    with Client(b, "sp.example") as c:
+        code, text = c.deliver("a@x.example", "b@x.example", content=RAW)
+        assert code == 250 and "1 of 2 recipients refused" in text and len(text.splitlines()) == 1
+    assert b.wait_event("message", left_out=1)["accepted"] == 1
+    assert [(r["to"], r["class"]) for r in b.events("recipient")] == [("b@x.example", "rcpt")]
+
+
 # ---- verdicts ----
 
 SES = lambda kind, message: (message, {"x-amzn-ErrorType": kind})  # noqa: E731
