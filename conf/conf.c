@@ -95,6 +95,8 @@ finish(struct load *l, struct text *mistakes)
 	if (l->deep && !l->exhausted && !l->unread)
 		load_check_deep(l);
 	l->o->dir = slice_of("", 0);
+	l->o->first = l->first;
+	l->o->files = l->files;
 	if (!l->mistakes && !l->exhausted) {
 		c->revision = ++loads;
 		return c;

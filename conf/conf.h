@@ -235,6 +235,11 @@ struct conf *conf_parse(const char *path, struct slice ini, bool deep, struct te
     MUST_CHECK;
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c);
+/* "FILE:LINE: [SECTION NAME] KEY: ", where that option was set, or its section began; without a line
+ * where neither stands in a file. NAME is NULL for sections without one. For sentences about what
+ * only the world shows: a file, a port. */
+void conf_place(const struct conf *c, const char *section, const char *name, const char *key,
+    struct text *out);
 /* What differs between two and cannot change without a restart (listeners' addresses, user,
  * workers); empty text if nothing. */
 void conf_needs_restart(const struct conf *was, const struct conf *now, struct text *out);

@@ -74,6 +74,29 @@ load_mistake_in(struct load *l, const struct instance *in, const char *key, stru
 	load_mistake(l, at ? *at : in->at, text_slice(&t));
 }
 
+void
+conf_place(const struct conf *c, const char *section, const char *name, const char *key,
+    struct text *out)
+{
+	const struct conf_owned *o = (const struct conf_owned *)c;
+	const struct instance *in = o->first;
+
+	while (in &&
+	    (strcmp(conf_sections[in->section].word, section) != 0 ||
+	        (name && (!in->name || strcmp(in->name, name) != 0))))
+		in = in->next;
+	if (!in)
+		return;
+	const struct place *at = place_of(in, key);
+
+	if (!at)
+		at = &in->at;
+	if (at->line)
+		text_fmt(out, "%s:%u: ", o->files[at->file], at->line);
+	write_section(in, out);
+	text_fmt(out, " %s: ", key);
+}
+
 /* ---- sections ---- */
 
 static struct instance *

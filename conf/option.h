@@ -93,7 +93,9 @@ struct conf_owned {
 	struct conf c; /* first */
 	struct arena mem;
 	struct conf_held *held;
-	struct slice dir; /* relative paths are relative to this, while reading */
+	struct slice dir;             /* relative paths are relative to this, while reading */
+	const struct instance *first; /* how the sections stood; load.h's */
+	const char **files;
 };
 
 struct conf_owned *conf_owned_open(void) MUST_CHECK;

@@ -1,68 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console/commands.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "conf/option.h"
-#include "wire/crypto.h"
-#include "wire/tls.h"
 
 enum { PRINT_MAX = 1024 * 1024 };
-
-int
-cmd_config_check(struct cli *c)
-{
-	int status = EX_OK;
-	struct text why = text_over(cli_alloc(c, 1024), 1024);
-	struct conf *conf;
-
-	if (!crypto_init() || !tls_init(&why))
-		return cli_fail(c, EX_SOFTWARE, "the TLS library did not start: %s", why.mem);
-	conf = store_conf(c, true, &status);
-	if (!conf)
-		return status;
-
-	struct text warnings = text_over(cli_alloc(c, 16384), 16384);
-
-	conf_counter_warnings(conf, true, &warnings);
-	bool directory = access(conf->directory.path, F_OK) == 0 || errno != ENOENT;
-
-	text_reset(&why);
-	if (directory && !admin_check(conf->directory.path, &why)) {
-		conf_unref(conf);
-		return cli_fail(c, EX_CONFIG, "[directory] path: %s", why.mem);
-	}
-
-	if (c->json) {
-		struct json j = json_begin();
-
-		json_open(&j, NULL, '{');
-		json_bool(&j, "ok", true);
-		json_str(&j, "config", slice_str(c->config));
-		json_u64(&j, "listeners", conf->listeners_n);
-		json_u64(&j, "mtas", conf->mtas_n);
-		json_bool(&j, "directory", directory);
-		json_str(&j, "warnings", text_slice(&warnings));
-		json_close(&j, '}');
-		json_end(&j);
-	} else {
-		printf("%s is good: %zu listener%s, %zu server%s in the native pool\n", c->config,
-		    conf->listeners_n, conf->listeners_n == 1 ? "" : "s", conf->mtas_n,
-		    conf->mtas_n == 1 ? "" : "s");
-		if (conf->mtas_n == 0)
-			cli_note(c,
-			    "There is no [mta]: only accounts with an SMTP provider of their own can send; all others hear \"554 5.3.5 No outgoing server is set up for your account\".");
-		if (warnings.n > 0)
-			cli_note(c, "%.*s", (int)warnings.n - 1, warnings.mem);
-		if (!directory)
-			cli_note(c, "The directory %s is not there yet: `byway init` makes it.",
-			    conf->directory.path);
-	}
-	conf_unref(conf);
-	return EX_OK;
-}
 
 int
 cmd_config_print(struct cli *c)

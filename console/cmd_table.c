@@ -157,6 +157,12 @@ static const struct cli_option of_records[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct cli_option of_check[] = {
+	{ "online", NULL,
+	    "look too whether names, counter servers and the native pool's servers answer, and at the clock" },
+	{ NULL, NULL, NULL },
+};
+
 static const struct cli_option of_print[] = {
 	{ "changed", NULL, "only what is not the default" },
 	{ NULL, NULL, NULL },
@@ -464,12 +470,12 @@ const struct cli_command cli_commands[] = {
 	    "Hashes of crypt(3) are taken as they are; other schemes are told line by line.",
 	    "byway import passwd-file /etc/dovecot/users --domain acme.example --account acme"),
 
-	PLAIN("check", "", 0, 0, cmd_config_check, NULL,
-	    "Checks the configuration, the files that it names, and the directory's database.",
-	    "All mistakes of the configuration are told at once; the database's schema and whether it holds together are looked at when there are none. "
-	    "What passes here comes up when the daemon's user may read it: bywayd -t asks that too.",
-	    "byway check"),
-	PLAIN("config check", "", 0, 0, cmd_config_check, NULL, "The same as byway check.", NULL,
+	PLAIN("check", "", 0, 0, cmd_check, of_check,
+	    "Checks all that bywayd needs: configuration, files, key ring, certificates, directory, ports.",
+	    "Every finding is told at once: what is well, what will not work (!), and what keeps bywayd from starting; there is one of the last where the status is 78. "
+	    "It is the check of bywayd -t, of a start and of a reload, and looks as the daemon's user where it is run as root.",
+	    "byway check --online"),
+	PLAIN("config check", "", 0, 0, cmd_check, of_check, "The same as byway check.", NULL,
 	    "byway config check -c /etc/byway/byway.ini"),
 	PLAIN("config print", "", 0, 0, cmd_config_print, of_print,
 	    "Prints the configuration that holds, secrets masked.", NULL,

@@ -17,7 +17,7 @@ cli_fn cmd_route_list, cmd_route_show, cmd_route_set, cmd_route_remove;
 cli_fn cmd_export, cmd_apply;
 cli_fn cmd_profile_test, cmd_profile_health;
 cli_fn cmd_provider_list, cmd_provider_show;
-cli_fn cmd_config_check, cmd_config_print, cmd_config_options;
+cli_fn cmd_check, cmd_config_print, cmd_config_options;
 cli_fn cmd_replies_print;
 cli_fn cmd_explain, cmd_usage, cmd_limits_show, cmd_limits_reset, cmd_forgive;
 cli_fn cmd_trace;

@@ -2,11 +2,12 @@
 /*
  * bywayd - the command line of the daemon
  */
+#include "conf/check/inspect.h"
 #include "proxy/process/check.h"
 #include "proxy/process/descriptors.h"
 #include "proxy/process/master.h"
 #include "proxy/process/parsers.h"
-#include "proxy/process/privilege.h"
+#include "wire/privilege.h"
 #include "wire/text.h"
 
 #include <fcntl.h>
@@ -20,10 +21,13 @@
 
 static const char usage[] =
     "usage: bywayd [-c FILE]          run in the foreground until stopped\n"
-    "       bywayd -t [-c FILE]       check the configuration and all files that it names\n"
+    "       bywayd -t [-c FILE]       check all that a start needs, as byway check does\n"
+    "       bywayd --migrate [-c FILE]  bring the directory to this version's schema\n"
     "\n"
     "  -c, --config FILE   configuration (default " DEFAULT_CONF ")\n"
     "  -t, --check         check and end: 0 if all is well, 78 with all mistakes if not\n"
+    "      --migrate       check, then bring a directory of an earlier version to this one's schema,\n"
+    "                      after a copy beside it; a start does the same\n"
     "      --version       what this is\n"
     "  -h, --help          this text\n"
     "\n"
@@ -32,23 +36,27 @@ static const char usage[] =
     "         USR1       open the log file anew\n"
     "\n"
     "exit status: 0 well, 64 usage, 69 an address cannot be bound, 71 system, 73 the log or the\n"
-    "             control socket cannot be made, 77 permissions, 78 configuration\n"
+    "             control socket cannot be made, 75 the directory is locked by another program,\n"
+    "             77 permissions, 78 what byway check marks with a cross\n"
     "\n"
     "example: bywayd -t -c byway.ini && bywayd -c byway.ini\n";
 
-enum { OPTION_VERSION = 256 };
+enum { OPTION_VERSION = 256, OPTION_MIGRATE };
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check", no_argument, NULL, 't' },
+	{ "migrate", no_argument, NULL, OPTION_MIGRATE },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
+enum errand { RUN, CHECK, MIGRATE };
+
 struct choice {
 	const char *conf;
-	bool check;
+	enum errand errand;
 	const char *said;
 };
 
@@ -64,7 +72,10 @@ parse(int argc, char *argv[], struct choice *to)
 			to->conf = optarg;
 			break;
 		case 't':
-			to->check = true;
+			to->errand = CHECK;
+			break;
+		case OPTION_MIGRATE:
+			to->errand = MIGRATE;
 			break;
 		case OPTION_VERSION:
 			to->said = "bywayd " BYWAY_VERSION "\n";
@@ -97,20 +108,28 @@ warn_of_descriptors(const char *path)
 	conf_unref(c);
 }
 
+/* WHAT: INSPECT_*. byway check tells what is well, too. */
 static int
-check(const char *conf)
+check(const char *conf, unsigned what)
 {
 	static char mem[CHECK_WORDS_MAX];
-	struct text mistakes = text_over(mem, sizeof(mem));
-	int status = check_now(conf, &mistakes);
+	struct text said = text_over(mem, sizeof(mem));
+	int status = check_now(conf, what, &said);
+	struct slice rest = text_slice(&said);
+	struct inspect_finding f;
 
-	if (status == 0) {
-		warn_of_descriptors(conf);
-		printf("%s: ok\n", conf);
-	} else {
-		fputs(mem, stderr);
+	while (inspect_next(&rest, &f)) {
+		if (slice_eq(f.topic, SLICE("schema")))
+			printf("%.*s\n", SLICE_FMT(f.words));
+		else if (f.grade != INSPECT_GOOD)
+			fprintf(stderr, "%s%.*s\n",
+			    f.grade == INSPECT_CROSS ? "" : "warning: ", SLICE_FMT(f.words));
 	}
-	return status == EX_NOPERM ? EX_CONFIG : status;
+	if (status == 0)
+		warn_of_descriptors(conf);
+	if (status == 0 && !(what & INSPECT_MIGRATE))
+		printf("%s: ok\n", conf);
+	return status;
 }
 
 /* Descriptors 0 to 2 are open, so that no socket of ours becomes standard error. */
@@ -141,5 +160,13 @@ main(int argc, char *argv[])
 		return EX_OK;
 	}
 	privilege_harden();
-	return to.check ? check(to.conf) : master_run(to.conf);
+	switch (to.errand) {
+	case CHECK:
+		return check(to.conf, INSPECT_PORTS);
+	case MIGRATE:
+		return check(to.conf, INSPECT_MIGRATE);
+	case RUN:
+		break;
+	}
+	return master_run(to.conf);
 }

@@ -76,6 +76,8 @@ struct tls_ctx *tls_ctx_second(struct tls_ctx *ctx);
 void tls_ctx_rotate_ticket_key(struct tls_ctx *ctx, const unsigned char key[32]);
 /* Days until the first of the ctx's own certificates ends; negative when it has. */
 long tls_ctx_days_left(const struct tls_ctx *ctx);
+/* Whether one of the ctx's own certificates is for NAME (wildcards of one label count). */
+bool tls_ctx_is_for(const struct tls_ctx *ctx, struct slice name) MUST_CHECK;
 
 /* HOST: client only; the name that the certificate must have (an IP address: matched against the
  * addresses in it, no SNI is sent). */

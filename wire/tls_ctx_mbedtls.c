@@ -626,6 +626,16 @@ tls_client_ctx(const struct tls_client_options *o, struct text *why)
 	return NULL;
 }
 
+bool
+tls_ctx_is_for(const struct tls_ctx *ctx, struct slice name)
+{
+	for (size_t i = 0; i < ctx->pairs_n; i++) {
+		if (pair_fits(&ctx->pairs[i], name, false) || pair_fits(&ctx->pairs[i], name, true))
+			return true;
+	}
+	return false;
+}
+
 long
 tls_ctx_days_left(const struct tls_ctx *ctx)
 {

@@ -88,12 +88,27 @@ struct admin_profile {
 #include "conf/directory/columns.def"
 };
 
-/* Whether PATH is a directory that this program can use, and holds together; changes nothing. WHY
- * says what is wrong. */
-bool admin_check(const char *path, struct text *why) MUST_CHECK;
-/* Opens PATH and brings its schema up to date. CREATE: makes it (mode 0640, with the plans of
- * BEHAVIOUR Q1) where it is absent; without, an absent file is an error. NULL with file and reason
- * in WHY. */
+/* What stands in a directory that can be used; see admin_survey(). */
+struct admin_survey {
+	bool is_behind; /* of an older schema (admin_migrate()): the numbers are 0 then */
+	int64_t schema;
+	uint64_t sealed; /* credentials */
+	uint64_t closed; /* of them, that the vault's keys do not open */
+	uint64_t native; /* accounts that may send and name no profile of their own */
+};
+
+/* Whether PATH is a directory that this program can use, or could behind admin_migrate(), and holds
+ * together; changes nothing. V may be NULL: CLOSED is 0 then. WHY says what is wrong, with the
+ * file. */
+bool admin_survey(const char *path, struct vault *v, struct admin_survey *found_r, struct text *why)
+    MUST_CHECK;
+/* Brings PATH to this program's schema. One that has rows is copied first, beside itself, as
+ * PATH.schemaN-YYYYMMDD; the last two of those copies are kept. DONE says what was done; nothing
+ * where nothing was to do. ADMIN_BUSY: somebody else has been writing for too long. */
+enum admin_result admin_migrate(const char *path, struct text *done, struct text *why) MUST_CHECK;
+/* Opens PATH, which must be of this program's schema. CREATE: makes it (mode 0640, with the plans
+ * of BEHAVIOUR Q1) where it is absent; without, an absent file is an error. NULL with file and
+ * reason in WHY. */
 struct admin *admin_open(const char *path, bool create, struct vault *v, struct text *why)
     MUST_CHECK;
 void admin_close(struct admin *a);

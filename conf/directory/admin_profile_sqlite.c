@@ -660,3 +660,52 @@ admin_reseal_v1(struct admin *a, struct reseal_count *count, struct text *broken
 		return admin_say(a, ADMIN_FAILED, "%s", db_error(&a->db));
 	return n ? reseal(a, sealed_sql, true, count, broken) : ADMIN_OK;
 }
+
+/* ---- how many ---- */
+
+struct sealed_count {
+	struct admin *a;
+	uint64_t sealed;
+	uint64_t closed;
+};
+
+static void
+count_field(struct sealed_count *work, const struct profile *p, const char *field, const char *blob)
+{
+	struct secret plain = { 0 };
+
+	if (!*blob)
+		return;
+	work->sealed++;
+	if (work->a->vault && !open_any(work->a, p, field, blob, &plain))
+		work->closed++;
+	secret_fini(&plain);
+}
+
+static bool
+count_one(void *ctx, struct take *t)
+{
+	struct sealed_count *work = ctx;
+	struct stored s = { 0 };
+
+	arena_init(&s.mem, STORED_MAX);
+	bool ok = take_stored(&s, t);
+
+	if (ok) {
+		count_field(work, &s.p, "password", s.p.password);
+		count_field(work, &s.p, "refresh_token", s.p.refresh_token);
+	}
+	free_stored(&s);
+	return ok;
+}
+
+enum admin_result
+admin_count_sealed(struct admin *a, uint64_t *sealed_r, uint64_t *closed_r)
+{
+	struct sealed_count work = { .a = a };
+	enum admin_result r = each_row(a, sealed_sql, NULL, NULL, count_one, &work);
+
+	*sealed_r = work.sealed;
+	*closed_r = work.closed;
+	return r;
+}

@@ -20,17 +20,11 @@ admin_open(const char *path, bool create, struct vault *v, struct text *why)
 		return NULL;
 	}
 	a->vault = v;
-	if (!db_open(&a->db, path, create, BUSY_MS, why)) {
+	if (!db_open(&a->db, path, create ? DB_MAKE : DB_CURRENT, BUSY_MS, why)) {
 		free(a);
 		return NULL;
 	}
 	return a;
-}
-
-bool
-admin_check(const char *path, struct text *why)
-{
-	return db_check(path, why);
 }
 
 void

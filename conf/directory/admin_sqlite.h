@@ -61,6 +61,10 @@ enum admin_result one_row(struct admin *a, struct put *values, row_fn *fn, void 
 /* Room for what check() writes in place of a key. */
 enum { KEY_MAX = ADDRESS_MAX + NET_TEXT_MAX };
 
+/* admin_profile_sqlite.c: all stored credentials, and those that the vault does not open. */
+enum admin_result admin_count_sealed(struct admin *a, uint64_t *sealed_r, uint64_t *closed_r)
+    MUST_CHECK;
+
 /* An entity as this backend keeps it. Hooks may be NULL. */
 struct table {
 	const struct entity *of;

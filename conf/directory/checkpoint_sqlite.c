@@ -4,7 +4,29 @@
 #include "conf/directory/directory_db_sqlite.h"
 #include "wire/log.h"
 
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
 enum { BUSY_MS = 2000 };
+
+/* "Byws" */
+#define STATE_ID 0x42797773
+
+/* What nodes have counted, so that a start does not begin at nothing. */
+static const char tally_sql[] = "CREATE TABLE tally ("
+                                "node TEXT NOT NULL,"
+                                "kind INTEGER NOT NULL,"
+                                "id INTEGER NOT NULL,"
+                                "account INTEGER NOT NULL,"
+                                "grain INTEGER NOT NULL CHECK (grain > 0),"
+                                "keep INTEGER NOT NULL,"
+                                "latest INTEGER NOT NULL,"
+                                "epoch INTEGER NOT NULL,"
+                                "own BLOB NOT NULL,"
+                                "pushed BLOB NOT NULL,"
+                                "PRIMARY KEY (node, kind, id)"
+                                ") STRICT, WITHOUT ROWID;";
 
 static const char save_sql[] =
     "INSERT OR REPLACE INTO tally (node, kind, id, account, grain, keep, latest, epoch, own, pushed)"
@@ -14,6 +36,83 @@ static const char trim_sql[] =
 static const char load_sql[] =
     "SELECT kind, id, account, grain, keep, latest, epoch, own, pushed FROM tally"
     " WHERE node = ? AND (latest + keep + 2) * grain >= ?";
+
+/* ---- the file ---- */
+
+/* state.db beside the directory DATABASE. */
+static bool
+state_path(const char *database, char path[PATH_MAX])
+{
+	const char *slash = strrchr(database, '/');
+	int folder = slash ? (int)(slash + 1 - database) : 0;
+
+	return snprintf(path, PATH_MAX, "%.*sstate.db", folder, database) < PATH_MAX;
+}
+
+/* Its table; with the counts that an earlier version kept in the directory, if there are any. */
+static bool
+make_tally(struct db *db, const char *database)
+{
+	char sql[192];
+	struct text t = text_over(sql, sizeof(sql));
+	int64_t n = 0;
+
+	text_fmt(&t, "PRAGMA application_id = %d; PRAGMA user_version = 1; COMMIT", STATE_ID);
+	if (!db_exec(db, "PRAGMA journal_mode = WAL"))
+		return false;
+	struct put in = put_into(db_stmt(db, "ATTACH ? AS directory"));
+
+	put_str(&in, database);
+	bool attached = in.ok && sqlite3_step(in.st) == SQLITE_DONE;
+
+	if (in.st)
+		sqlite3_reset(in.st);
+	/* Another worker may have been quicker. */
+	bool ok = db_exec(db, "BEGIN IMMEDIATE") &&
+	    db_number(db, "SELECT count(*) FROM main.sqlite_schema", &n);
+
+	if (ok && n > 0)
+		return db_exec(db, "COMMIT");
+	ok = ok && db_exec(db, tally_sql);
+	if (ok && attached &&
+	    !(db_number(db, "SELECT count(*) FROM directory.sqlite_schema WHERE name = 'tally'",
+	          &n) &&
+	        (n == 0 || db_exec(db, "INSERT INTO main.tally SELECT * FROM directory.tally"))))
+		log_say(LOG_WARNING, "counters",
+		    "%s: the counts of an earlier version stay there: %s", database, db_error(db));
+	return ok && db_exec(db, sql);
+}
+
+static bool
+open_state(struct db *db, const char *database, char path[PATH_MAX], struct text *why)
+{
+	int64_t id = 0;
+	int64_t tables = 0;
+	struct stat st;
+
+	*db = (struct db){ 0 };
+	if (!state_path(database, path) || stat(database, &st) != 0) {
+		text_fmt(why, "%s: there is no such directory", database);
+		return false;
+	}
+	int rc = sqlite3_open_v2(path, &db->h,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	bool ok = rc == SQLITE_OK && sqlite3_busy_timeout(db->h, BUSY_MS) == SQLITE_OK &&
+	    db_exec(db, "PRAGMA trusted_schema = OFF") &&
+	    db_number(db, "SELECT count(*) FROM sqlite_schema", &tables) &&
+	    (tables > 0 || make_tally(db, database)) && db_number(db, "PRAGMA application_id", &id);
+
+	if (ok && id == STATE_ID)
+		return true;
+	text_fmt(why, "%s: %s", path,
+	    ok          ? "not a file of Byway's state"
+	        : db->h ? sqlite3_errmsg(db->h)
+	                : sqlite3_errstr(rc));
+	db_close(db);
+	return false;
+}
+
+/* ---- rows ---- */
 
 static bool
 save_row(struct db *db, const char *node, const struct checkpoint_row *row)
@@ -62,12 +161,13 @@ trim(struct db *db, const char *node, int64_t now_s)
 }
 
 bool
-checkpoint_save(const char *path, const char *node, const struct checkpoint_row *rows,
+checkpoint_save(const char *database, const char *node, const struct checkpoint_row *rows,
     size_t rows_n, int64_t now_s, struct text *why)
 {
 	struct db db;
+	char path[PATH_MAX];
 
-	if (!db_open(&db, path, false, BUSY_MS, why))
+	if (!open_state(&db, database, path, why))
 		return false;
 	bool ok = db_exec(&db, "BEGIN IMMEDIATE");
 
@@ -115,13 +215,14 @@ take_row(sqlite3_stmt *st, const char *path, checkpoint_fn *fn, void *ctx)
 }
 
 bool
-checkpoint_load(const char *path, const char *node, int64_t now_s, checkpoint_fn *fn, void *ctx,
+checkpoint_load(const char *database, const char *node, int64_t now_s, checkpoint_fn *fn, void *ctx,
     struct text *why)
 {
 	struct db db;
+	char path[PATH_MAX];
 	int rc = SQLITE_ERROR;
 
-	if (!db_open(&db, path, false, BUSY_MS, why))
+	if (!open_state(&db, database, path, why))
 		return false;
 	sqlite3_stmt *st = db_stmt(&db, load_sql);
 

@@ -86,79 +86,48 @@ set_up(struct db *db, int busy_ms)
 	    db_exec(db, "PRAGMA trusted_schema = OFF") && db_exec(db, "PRAGMA secure_delete = ON");
 }
 
-/* The file as it is; nothing of its content is looked at. */
+/* What HOW asks of the schema. */
 static bool
-open_file(struct db *db, const char *path, int busy_ms, struct text *why)
+is_fit(struct db *db, enum db_how how, struct text *why)
 {
-	if (!file_is_safe(path, why))
-		return false;
-	int rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	int64_t version;
+	bool behind;
 
-	if (rc == SQLITE_OK && set_up(db, busy_ms))
+	if (!db_schema(db, &version, why))
+		return false;
+	if (how == DB_AS_IT_IS)
 		return true;
-	text_fmt(why, "%s: %s", path, db->h ? sqlite3_errmsg(db->h) : sqlite3_errstr(rc));
-	db_close(db);
-	return false;
-}
-
-bool
-db_open(struct db *db, const char *path, bool create, int busy_ms, struct text *why)
-{
-	*db = (struct db){ 0 };
-	if (!folder_is_safe(path, why) || (create && !make_file(path, why)) ||
-	    !open_file(db, path, busy_ms, why))
-		return false;
-	char reason[256];
-	struct text t = text_over(reason, sizeof(reason));
-
-	if (!db_migrate(db, 0, &t)) {
-		text_fmt(why, "%s: %s", path, reason);
-		db_close(db);
-		return false;
-	}
-	return true;
-}
-
-/* A sentence of SQLite's about the first fault; "ok" is none. */
-static bool
-holds_together(struct db *db, struct text *why)
-{
-	sqlite3_stmt *st = db_stmt(db, "PRAGMA quick_check(1)");
-	bool ok = st && sqlite3_step(st) == SQLITE_ROW;
-	const char *said = ok ? (const char *)sqlite3_column_text(st, 0) : db_error(db);
-	int64_t orphans = 0;
-
-	ok = ok && said && strcmp(said, "ok") == 0;
-	if (!ok)
-		text_fmt(why, "the file is damaged: %s", said ? said : "no memory");
-	if (st)
-		sqlite3_reset(st);
-	if (!ok)
-		return false;
-	if (!db_number(db, "SELECT count(*) FROM pragma_foreign_key_check", &orphans))
+	if (how == DB_MAKE && version == 0)
+		return db_migrate(db, 0, why);
+	if (!db_is_behind(db, &behind))
 		text_fmt(why, "%s", db_error(db));
-	else if (orphans > 0)
-		text_fmt(why, "%lld rows name others that are not there", (long long)orphans);
+	else if (behind)
+		text_fmt(why,
+		    "of schema %lld, and this Byway works with %d: `bywayd --migrate` (or a start of bywayd) brings it there, after a copy",
+		    (long long)version, db_migrations());
 	return why->n == 0;
 }
 
 bool
-db_check(const char *path, struct text *why)
+db_open(struct db *db, const char *path, enum db_how how, int busy_ms, struct text *why)
 {
-	enum { CHECK_BUSY_MS = 5000 };
-	struct db db = { 0 };
 	char reason[512];
 	struct text t = text_over(reason, sizeof(reason));
-	int64_t version;
 
-	if (!folder_is_safe(path, why) || !open_file(&db, path, CHECK_BUSY_MS, why))
+	*db = (struct db){ 0 };
+	if (!folder_is_safe(path, why) || (how == DB_MAKE && !make_file(path, why)) ||
+	    !file_is_safe(path, why))
 		return false;
-	bool ok = db_schema(&db, &version, &t) && (version == 0 || holds_together(&db, &t));
+	int rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 
-	if (!ok)
+	if (rc != SQLITE_OK || !set_up(db, busy_ms))
+		text_fmt(why, "%s: %s", path, db->h ? sqlite3_errmsg(db->h) : sqlite3_errstr(rc));
+	else if (!is_fit(db, how, &t))
 		text_fmt(why, "%s: %s", path, reason);
-	db_close(&db);
-	return ok;
+	else
+		return true;
+	db_close(db);
+	return false;
 }
 
 void

@@ -3,12 +3,12 @@
 #define CONF_DIRECTORY_DIRECTORY_DB_SQLITE_H
 
 /*
- * directory_db_sqlite - one connection to the directory's file: opened, migrated, its statements
- * kept
+ * directory_db_sqlite - one connection to the directory's file: opened, its statements kept
  *
  * WAL, foreign keys on, a busy timeout, no other file than a directory's (application_id), none
  * that others can read. The schema stands in directory_schema_sqlite.c as an ordered table of
- * migrations; PRAGMA user_version counts how many of them the file has had.
+ * migrations; PRAGMA user_version counts how many of them the file has had. Opening never migrates
+ * a file that has rows: admin_migrate() does, with a copy first.
  *
  * Owns:   the connection and its statements.
  * Life:   one thread at a time, one process (never across a fork).
@@ -31,8 +31,13 @@ struct db {
 	size_t kept_n;
 };
 
-/* CREATE: makes the file, mode 0640, where there is none. */
-bool db_open(struct db *db, const char *path, bool create, int busy_ms, struct text *why)
+enum db_how {
+	DB_CURRENT, /* of a schema that this program works with, or an error that says what to do */
+	DB_MAKE,    /* the same; an absent file is made (mode 0640), an empty one gets its schema */
+	DB_AS_IT_IS /* of whatever schema, as long as it is a directory that db_schema() takes */
+};
+
+bool db_open(struct db *db, const char *path, enum db_how how, int busy_ms, struct text *why)
     MUST_CHECK;
 void db_close(struct db *db);
 const char *db_error(const struct db *db);
@@ -81,10 +86,16 @@ bool take_bool(struct take *t);
 /* directory_schema_sqlite.c: brings the file to UNTIL migrations (0: all). WHY says what is wrong
  * with the file. */
 bool db_migrate(struct db *db, int until, struct text *why) MUST_CHECK;
-/* The same file's: where it stands. False: it is not ours, or newer than this program. */
+/* The same file's: where it stands. False: it is not ours, or newer, and this program cannot work
+ * with what has changed (meta.last_compatible). */
 bool db_schema(struct db *db, int64_t *version_r, struct text *why) MUST_CHECK;
-/* Whether db_open() would do, and whether what is in the file holds together; migrates nothing. */
-bool db_check(const char *path, struct text *why) MUST_CHECK;
+/* *BEHIND_R: migrations or columns are missing in it. */
+bool db_is_behind(struct db *db, bool *behind_r) MUST_CHECK;
+/* How many migrations this program knows. */
+int db_migrations(void);
+/* directory_copy_sqlite.c: all of FROM as of one moment, in a new file PATH or in the place of what
+ * was there, whole or not at all; others may go on writing to FROM. */
+bool db_copy(struct db *from, const char *path, unsigned mode, struct text *why) MUST_CHECK;
 /* The directory's revision: moves with every write. */
 extern const char db_revision_sql[];
 

@@ -291,12 +291,57 @@ static const char schema_10[] =
 static const char schema_11[] = ANEW("password") ANEW("refresh_token");
 #undef ANEW
 
-static const char *const migrations[] = { schema_1, schema_2, schema_3, schema_4, schema_5,
-	schema_6, schema_7, schema_8, schema_9, schema_10, schema_11 };
+/* Which programs can work with the file, for those that know fewer migrations than it has had. */
+static const char schema_12[] = "CREATE TABLE meta ("
+                                "one INTEGER PRIMARY KEY CHECK (one = 1),"
+                                "version INTEGER NOT NULL,"
+                                "last_compatible INTEGER NOT NULL"
+                                ") STRICT;"
+                                "INSERT INTO meta VALUES (1, 0, 0);";
 
-enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
+/* BREAKS: a program that does not know it cannot work with what it makes. One that only adds does
+ * not: tables, and columns with a default. */
+static const struct migration {
+	const char *sql;
+	bool breaks;
+} migrations[] = {
+	{ schema_1, true },
+	{ schema_2, true },
+	{ schema_3, true },
+	{ schema_4, true },
+	{ schema_5, true },
+	{ schema_6, true },
+	{ schema_7, true },
+	{ schema_8, true },
+	{ schema_9, true },
+	{ schema_10, true },
+	{ schema_11, true },
+	{ schema_12, false },
+};
+
+enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]), META_SINCE = 12 };
 
 const char db_revision_sql[] = "SELECT seq FROM sqlite_sequence WHERE name = 'change'";
+
+int
+db_migrations(void)
+{
+	return MIGRATIONS;
+}
+
+/* A newer one than we know. */
+static bool
+is_compatible(struct db *db, int64_t version, struct text *why)
+{
+	int64_t last = INT64_MAX;
+
+	if (db_number(db, "SELECT last_compatible FROM meta WHERE one = 1", &last) && last > 0 &&
+	    last <= MIGRATIONS)
+		return true;
+	text_fmt(why, "made by a newer Byway (schema %lld, this one knows %d)", (long long)version,
+	    (int)MIGRATIONS);
+	return false;
+}
 
 bool
 db_schema(struct db *db, int64_t *version_r, struct text *why)
@@ -314,23 +359,41 @@ db_schema(struct db *db, int64_t *version_r, struct text *why)
 		text_fmt(why, "this database is not a directory of Byway");
 		return false;
 	}
-	if (*version_r > MIGRATIONS) {
-		text_fmt(why, "made by a newer Byway (schema %lld, this one knows %d)",
-		    (long long)*version_r, (int)MIGRATIONS);
+	return *version_r <= MIGRATIONS || is_compatible(db, *version_r, why);
+}
+
+bool
+db_is_behind(struct db *db, bool *behind_r)
+{
+	int64_t version;
+
+	if (!db_number(db, "PRAGMA user_version", &version))
 		return false;
-	}
-	return true;
+	*behind_r = version < MIGRATIONS;
+	return *behind_r || row_lacks_columns(db, behind_r);
+}
+
+/* The first program that can work with what N migrations make. */
+static int
+last_compatible(int n)
+{
+	while (n > 0 && !migrations[n - 1].breaks)
+		n--;
+	return n;
 }
 
 static bool
 migrate_one(struct db *db, int which)
 {
-	char sql[64];
+	char sql[192];
 	struct text t = text_over(sql, sizeof(sql));
 
-	text_fmt(&t, "PRAGMA application_id = %d; PRAGMA user_version = %d", APPLICATION_ID,
+	text_fmt(&t, "PRAGMA application_id = %d; PRAGMA user_version = %d;", APPLICATION_ID,
 	    which + 1);
-	return db_exec(db, migrations[which]) && db_exec(db, sql);
+	if (which + 1 >= META_SINCE)
+		text_fmt(&t, "UPDATE meta SET version = %d, last_compatible = %d;", which + 1,
+		    last_compatible(which + 1));
+	return !t.overflow && db_exec(db, migrations[which].sql) && db_exec(db, sql);
 }
 
 /* Takes the lock for writing. While others do the same SQLite may say BUSY at once, without the

@@ -71,7 +71,7 @@ backend_open(const char *path, struct text *why)
 		text_fmt(why, "%s: no memory", path);
 		return NULL;
 	}
-	if (db_open(&b->db, path, false, BUSY_MS, why)) {
+	if (db_open(&b->db, path, DB_CURRENT, BUSY_MS, why)) {
 		/* This side only reads; the migration is behind us. */
 		if (db_exec(&b->db, "PRAGMA query_only = ON"))
 			return b;
@@ -363,7 +363,7 @@ backend_rehash(const char *path, uint64_t mailbox, struct slice was, struct slic
 {
 	struct db db;
 
-	if (!db_open(&db, path, false, 2000, why))
+	if (!db_open(&db, path, DB_CURRENT, 2000, why))
 		return false;
 	sqlite3_stmt *st = db_stmt(&db,
 	    "UPDATE mailbox SET password_hash = ?1"

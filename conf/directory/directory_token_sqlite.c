@@ -46,7 +46,7 @@ run(struct job *j)
 	struct text why = text_over(k->why, sizeof(k->why));
 	struct db db;
 
-	if (!db_open(&db, k->path, false, BUSY_MS, &why))
+	if (!db_open(&db, k->path, DB_CURRENT, BUSY_MS, &why))
 		return;
 	k->good = write_token(&db, k);
 	if (!k->good)

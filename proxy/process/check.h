@@ -3,13 +3,10 @@
 #define PROXY_PROCESS_CHECK_H
 
 /*
- * check - the deep check of a configuration, in a process of its own
+ * check - the check of an installation (conf/check/inspect.h), as a start and a reload use it
  *
- * The child becomes [server] user first where we are root, so that it sees the files as the workers
- * will; it loads the configuration with all that it names, looks at the folders that the daemon
- * writes to and into the directory's database (which it does not migrate), and sends the mistakes
- * through a pipe. The master stays clean: no key, and no TLS library's state, is ever in its
- * memory.
+ * A start has an older directory brought to this version's schema by the same child, behind a check
+ * that found no fault, before there is a worker.
  *
  * Owns:   the child, until its end was seen.
  */
@@ -18,9 +15,12 @@
 
 enum { CHECK_WORDS_MAX = 65536 };
 
-/* Waits. 0, or what is to be the exit status (78 mistakes, 77 permissions, 71 the system); MISTAKES
- * has one a line. */
-int check_now(const char *path, struct text *mistakes) MUST_CHECK;
+/* Waits. 0, or what is to be the exit status (78 mistakes, 75 a directory that another process
+ * keeps locked, 71 the system). SAID has the findings, as inspect_next() takes them apart. WHAT:
+ * INSPECT_* or-ed. */
+int check_now(const char *path, unsigned what, struct text *said) MUST_CHECK;
+/* The words of what keeps us from starting, one a line. */
+void check_crosses(struct slice said, struct text *out);
 
 struct check;
 

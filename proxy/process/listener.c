@@ -6,6 +6,7 @@
 
 #include "proxy/process/notify.h"
 #include "wire/log.h"
+#include "wire/port.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -163,82 +164,23 @@ is_inherited(const struct listeners *all, const struct conf_listener *l,
 
 /* ---- bound ---- */
 
-static int
-bind_one(const struct conf_address *a, const struct sockaddr_storage *at, bool share)
-{
-	const int on = 1;
-	int fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -1;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-	    (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
-	    (at->ss_family == AF_INET6 &&
-	        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) != 0) ||
-	    bind(fd, (const struct sockaddr *)at, a->len) != 0) {
-		int was = errno;
-
-		close(fd);
-		errno = was;
-		return -1;
-	}
-	return fd;
-}
-
-static const char *
-reason(int error)
-{
-	switch (error) {
-	case EADDRINUSE:
-		return "already in use by another program";
-	case EACCES:
-		return "ports below 1024 need root or CAP_NET_BIND_SERVICE";
-	case EADDRNOTAVAIL:
-		return "no interface of this machine has that address";
-	default:
-		return strerror(error);
-	}
-}
-
-/*
- * SO_REUSEPORT would let a second daemon of the same user bind beside the first and take half of
- * its connections: so a socket without it tries the address first. It also says which port the
- * kernel chose where the port is 0.
- */
-static bool
-is_free(const struct conf_address *a, struct sockaddr_storage *at_r)
-{
-	int fd = bind_one(a, &a->addr, false);
-	socklen_t len = sizeof(*at_r);
-	bool ok;
-
-	if (fd < 0)
-		return false;
-	ok = listen(fd, 1) == 0 && getsockname(fd, (struct sockaddr *)at_r, &len) == 0;
-	int was = errno;
-
-	close(fd);
-	errno = was;
-	return ok;
-}
-
 static bool
 bind_address(struct listeners *all, const struct conf_listener *l, const struct conf_address *a,
     unsigned workers, struct text *why)
 {
 	struct sockaddr_storage at = { 0 };
 
-	if (!is_free(a, &at)) {
+	if (!port_is_free(&a->addr, a->len, &at)) {
 		text_fmt(why, "listener %s: cannot listen on %s: %s\n", l->name, a->text,
-		    reason(errno));
+		    port_reason(errno));
 		return false;
 	}
 	for (unsigned w = 0; w < workers; w++) {
-		int fd = bind_one(a, &at, true);
+		int fd = port_bind(&at, a->len, true);
 
 		if (fd < 0 || listen(fd, BACKLOG) != 0 || !keep(all, l->name, (int)w, fd)) {
 			text_fmt(why, "listener %s: cannot listen on %s: %s\n", l->name, a->text,
-			    reason(errno));
+			    port_reason(errno));
 			if (fd >= 0)
 				close(fd);
 			return false;

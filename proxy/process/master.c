@@ -4,6 +4,7 @@
  */
 #include "proxy/process/master.h"
 
+#include "conf/check/inspect.h"
 #include "proxy/process/check.h"
 #include "proxy/desk/control.h"
 #include "proxy/process/supervisor.h"
@@ -11,7 +12,7 @@
 #include "proxy/process/listener.h"
 #include "proxy/process/notify.h"
 #include "proxy/process/parsers.h"
-#include "proxy/process/privilege.h"
+#include "wire/privilege.h"
 #include "proxy/process/reload.h"
 #include "proxy/desk/status.h"
 #include "proxy/limits/counters_shared.h"
@@ -393,15 +394,31 @@ open_log(const struct conf *conf, struct text *why)
 	return false;
 }
 
+/* What the check did to the directory's file. */
+static void
+tell_migration(struct slice findings)
+{
+	struct inspect_finding f;
+
+	while (inspect_next(&findings, &f)) {
+		if (slice_eq(f.topic, SLICE("schema")))
+			log_say(LOG_NOTICE, "directory", "%.*s", SLICE_FMT(f.words));
+	}
+}
+
 /* All that needs the rights we were started with, and their end. */
 static int
 prepare(struct master *m, struct text *why)
 {
+	static char said[CHECK_WORDS_MAX];
+	struct text findings = text_over(said, sizeof(said));
 	struct privilege_target to;
-	int status = check_now(m->path, why);
+	int status = check_now(m->path, INSPECT_MIGRATE, &findings);
 
-	if (status)
+	if (status) {
+		check_crosses(text_slice(&findings), why);
 		return status;
+	}
 	if (!(m->conf = conf_load(m->path, false, why)) ||
 	    !privilege_find(m->conf->server.user, m->conf->server.group, &to, why))
 		return EX_CONFIG;
@@ -410,7 +427,10 @@ prepare(struct master *m, struct text *why)
 		return EX_UNAVAILABLE;
 	if (!become_user(m, &to, why))
 		return EX_NOPERM;
-	return open_log(m->conf, why) ? 0 : EX_CANTCREAT;
+	if (!open_log(m->conf, why))
+		return EX_CANTCREAT;
+	tell_migration(text_slice(&findings));
+	return 0;
 }
 
 static bool

@@ -39,6 +39,9 @@ struct reply_words {
 	char *words; /* malloc */
 };
 
+/* The second try is made from the loop. */
+enum { UNBORN_MAX = 2 };
+
 struct seat {
 	struct supervisor *supervisor;
 	unsigned number;
@@ -53,6 +56,7 @@ struct seat {
 	int64_t started;
 	unsigned generation;
 	unsigned deaths;
+	unsigned unborn; /* there was no process to be had */
 	struct reply_words reply[SUPERVISOR_QUESTIONS];
 };
 
@@ -351,6 +355,21 @@ start_later(struct seat *s)
 		*delay = longest_delay_s[s->cause];
 }
 
+/* What keeps the very first ones from starting does not pass by itself. True: the end was told. */
+static bool
+is_hopeless(struct supervisor *c)
+{
+	for (unsigned w = 0; w < c->o.workers; w++) {
+		if (c->seat[w].deaths == 0 && c->seat[w].unborn < UNBORN_MAX)
+			return false;
+	}
+	if (c->served)
+		return false;
+	c->stopping = true;
+	c->o.on_hopeless(c->o.ctx);
+	return true;
+}
+
 static void
 start(struct seat *s)
 {
@@ -375,7 +394,9 @@ start(struct seat *s)
 			close(fds[0]);
 			close(fds[1]);
 		}
-		start_later(s);
+		s->unborn++;
+		if (!is_hopeless(c))
+			start_later(s);
 		return;
 	}
 	close(fds[1]);
@@ -432,16 +453,6 @@ complain_if_none(struct supervisor *c)
 	    "no worker runs: mail is not served; starting them is tried again and again");
 }
 
-/* What keeps the very first ones from starting does not pass by itself. */
-static bool
-is_hopeless(const struct supervisor *c)
-{
-	for (unsigned w = 0; w < c->o.workers; w++)
-		if (c->seat[w].deaths == 0)
-			return false;
-	return !c->served;
-}
-
 static void
 bury(struct seat *s, int status)
 {
@@ -466,11 +477,8 @@ bury(struct seat *s, int status)
 	if (!c->stopping) {
 		s->deaths++;
 		scoreboard_count(c->o.board, s->number, COUNTER_WORKER_DEATHS, 1);
-		if (is_hopeless(c)) {
-			c->stopping = true;
-			c->o.on_hopeless(c->o.ctx);
+		if (is_hopeless(c))
 			return;
-		}
 		if (s->delay[s->cause] > 0)
 			complain_if_none(c);
 		start_later(s);

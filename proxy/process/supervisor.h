@@ -10,7 +10,7 @@
  * is up serves its listening sockets (BEHAVIOUR R11). Its column of the scoreboard is cleared in
  * between. Once a worker has been up the supervisor never gives up: what keeps workers from
  * starting (a full disk, a database that is being restored) may pass. Where none ever was, and each
- * seat's has died, it says that there is no hope.
+ * seat's has died or found no process, it says that there is no hope.
  *
  * Owns:   processes, their channels, a reference to the configuration that the next worker starts
  *         with.
@@ -28,7 +28,8 @@ enum supervisor_state { SUPERVISOR_DEAD, SUPERVISOR_STARTING, SUPERVISOR_UP, SUP
 typedef void supervisor_child_fn(void *ctx);
 /* A worker came up or died. */
 typedef void supervisor_change_fn(void *ctx);
-/* One of each seat has died and none was ever up: none is started any more. */
+/* One of each seat has died, or there was no process for it, and none was ever up: none is started
+ * any more. */
 typedef void supervisor_hopeless_fn(void *ctx);
 
 /* What one worker said to supervisor_tell() of that serial; valid for the length of the call. */

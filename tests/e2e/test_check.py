@@ -1,15 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check and start never disagree: an installation is changed in many ways; what `bywayd -t` lets pass comes up, what it refuses ends at once with a sentence."""
 
+import json
+import os
+import re
+import signal
+import smtplib
 import socket
 import sqlite3
+import ssl
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 import test_process
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import scripted  # noqa: E402
 from test_process import BUILD, Daemon, until
 
+DATA = test_process.ROOT / "tests/data"
 SQL_NEWER = "PRAGMA user_version = 999"
 
 
@@ -57,6 +69,41 @@ def other_key(d):
     before = (d.folder / "cert.pem").read_text()
     d.certificate("mail.example.org")
     (d.folder / "cert.pem").write_text(before)
+
+
+def older(d):
+    """As the first release made it, with rows."""
+    script = (DATA / "directory_8.sql").read_text()
+    (d.folder / "directory.db").unlink()
+    sql(d, script)
+    (d.folder / "directory.db").chmod(0o640)
+    d.secret("vault.key", re.search(r"^-- (k\S+ [0-9a-f]{64})$", script, re.M).group(1) + "\n")
+
+
+def half_older(d):
+    """A step of the migration cannot be made."""
+    older(d)
+    sql(d, "CREATE TABLE meta (x)")
+
+
+def another_ring(d):
+    """The keys of what is sealed have gone."""
+    older(d)
+    d.secret("vault.key", "k2 " + "1e" * 32 + "\n")
+
+
+def only_add(d):
+    sql(d, "ALTER TABLE plan ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'; PRAGMA user_version = 999; UPDATE meta SET version = 999")
+
+
+def only_added(d):
+    """A later version's, which says that this one can work with it."""
+    made(d)
+    only_add(d)
+
+
+def taken(d):
+    d.holder = socket.create_server(("127.0.0.1", d.port))
 
 
 def unset(section, key):
@@ -110,15 +157,24 @@ CHANGES = {
     # the database
     "no database": gone("directory.db"), "a database open to all": mode("directory.db", 0o644), "no database at all": text("directory.db", "x" * 8192),
     "another program's": another_program, "a newer schema": newer, "a damaged one": damage, "rows that name nobody": orphan,
+    "an older schema": older, "an older schema that cannot be brought on": half_older, "keys that open nothing": another_ring,
+    "a newer schema that only adds": only_added,
     "a folder": lambda d: (d.folder / "directory.db").unlink() or (d.folder / "directory.db").mkdir(),
     "a folder that all may write": lambda d: d.folder.chmod(0o777),
 }
 
 
+# What the check sees only by trying it would change the file.
+ONLY_AT_START = {"an older schema that cannot be brought on"}
+
+
 @pytest.fixture
 def daemon(tmp_path):
     d = Daemon(tmp_path)
+    d.holder = None
     yield d
+    if d.holder:
+        d.holder.close()
     d.folder.chmod(0o700)
     d.close()
 
@@ -138,13 +194,136 @@ def test_check_and_start_agree(daemon, change):
     daemon.start(wait=False)
     until(lambda: daemon.process.poll() is not None or "is up with" in daemon.said(), what="a start, or its end")
     status = daemon.process.poll()
+    if change in ONLY_AT_START:
+        assert checked.returncode == 0 and status == 78, (checked.stdout, status, daemon.said())
+        return
     assert (checked.returncode == 0) == (status is None), (checked.stdout, status, daemon.said())
+    assert (tool.returncode == 0) == (status is None), (tool.stdout, status, daemon.said())
     if status is None:
         assert served(daemon)
-        assert tool.returncode == 0, tool.stdout
     else:
         assert checked.returncode == 78 and len(checked.stdout) > 20, checked.stdout
-        assert status in (77, 78) and "bywayd: " in daemon.said(), (status, daemon.said())
+        assert status == 78 and "bywayd: " in daemon.said(), (status, daemon.said())
+
+
+def test_a_port_that_is_taken(daemon):
+    """It may become free: a start ends with another status, and systemd tries again."""
+    taken(daemon)
+    checked = daemon.run("-t")
+    assert checked.returncode == 78 and f"cannot listen on 127.0.0.1:{daemon.port}: already in use" in checked.stdout
+    assert f"{daemon.config}:" in checked.stdout and "[listener submission] address" in checked.stdout
+    assert daemon.run().returncode == 69
+
+
+def test_a_daemon_that_runs_has_its_ports(daemon):
+    daemon.start()
+    assert daemon.run("-t").returncode == 0
+    answer = subprocess.run([BUILD / "byway", "-c", daemon.config, "check"], capture_output=True, text=True, check=True)
+    assert "bywayd runs and has them" in answer.stdout
+
+
+def test_warnings_let_start(daemon):
+    daemon.certificate("other.example")
+    older(daemon)
+    assert daemon.run("--migrate").returncode == 0
+    daemon.secret("vault.key", "k2 " + "1e" * 32 + "\n")
+    answer = subprocess.run([BUILD / "byway", "-c", daemon.config, "--json", "check"], capture_output=True, text=True, check=True)
+    told = json.loads(answer.stdout)
+    warned = {f["topic"]: f["words"] for f in told["findings"] if f["grade"] == "warning"}
+    assert told["ok"] and told["crosses"] == 0 and told["warnings"] == len(warned)
+    assert "no certificate is for mail.example.org" in warned["certificates"]
+    assert "does not open 1 of 1" in warned["key ring"] and "2 accounts" in warned["native pool"]
+    assert warned["key ring"].startswith(f"{daemon.config}:")
+
+
+def test_online(daemon):
+    """A host that is not there, counters that nobody keeps, an MTA that says nothing: warnings, and what answers is well."""
+    with socket.create_server(("127.0.0.1", 0)) as mute, scripted.Scripted(None, tls=None, users={}) as mta:
+        closed = test_process.free_port()
+        daemon.sections["counters"] = {"servers": f"127.0.0.1:{closed}"}
+        daemon.sections["mta good"] = {"host": "127.0.0.1", "port": mta.port, "tls": "none"}
+        daemon.sections["mta mute"] = {"host": "127.0.0.1", "port": mute.getsockname()[1], "tls": "none"}
+        daemon.sections["mta nowhere"] = {"host": "nowhere.invalid", "tls": "none"}
+        daemon.write()
+        answer = subprocess.run([BUILD / "byway", "-c", daemon.config, "--json", "check", "--online"], capture_output=True, text=True, check=True)
+    words = {}
+    for f in json.loads(answer.stdout)["findings"]:
+        words.setdefault((f["grade"], f["topic"]), []).append(f["words"])
+    assert any("good" in w and "answers" in w for w in words["good", "native pool"])
+    assert any("[mta mute] host" in w and "does not answer" in w for w in words["warning", "native pool"])
+    assert any("[mta nowhere] host" in w and "gives no address" in w for w in words["warning", "native pool"])
+    assert any(f"127.0.0.1:{closed}: cannot be reached" in w for w in words["warning", "counters"])
+
+
+def copies(d):
+    return sorted(p.name for p in d.folder.glob("directory.db.schema*"))
+
+
+def version(d, name="directory.db"):
+    with sqlite3.connect(d.folder / name) as db:
+        return db.execute("PRAGMA user_version").fetchone()[0]
+
+
+def test_migrate_is_a_step(daemon):
+    """Nobody who only looks or changes a row migrates; the step does, behind a copy, and does nothing the second time."""
+    older(daemon)
+    for words in (["account", "list"], ["account", "add", "more", "--plan", "pro"], ["export"]):
+        answer = subprocess.run([BUILD / "byway", "-c", daemon.config, *words], capture_output=True, text=True, check=False)
+        assert answer.returncode != 0 and "bywayd --migrate" in answer.stderr, answer
+    assert daemon.run("-t").returncode == 0
+    assert (version(daemon), copies(daemon)) == (8, [])
+    done = daemon.run("--migrate")
+    assert done.returncode == 0 and "brought from schema 8" in done.stdout and version(daemon) > 8
+    assert len(copies(daemon)) == 1 and version(daemon, copies(daemon)[0]) == 8
+    assert (daemon.folder / copies(daemon)[0]).stat().st_mode & 0o777 == 0o640
+    again = daemon.run("--migrate")
+    assert again.returncode == 0 and "brought" not in again.stdout and len(copies(daemon)) == 1
+
+
+def test_a_start_migrates_with_a_copy(daemon):
+    """Upgrade: the old password logs in, what was sealed is sealed anew."""
+    older(daemon)
+    daemon.start()
+    assert "brought from schema 8" in daemon.said() and len(copies(daemon)) == 1
+    with smtplib.SMTP("127.0.0.1", daemon.port, timeout=test_process.PATIENCE) as client:
+        client.starttls(context=ssl._create_unverified_context())  # noqa: S323 (its own certificate)
+        client.login("alice@acme.example", "correct horse")
+    assert "1 credentials of an earlier version are sealed anew" in daemon.said()
+
+
+def test_a_migration_that_waits_too_long(daemon):
+    older(daemon)
+    hold = sqlite3.connect(daemon.folder / "directory.db", isolation_level=None)
+    hold.execute("BEGIN IMMEDIATE")
+    try:
+        assert daemon.run("--migrate").returncode == 75
+    finally:
+        hold.close()
+    assert daemon.run("--migrate").returncode == 0
+
+
+def test_a_later_schema_under_a_running_daemon(daemon):
+    """A later version has added to the directory: a worker that is killed is replaced all the same."""
+    daemon.start()
+    only_add(daemon)
+    victim = daemon.workers()[0]["pid"]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: victim not in [w["pid"] for w in daemon.workers()] and all(w["state"] == "up" for w in daemon.workers()), what="a new worker")
+    assert served(daemon)
+    assert daemon.run("-t").returncode == 0
+
+
+def test_the_directory_changes_only_when_somebody_changes_it(daemon):
+    """What is counted, and kept over a restart, stands in state.db."""
+    daemon.sections["counters"] = {"checkpoint": "1s"}
+    daemon.write()
+    daemon.start()
+    state = daemon.folder / "state.db"
+    until(state.exists, what="a checkpoint")
+    path = daemon.folder / "directory.db"
+    before = path.stat().st_mtime_ns, path.read_bytes()
+    daemon.stop()
+    assert (path.stat().st_mtime_ns, path.read_bytes()) == before
 
 
 def test_nothing_is_migrated_by_a_check(daemon):
@@ -154,16 +333,15 @@ def test_nothing_is_migrated_by_a_check(daemon):
 
 
 def test_workers_that_never_served_end_the_daemon(daemon):
-    """What the check cannot know: the database goes bad between the check and the first worker. The ports are closed, and the status says so."""
-    hold = sqlite3.connect(daemon.folder / "directory.db", isolation_level=None)
-    hold.execute("PRAGMA journal_mode = WAL")
-    hold.execute("BEGIN IMMEDIATE")  # an empty file waits for its schema, and nobody gets the lock
-    try:
-        daemon.start(wait=False)
-        status = daemon.process.wait(timeout=6 * test_process.PATIENCE)
-    finally:
-        hold.close()
-    assert status == 69, (status, daemon.said())
-    assert "cannot start" in daemon.said() and "no worker could start" in daemon.said()
+    """What the check cannot know: no descriptors are left for workers. The ports are closed, and the status says so."""
+    for most in range(8, 40):  # enough for the master alone
+        daemon.log.write_text("")
+        daemon.start(wait=False, command=["prlimit", f"--nofile={most}"])
+        until(lambda: daemon.process.poll() is not None or "is up" in daemon.said() or "cannot be started" in daemon.said(), what="a start, or its end")
+        if "cannot be started" in daemon.said() or daemon.process.poll() is None:
+            break
+    status = daemon.process.wait(timeout=test_process.PATIENCE)
+    assert status == 69, (most, status, daemon.said())
+    assert "no worker could start" in daemon.said()
     with pytest.raises(ConnectionRefusedError):
         daemon.connect()

@@ -203,7 +203,7 @@ def test_check_misses_the_database(daemon):
     done = daemon.run("-t")
     assert done.returncode == 78
     assert "byway init" in done.stdout, done.stdout
-    assert daemon.run().returncode == 77
+    assert daemon.run().returncode == 78
 
 
 def test_no_configuration(daemon):

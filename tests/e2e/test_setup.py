@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import scripted  # noqa: E402
 import stage  # noqa: E402
-from test_console import USAGE, Place, on_terminal  # noqa: E402
+from test_console import AS_ROOT, USAGE, Place, on_terminal  # noqa: E402
 
 UNAVAILABLE = os.EX_UNAVAILABLE
 
@@ -29,7 +29,7 @@ class Fresh(Place):
 
     def words(self, *more):
         return ("setup", "--dir", self.dir, "--name", "relay.example.net", "--listen", f"127.0.0.1:{self.ports[0]}",
-                "--listen-tls", f"127.0.0.1:{self.ports[1]}", "--control", self.dir / "control.sock", *more)
+                "--listen-tls", f"127.0.0.1:{self.ports[1]}", "--control", self.dir / "control.sock", *AS_ROOT, *more)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_what_is_missing_is_told_before_anything_is_made(fresh, more, says):
 
 
 def test_questions(fresh, upstream):
-    words = ["setup", "--dir", fresh.dir, "--listen", f"127.0.0.1:{fresh.ports[0]}", "--tls", "none"]
+    words = ["setup", "--dir", fresh.dir, "--listen", f"127.0.0.1:{fresh.ports[0]}", "--tls", "none", "--control", fresh.dir / "control.sock", *AS_ROOT]
     status, seen = on_terminal(fresh, words, [
         ("Host name", "relay.example.net\n"), ("Certificate", "\n"), ("Upstream", f"127.0.0.1:{upstream.port}\n"),
         ("First mailbox", "alice@acme.example\n"), ("Send the test message to [alice@acme.example]", "\n")])
@@ -118,7 +118,7 @@ def test_init_again_after_the_user_was_made(tmp_path):
     """As if the user had come between two runs: it is named at the second only."""
     place = Place(tmp_path / "byway")
     place.init()
-    place.config.write_text(place.config.read_text().replace("user = byway\n", ";user = byway\n").replace(";;", ";"))
+    place.config.write_text(place.config.read_text().replace("\nuser = root\n", "\n;user = byway\n"))
     place.ok("init", "--dir", place.dir, "--user", "nobody")
     uid = pwd.getpwnam("nobody").pw_uid
     for name in ("relay.key", "relay-rsa.key", "vault.key", "directory.db", "."):

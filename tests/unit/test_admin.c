@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,6 +219,40 @@ test_refused_files(void **state)
 }
 
 static void
+shell(struct fixture *f, const char *sql)
+{
+	sqlite3 *h;
+
+	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
+	sqlite3_busy_timeout(h, 5000);
+	if (sqlite3_exec(h, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(h));
+	sqlite3_close(h);
+}
+
+/* Brings PATH to this schema, as a step of its own: what it was is beside it, under a name with
+ * COPY in it. */
+static void
+migrated(struct fixture *f, const char *path, const char *copy)
+{
+	char words[512] = "";
+	struct text done = text_over(words, sizeof(words));
+	struct text t = why(f);
+	struct admin_survey found;
+
+	assert_true(admin_survey(path, NULL, &found, &t));
+	assert_true(found.is_behind);
+	assert_int_equal(admin_migrate(path, &done, &t), ADMIN_OK);
+	assert_non_null(strstr(words, copy));
+	assert_int_equal(access(strstr(words, "as it was: ") + 11, R_OK), 0);
+	text_reset(&done);
+	assert_int_equal(admin_migrate(path, &done, &t), ADMIN_OK);
+	assert_string_equal(words, "");
+	assert_true(admin_survey(path, NULL, &found, &t));
+	assert_false(found.is_behind);
+}
+
+static void
 test_migrations(void **state)
 {
 	struct fixture *f = *state;
@@ -243,6 +278,13 @@ test_migrations(void **state)
 	db_close(&db);
 	assert_int_equal(chmod(path, 0600), 0);
 
+	/* Who only opens it changes nothing. */
+	assert_null(admin_open(path, false, NULL, &t));
+	assert_non_null(strstr(f->why, "of schema 1, "));
+	assert_non_null(strstr(f->why, "bywayd --migrate"));
+	migrated(f, path, "schema1-");
+
+	t = why(f);
 	struct admin *a = admin_open(path, false, NULL, &t);
 	struct admin_account row;
 
@@ -290,6 +332,100 @@ test_migrations(void **state)
 	t = why(f);
 	assert_null(admin_open(path, false, NULL, &t));
 	assert_non_null(strstr(f->why, "newer Byway (schema 99"));
+	unlink(path);
+}
+
+/* One to go back to, and the one before; no more. */
+static void
+test_copies(void **state)
+{
+	struct fixture *f = *state;
+	char words[512];
+	struct text done = text_over(words, sizeof(words));
+	struct text t = why(f);
+	struct db db = { 0 };
+	char path[160];
+	char old[256];
+	glob_t g;
+	int64_t n = 0;
+
+	snprintf(path, sizeof(path), "%s/other.db", f->folder);
+	for (int i = 1; i <= 4; i++) {
+		struct timespec past[2] = { { .tv_sec = i }, { .tv_sec = i } };
+
+		snprintf(old, sizeof(old), "%s.schema%d-2024010%d", path, i, i);
+		int fd = open(old, O_WRONLY | O_CREAT, 0600);
+
+		assert_true(fd >= 0);
+		assert_int_equal(futimens(fd, past), 0);
+		close(fd);
+	}
+	assert_int_equal(sqlite3_open(path, &db.h), SQLITE_OK);
+	assert_true(db_migrate(&db, 8, &t));
+	db_close(&db);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(admin_migrate(path, &done, &t), ADMIN_OK);
+	snprintf(old, sizeof(old), "%s.schema*", path);
+	assert_int_equal(glob(old, 0, NULL, &g), 0);
+	assert_int_equal(g.gl_pathc, 2);
+	assert_non_null(strstr(g.gl_pathv[0], "schema4-20240104"));
+	assert_non_null(strstr(g.gl_pathv[1], "schema8-2"));
+	assert_int_equal(sqlite3_open(g.gl_pathv[1], &db.h), SQLITE_OK);
+	assert_true(db_number(&db, "PRAGMA user_version", &n));
+	assert_int_equal(n, 8);
+	db_close(&db);
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		unlink(g.gl_pathv[i]);
+	globfree(&g);
+	unlink(path);
+}
+
+/* What a later version has only added to is as good for this one. */
+static void
+test_newer_schema(void **state)
+{
+	struct fixture *f = *state;
+	struct text t = why(f);
+	struct admin_survey found;
+
+	add_account(f, "acme", "pro");
+	shell(f,
+	    "ALTER TABLE plan ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue';"
+	    " PRAGMA user_version = 99; UPDATE meta SET version = 99");
+	struct admin *a = admin_open(f->path, false, NULL, &t);
+	struct admin_account row;
+
+	assert_non_null(a);
+	assert_int_equal(admin_get(a, &entity_account, "acme", &f->mem, &row), ADMIN_OK);
+	admin_close(a);
+	assert_true(admin_survey(f->path, f->vault, &found, &t));
+	assert_false(found.is_behind);
+	assert_int_equal(found.native, 1);
+	shell(f, "UPDATE meta SET last_compatible = 99");
+	assert_null(admin_open(f->path, false, NULL, &t));
+	assert_non_null(strstr(f->why, "newer Byway (schema 99"));
+	assert_false(admin_survey(f->path, f->vault, &found, &t));
+}
+
+/* The ring opens what is sealed, or it is counted. */
+static void
+test_survey(void **state)
+{
+	struct fixture *f = *state;
+	struct text t = why(f);
+	struct admin_survey found;
+
+	add_account(f, "acme", "pro");
+	add_profile(f, "acme", "one", "secret one");
+	add_profile(f, "acme", "two", "secret two");
+	add_profile(f, "acme", "none", NULL);
+	assert_true(admin_survey(f->path, f->vault, &found, &t));
+	assert_int_equal(found.sealed, 2);
+	assert_int_equal(found.closed, 0);
+	shell(f, "UPDATE profile SET host = 'elsewhere.example' WHERE name = 'two'");
+	assert_true(admin_survey(f->path, f->vault, &found, &t));
+	assert_int_equal(found.sealed, 2);
+	assert_int_equal(found.closed, 1);
 }
 
 /* ---- rows ---- */
@@ -528,18 +664,6 @@ number(struct fixture *f, const char *sql)
 	sqlite3_finalize(st);
 	sqlite3_close(h);
 	return v;
-}
-
-static void
-shell(struct fixture *f, const char *sql)
-{
-	sqlite3 *h;
-
-	assert_int_equal(sqlite3_open(f->path, &h), SQLITE_OK);
-	sqlite3_busy_timeout(h, 5000);
-	if (sqlite3_exec(h, sql, NULL, NULL, NULL) != SQLITE_OK)
-		fail_msg("%s", sqlite3_errmsg(h));
-	sqlite3_close(h);
 }
 
 /* What the relay would do: the stored password with V, or "" where it does not open. */
@@ -1166,7 +1290,7 @@ test_every_column(void **state)
 	}
 }
 
-/* A column that a table lacks is added when the file is opened, with its preset in every row. */
+/* A column that a table lacks is added by the step that migrates, with its preset in every row. */
 static void
 test_lacking_column(void **state)
 {
@@ -1181,6 +1305,7 @@ test_lacking_column(void **state)
 	shell(f,
 	    "ALTER TABLE profile DROP COLUMN per_minute; ALTER TABLE profile DROP COLUMN on_quota;"
 	    " ALTER TABLE profile DROP COLUMN keep_headers");
+	migrated(f, f->path, "schema12-");
 	f->a = admin_open(f->path, false, f->vault, &t);
 	assert_non_null(f->a);
 	OK(f, admin_get(f->a, &entity_profile, "acme/mg", &f->mem, &p));
@@ -1222,7 +1347,8 @@ test_all_at_once(void **state)
 				char c;
 
 				close(go[1]);
-				if (read(go[0], &c, 1) != 0 || !db_open(&db, path, true, 500, &t)) {
+				if (read(go[0], &c, 1) != 0 ||
+				    !db_open(&db, path, DB_MAKE, 500, &t)) {
 					fprintf(stderr, "%s\n", f->why);
 					_exit(1);
 				}
@@ -1255,6 +1381,9 @@ main(void)
 		TEST(creation),
 		TEST(refused_files),
 		TEST(migrations),
+		TEST(copies),
+		TEST(newer_schema),
+		TEST(survey),
 		TEST(accounts),
 		TEST(bad_names),
 		TEST(mailboxes),

@@ -21,7 +21,7 @@
 
 static const char *node = "node";
 static char folder[] = "/tmp/byway-quota-XXXXXX";
-static char path[64], clock_path[64];
+static char path[64], state_path[64], clock_path[64];
 
 /* ---- the clock ---- */
 
@@ -102,7 +102,8 @@ setup(void **state)
 	struct text why = text_over(mem, sizeof(mem));
 
 	unlink(path);
-	if (!db_open(&db, path, true, 100, &why) || !db_migrate(&db, 0, &why))
+	unlink(state_path);
+	if (!db_open(&db, path, DB_MAKE, 100, &why) || !db_migrate(&db, 0, &why))
 		fail_msg("%s", mem);
 	db_close(&db);
 	go_to_noon();
@@ -394,7 +395,7 @@ damage(const char *sql)
 {
 	sqlite3 *db;
 
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(state_path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
@@ -446,6 +447,57 @@ test_rows(void **state)
 	assert_true(why.n > 0);
 }
 
+/* What an earlier version counted in the directory is taken over once; the directory stays as it
+ * is. */
+static void
+test_counts_of_before(void **state)
+{
+	struct checkpoint_row row = { .kind = 'h',
+		.id = 7,
+		.account = 7,
+		.grain_s = 60,
+		.keep = 60,
+		.latest = 1000,
+		.epoch = 99 };
+	char mem[256] = "";
+	char sql[256];
+	struct text why = text_over(mem, sizeof(mem));
+	struct stat before;
+	struct stat after;
+	unsigned n = 0;
+
+	(void)state;
+	row.own[5] = 7;
+	row.pushed[6] = 8;
+	assert_true(checkpoint_save(path, "x", &row, 1, 60000, &why));
+	snprintf(sql, sizeof(sql),
+	    "ATTACH '%s' AS d; INSERT INTO d.tally SELECT node, kind, 8, account, grain, keep, latest,"
+	    " epoch, own, pushed FROM main.tally",
+	    path);
+	damage(sql);
+	unlink(state_path);
+	assert_int_equal(stat(path, &before), 0);
+	assert_true(checkpoint_load(path, "x", 60000, count_row, &n, &why));
+	assert_int_equal(n, 1);
+	assert_true(checkpoint_save(path, "x", &row, 1, 60000, &why));
+	n = 0;
+	assert_true(checkpoint_load(path, "x", 60000, count_row, &n, &why));
+	assert_int_equal(n, 2);
+	assert_int_equal(stat(path, &after), 0);
+	assert_memory_equal(&before.st_mtim, &after.st_mtim, sizeof(before.st_mtim));
+
+	/* One that is none is an error, and stays. */
+	unlink(state_path);
+	FILE *f = fopen(state_path, "w");
+
+	assert_non_null(f);
+	fputs("these are no counts, and no database of SQLite", f);
+	fclose(f);
+	assert_false(checkpoint_save(path, "x", &row, 1, 60000, &why));
+	assert_non_null(strstr(mem, "state.db"));
+	unlink(state_path);
+}
+
 int
 main(void)
 {
@@ -459,12 +511,14 @@ main(void)
 		cmocka_unit_test(test_months),
 		TEST(usage),
 		TEST(checkpoint),
+		TEST(counts_of_before),
 		TEST(rows),
 	};
 
 	if (!mkdtemp(folder))
 		return 1;
 	snprintf(path, sizeof(path), "%s/directory.db", folder);
+	snprintf(state_path, sizeof(state_path), "%s/state.db", folder);
 	snprintf(clock_path, sizeof(clock_path), "%s/clock", folder);
 	set_clock(0);
 	setenv("BYWAY_CLOCK", clock_path, 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef PROXY_PROCESS_PRIVILEGE_H
-#define PROXY_PROCESS_PRIVILEGE_H
+#ifndef WIRE_PRIVILEGE_H
+#define WIRE_PRIVILEGE_H
 
 /*
  * privilege - what a process of ours may do, and how root becomes nobody in particular

@@ -2,7 +2,7 @@
 /*
  * privilege - setuid and its company
  */
-#include "proxy/process/privilege.h"
+#include "wire/privilege.h"
 
 #include "wire/poison.h"
 
