@@ -33,6 +33,7 @@ struct apply {
 	uint64_t revision; /* what we compared with */
 	bool passwords;    /* all of them anew */
 	bool generate;
+	bool later;               /* a new profile may lack its password */
 	const char *passwords_to; /* a file for the made ones; NULL: the terminal */
 	size_t kept;              /* passwords in the file that were not looked at */
 	const struct kind *kind;  /* of the rows that are now looked through for removal */

@@ -208,6 +208,9 @@ compare_password(struct apply *a, struct entry *e)
 	} else if (needed && has) {
 		wrong_at(a, e, 0,
 		    "its password is bound to where and how it is used, and that changes: say password_file");
+	} else if (needed && k->password == KIND_SEALED && a->later) {
+		cli_note(a->cli, "profile %s has no password yet: byway profile set gives it one.",
+		    e->o.key);
 	} else if (needed) {
 		wrong_at(a, e, 0,
 		    k->password == KIND_HASHED

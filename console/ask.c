@@ -148,6 +148,29 @@ read_hidden(int fd, const char *question, char *line, size_t max, size_t *n_r)
 	return good && !caught;
 }
 
+int
+ask_passphrase_at(struct cli *c, bool twice, struct credential *cred)
+{
+	char first[LINE_MAX_OCTETS], second[LINE_MAX_OCTETS];
+	size_t first_n = 0, second_n = 0;
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC), status = EX_OK;
+
+	if (fd < 0)
+		return cli_fail(c, EX_NOINPUT, "cannot ask for the passphrase: %s",
+		    strerror(errno));
+	if (!read_hidden(fd, "Passphrase for the key ring: ", first, sizeof(first), &first_n) ||
+	    (twice && !read_hidden(fd, "The same again: ", second, sizeof(second), &second_n)))
+		status = cli_fail(c, EX_NOINPUT, "no passphrase was given");
+	else if (twice && !slice_eq(slice_of(first, first_n), slice_of(second, second_n)))
+		status = cli_fail(c, EX_DATAERR, "the two passphrases are not the same");
+	else if (!secret_init(&cred->plain, slice_of(first, first_n)))
+		status = cli_fail(c, EX_OSERR, "out of memory");
+	crypto_wipe(first, sizeof(first));
+	crypto_wipe(second, sizeof(second));
+	close(fd);
+	return status;
+}
+
 static int
 from_terminal(struct cli *c, const char *what, struct credential *cred)
 {

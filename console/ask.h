@@ -21,6 +21,8 @@ bool ask_has_password(const struct cli *c);
 int ask_password(struct cli *c, bool needed, const char *what, struct credential *cred) MUST_CHECK;
 /* The same, where standard input is taken unasked if it is no terminal. */
 int ask_password_or_stdin(struct cli *c, struct credential *cred) MUST_CHECK;
+/* A passphrase, at the terminal without echo. TWICE: asked for again, and both must be the same. */
+int ask_passphrase_at(struct cli *c, bool twice, struct credential *cred) MUST_CHECK;
 /* Fills in cred->hash. */
 int ask_hash(struct store *s, struct credential *cred) MUST_CHECK;
 /* A note where PASSWORD holds what was hardly meant. WHOSE: "The password". */

@@ -66,7 +66,8 @@ cmd_apply(struct cli *c)
 		.ini = { .path = c->args[0] },
 		.wrong = text_over(cli_alloc(c, WRONG_MAX), WRONG_MAX),
 		.passwords = cli_has(c, "passwords"),
-		.generate = cli_has(c, "generate") };
+		.generate = cli_has(c, "generate"),
+		.later = cli_has(c, "passwords-later") };
 	int status = ini_read_directory(c, &a.ini, c->args[0], &a.wrong);
 
 	return status == EX_OK ? apply_run(&a) : status;

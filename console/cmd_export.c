@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "conf/vault/password.h"
 #include "console/file.h"
+#include "wire/crypto.h"
 
 /*
  * byway export [FILE]: the directory as the file that byway apply reads
@@ -21,8 +23,10 @@ struct export
 	FILE *f;
 	struct json json;
 	bool brief;
-	bool as_json;            /* to a file goes INI always */
-	const struct kind *kind; /* of the rows that come */
+	bool hashes;
+	bool as_json;             /* to a file goes INI always */
+	const struct kind *kind;  /* of the rows that come */
+	enum admin_result failed; /* of the row that ended it */
 	const char **accounts;
 	size_t accounts_n, accounts_cap;
 };
@@ -37,6 +41,20 @@ note_password(struct export *x, const struct object *o)
 		    when);
 }
 
+/* A mailbox that nobody can log in to is locked where it is applied. */
+static bool
+write_hash(struct export *x, const struct object *o)
+{
+	char mem[PASSWORD_HASH_MAX];
+	struct text hash = text_over(mem, sizeof(mem));
+
+	x->failed = admin_mailbox_hash(x->store->admin, o->key, &hash);
+	if (x->failed == ADMIN_OK)
+		fprintf(x->f, "password_hash = %s\n", hash.n ? mem : "*");
+	crypto_wipe(mem, sizeof(mem));
+	return x->failed == ADMIN_OK;
+}
+
 /* One row, and the memory that it took given back: a directory may have millions. */
 static bool
 on_row(void *ctx, const void *row)
@@ -44,16 +62,19 @@ on_row(void *ctx, const void *row)
 	struct export *x = ctx;
 	struct arena_mark before = arena_mark(&x->cli->arena);
 	struct object *o = object_of(x->cli, x->kind, row);
+	bool goes_on = true;
 
 	if (x->as_json) {
 		object_json(&x->json, NULL, o);
 	} else {
 		ini_write(x->f, x->cli, o, x->brief);
-		if (x->kind->password != KIND_NO_PASSWORD)
+		if (x->hashes && x->kind->password == KIND_HASHED)
+			goes_on = write_hash(x, o);
+		else if (x->kind->password != KIND_NO_PASSWORD)
 			note_password(x, o);
 	}
 	arena_reset(&x->cli->arena, before);
-	return true;
+	return goes_on;
 }
 
 /* The kinds, with the members of the JSON object. */
@@ -74,7 +95,9 @@ static enum admin_result
 write_kind(struct export *x, const struct kind *k, const char *account)
 {
 	x->kind = k;
-	return kind_each(x->store, k, account, on_row, x);
+	enum admin_result r = kind_each(x->store, k, account, on_row, x);
+
+	return r == ADMIN_OK ? x->failed : r;
 }
 
 static enum admin_result
@@ -113,7 +136,8 @@ write_ini(struct export *x)
 
 	fprintf(x->f,
 	    "# The directory of Byway, as `byway export` writes it and `byway apply` reads it.\n"
-	    "# Passwords are not in it; a new mailbox or profile may say password_file = PATH.\n");
+	    "# Passwords are not in it; %sa new mailbox or profile may say password_file = PATH.\n",
+	    x->hashes ? "hashes are, so keep it closed; " : "");
 	r = write_kind(x, &kind_plan, NULL);
 	if (r == ADMIN_OK)
 		r = kind_each(x->store, &kind_account, NULL, on_account_row, x);
@@ -133,7 +157,7 @@ write_ini(struct export *x)
 }
 
 static int
-put_out(struct cli *c, const char *path, struct slice content)
+put_out(struct cli *c, const char *path, struct slice content, unsigned mode)
 {
 	if (content.n >= FILE_OCTETS_MAX)
 		return cli_fail(c, EX_UNAVAILABLE,
@@ -143,7 +167,7 @@ put_out(struct cli *c, const char *path, struct slice content)
 		fwrite(content.p, 1, content.n, stdout);
 		return EX_OK;
 	}
-	if (!file_replace(c, path, content, 0640))
+	if (!file_replace(c, path, content, mode))
 		return cli_fail(c, EX_CANTCREAT, "cannot write %s: %s", path, strerror(errno));
 	if (c->json)
 		printf("{\"done\": \"exported\"}\n");
@@ -156,10 +180,16 @@ int
 cmd_export(struct cli *c)
 {
 	const char *path = c->args_n > 0 && strcmp(c->args[0], "-") != 0 ? c->args[0] : NULL;
-	struct export x = { .cli = c, .brief = cli_has(c, "brief"), .as_json = c->json && !path };
+	struct export x = { .cli = c,
+		.brief = cli_has(c, "brief"),
+		.hashes = cli_has(c, "hashes"),
+		.as_json = c->json && !path };
 	struct store s;
 	char *mem = NULL;
 	size_t n = 0;
+
+	if (x.hashes && !path)
+		return cli_usage(c, "--hashes needs a FILE, which is closed to others");
 	int status = store_open(c, STORE_DIRECTORY, &s);
 
 	if (status != EX_OK)
@@ -180,7 +210,9 @@ cmd_export(struct cli *c)
 	if (fclose(x.f) != 0 && status == EX_OK)
 		status = cli_fail(c, EX_OSERR, "out of memory");
 	if (status == EX_OK)
-		status = put_out(c, path, slice_of(mem, n));
+		status = put_out(c, path, slice_of(mem, n), x.hashes ? 0600 : 0640);
+	if (mem)
+		crypto_wipe(mem, n);
 	free(mem);
 	store_close(&s);
 	return status;

@@ -116,6 +116,22 @@ static const struct cli_option of_route[] = {
 
 static const struct cli_option of_export[] = {
 	{ "brief", NULL, "leave out what a new row would have anyway" },
+	{ "hashes", NULL,
+	    "write the hashes of mailboxes' passwords too, so that they go on; FILE is closed to others then" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_backup[] = {
+	{ "passphrase-file", "FILE",
+	    "the passphrase that seals the key ring; else BYWAY_PASSPHRASE of the environment, or it is asked for" },
+	{ "without-ring", NULL, "leave the key ring out" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct cli_option of_restore[] = {
+	{ "to", "DIR", "a folder that is not there yet, or is empty" },
+	{ "passphrase-file", "FILE", "the passphrase of the backup; else as in byway backup" },
+	{ "without-ring", NULL, "leave the key ring in the backup" },
 	{ NULL, NULL, NULL },
 };
 
@@ -125,6 +141,8 @@ static const struct cli_option of_apply[] = {
 	{ "passwords", NULL, "set the file's passwords for those that have one already, too" },
 	{ "generate", NULL,
 	    "make passwords for new mailboxes that the file gives none, and print them once" },
+	{ "passwords-later", NULL,
+	    "new profiles may come without the password that they need; byway profile set gives it" },
 	{ "yes", NULL, "do not ask" },
 	{ NULL, NULL, NULL },
 };
@@ -452,9 +470,18 @@ const struct cli_command cli_commands[] = {
 	    "The same as mailbox unblock or ip unblock, by the name.", NULL,
 	    "byway unblock 192.0.2.0/24"),
 
+	PLAIN("backup", "FILE", 1, 1, cmd_backup, of_backup,
+	    "Writes directory, configuration and key ring of one moment to one file, while all runs on.",
+	    "The key ring is sealed with a passphrase, or left out with a warning. Certificates are named, not taken along. "
+	    "FILE (mode 0600) is an SQLite database: the directory's tables, and one with the files.",
+	    "byway backup /var/backups/byway.backup --passphrase-file /etc/byway/passphrase"),
+	PLAIN("restore", "FILE", 1, 1, cmd_restore, of_restore,
+	    "Unpacks a backup to a folder of its own.",
+	    "The paths of directory and key ring in byway.ini are changed to that folder; all else stays as it was.",
+	    "byway restore /var/backups/byway.backup --to /srv/byway --passphrase-file /etc/byway/passphrase"),
 	PLAIN("export", "[FILE]", 0, 1, cmd_export, of_export,
-	    "Writes the whole directory, passwords aside, as the file that apply reads.", NULL,
-	    "byway export directory.ini"),
+	    "Writes the whole directory as the file that apply reads; passwords aside, but for --hashes.",
+	    NULL, "byway export directory.ini"),
 	PLAIN("apply", "FILE", 1, 1, cmd_apply, of_apply,
 	    "Makes the directory as a file says, or all *.ini of a folder.", words_apply,
 	    "byway apply directory.ini --dry-run\nbyway apply directory.d\nbyway export | byway apply -"),

@@ -15,6 +15,7 @@ cli_fn cmd_add, cmd_list, cmd_show, cmd_set, cmd_remove, cmd_passwd;
 cli_fn cmd_authorize;
 cli_fn cmd_route_list, cmd_route_show, cmd_route_set, cmd_route_remove;
 cli_fn cmd_export, cmd_apply;
+cli_fn cmd_backup, cmd_restore;
 cli_fn cmd_profile_test, cmd_profile_health;
 cli_fn cmd_provider_list, cmd_provider_show;
 cli_fn cmd_check, cmd_config_print, cmd_config_options;

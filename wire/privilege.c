@@ -105,3 +105,45 @@ privilege_drop(const struct privilege_target *to, struct text *why)
 #endif
 	return true;
 }
+
+/* "/run/byway" of "/run/byway/control.sock"; false for any other place. */
+static bool
+run_folder(const char *path, char folder[64])
+{
+	struct slice rest = slice_str(path ? path : "");
+
+	if (!slice_starts(rest, SLICE("/run/")))
+		return false;
+	size_t name = slice_find(slice_skip(rest, 5), '/');
+	struct slice file = slice_skip(rest, 5 + name);
+
+	if (name == 0 || file.n < 2 || 5 + name >= 64 ||
+	    slice_find(slice_skip(file, 1), '/') < file.n - 1)
+		return false;
+	memcpy(folder, path, 5 + name);
+	folder[5 + name] = '\0';
+	return folder[5] != '.';
+}
+
+bool
+privilege_lacks_folder(const char *path)
+{
+	char folder[64];
+
+	return run_folder(path, folder) && access(folder, F_OK) != 0 && errno == ENOENT;
+}
+
+bool
+privilege_make_folder(const char *path, const struct privilege_target *to, struct text *why)
+{
+	char folder[64];
+
+	if (geteuid() != 0 || !run_folder(path, folder) || !privilege_lacks_folder(path))
+		return true;
+	/* The umask takes the group's part away. */
+	if (mkdir(folder, 0700) == 0 && chown(folder, to->uid, to->gid) == 0 &&
+	    chmod(folder, 0750) == 0)
+		return true;
+	text_fmt(why, "%s: cannot be made: %s", folder, strerror(errno));
+	return false;
+}

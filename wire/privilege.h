@@ -32,4 +32,11 @@ bool privilege_find(const char *user, const char *group, struct privilege_target
  * user. */
 bool privilege_drop(const struct privilege_target *to, struct text *why) MUST_CHECK;
 
+/* Whether PATH's folder is one directly below /run that is not there: what a boot takes away, and
+ * root makes again at a start (privilege_make_folder()). */
+bool privilege_lacks_folder(const char *path) MUST_CHECK;
+/* As root: that folder, for TO and its group. True too where there is nothing to do. */
+bool privilege_make_folder(const char *path, const struct privilege_target *to, struct text *why)
+    MUST_CHECK;
+
 #endif

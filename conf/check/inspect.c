@@ -146,7 +146,7 @@ look_at_rights(struct inspect *in)
 		inspect_say_of(in, INSPECT_CROSS, "rights", "directory", NULL, "path", mem);
 		ok = false;
 	}
-	if (c->server.control_socket && *c->server.control_socket)
+	if (c->server.control_socket && *c->server.control_socket && !in->makes_folder)
 		ok &= can_make(in, c->server.control_socket, "server", "control_socket");
 	if (c->log.path && strcmp(c->log.path, "-") != 0)
 		ok &= can_make(in, c->log.path, "log", "path");
@@ -354,6 +354,7 @@ look(struct inspect *in, const char *path)
 	/* While we may still bind what only root can. */
 	if (in->what & INSPECT_PORTS)
 		inspect_ports(in);
+	in->makes_folder = geteuid() == 0 && privilege_lacks_folder(shallow->server.control_socket);
 	become_user(in);
 	if (crypto_init() && tls_init(&t))
 		look_at_conf(in, path);

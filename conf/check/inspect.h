@@ -50,6 +50,7 @@ struct inspect {
 	int fd;
 	unsigned what;
 	bool crossed;
+	bool makes_folder; /* of the control socket: a start by root does */
 	bool busy; /* the only cross passes by itself: another process writes to the directory */
 	const struct conf *conf;
 };

@@ -29,8 +29,8 @@
  *         sealed anew.
  * Life:   one thread, one process (never across a fork).
  * Errors: enum admin_result, with one sentence for people in admin_why().
- * Never:  gives a credential (but to admin_profile_unseal) or a hash back; puts a secret into a
- *         sentence.
+ * Never:  gives a credential (but to admin_profile_unseal) or a hash (but to admin_mailbox_hash)
+ *         back; puts a secret into a sentence.
  */
 #include "conf/directory/directory.h"
 #include "conf/directory/entity.h"
@@ -146,6 +146,9 @@ enum admin_result admin_each(struct admin *a, const struct entity *of, const cha
 /* HASH: of conf/vault/password.h, or any crypt(3) hash; empty: nobody can log in. A new mailbox has
  * none. */
 enum admin_result admin_mailbox_set_hash(struct admin *a, const char *address, const char *hash)
+    MUST_CHECK;
+/* For an export that is closed to others, and nothing else. Empty: it has none. */
+enum admin_result admin_mailbox_hash(struct admin *a, const char *address, struct text *hash_r)
     MUST_CHECK;
 
 /* As admin_add and admin_set. PASSWORD: NULL: none at _add, kept at _set; empty: taken away; else

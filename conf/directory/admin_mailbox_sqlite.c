@@ -238,6 +238,30 @@ admin_mailbox_set_hash(struct admin *a, const char *address, const char *hash)
 	return r == ADMIN_OK ? write_end(a, write_hash(a, address, text_of(hash))) : r;
 }
 
+static bool
+take_hash(void *ctx, struct take *t)
+{
+	struct text *hash = ctx;
+
+	text_put(hash, take_slice(t));
+	return !hash->overflow;
+}
+
+enum admin_result
+admin_mailbox_hash(struct admin *a, const char *address, struct text *hash_r)
+{
+	uint64_t id;
+	enum admin_result r = table_find(a, &table_mailbox, address, &id);
+
+	if (r != ADMIN_OK)
+		return r;
+	struct put in =
+	    put_into(db_stmt(&a->db, "SELECT password_hash FROM mailbox WHERE id = ?1"));
+
+	put_u64(&in, id);
+	return one_row(a, &in, take_hash, hash_r, "mailbox", address);
+}
+
 /* ---- IP identities ---- */
 
 static enum admin_result

@@ -34,7 +34,6 @@ copy_into(sqlite3 *to, struct db *from, struct text *why)
 	return false;
 }
 
-/* A journal of the copy's own would be left beside it. */
 static bool
 fill(const char *path, struct db *from, struct text *why)
 {
@@ -45,10 +44,6 @@ fill(const char *path, struct db *from, struct text *why)
 	if (!ok)
 		text_fmt(why, "%s", to ? sqlite3_errmsg(to) : "no memory");
 	ok = ok && copy_into(to, from, why);
-	if (ok && sqlite3_exec(to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) != SQLITE_OK) {
-		text_fmt(why, "%s", sqlite3_errmsg(to));
-		ok = false;
-	}
 	sqlite3_close(to);
 	return ok;
 }

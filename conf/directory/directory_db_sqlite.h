@@ -21,6 +21,9 @@
 
 enum { DB_STATEMENTS = 96 };
 
+/* "Bywy": application_id of a directory */
+#define DIRECTORY_ID 0x42797779
+
 /* An SQL text that is kept is known by its address: a literal or a constant array. */
 struct db {
 	sqlite3 *h;

@@ -18,9 +18,6 @@
 
 enum { LOCK_S = 5, LOCK_PAUSE_MS = 5 };
 
-/* "Bywy" */
-#define APPLICATION_ID 0x42797779
-
 /* clang-format off */
 /* A change of TABLE concerns the account that the expressions give for the row as it is and as it
  * was. */
@@ -355,7 +352,7 @@ db_schema(struct db *db, int64_t *version_r, struct text *why)
 		text_fmt(why, "%s", db_error(db));
 		return false;
 	}
-	if (id != APPLICATION_ID && (id != 0 || tables != 0 || *version_r != 0)) {
+	if (id != DIRECTORY_ID && (id != 0 || tables != 0 || *version_r != 0)) {
 		text_fmt(why, "this database is not a directory of Byway");
 		return false;
 	}
@@ -388,7 +385,7 @@ migrate_one(struct db *db, int which)
 	char sql[192];
 	struct text t = text_over(sql, sizeof(sql));
 
-	text_fmt(&t, "PRAGMA application_id = %d; PRAGMA user_version = %d;", APPLICATION_ID,
+	text_fmt(&t, "PRAGMA application_id = %d; PRAGMA user_version = %d;", DIRECTORY_ID,
 	    which + 1);
 	if (which + 1 >= META_SINCE)
 		text_fmt(&t, "UPDATE meta SET version = %d, last_compatible = %d;", which + 1,

@@ -425,7 +425,8 @@ prepare(struct master *m, struct text *why)
 	notify_init();
 	if (!(m->listeners = listeners_open(m->conf, count_workers(m->conf), why)))
 		return EX_UNAVAILABLE;
-	if (!become_user(m, &to, why))
+	if (!privilege_make_folder(m->conf->server.control_socket, &to, why) ||
+	    !become_user(m, &to, why))
 		return EX_NOPERM;
 	if (!open_log(m->conf, why))
 		return EX_CANTCREAT;
