@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console/cli.h"
 
+#include <grp.h>
+#include <libgen.h>
+#include <sys/stat.h>
+
 #include <assert.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -181,6 +185,22 @@ cli_usage(struct cli *c, const char *fmt, ...)
 	va_end(args);
 	return cli_fail(c, EX_USAGE, "%s (see byway %s%s--help)", sentence,
 	    c->command ? c->command->words : "", c->command ? " " : "");
+}
+
+const char *
+cli_who_may(struct cli *c, const char *path)
+{
+	char *copy = cli_dup(c, slice_str(path));
+	struct stat st;
+	const struct group *g = NULL;
+
+	if (stat(path, &st) == 0 || stat(dirname(copy), &st) == 0)
+		g = st.st_mode & S_IRGRP && st.st_gid != 0 ? getgrgid(st.st_gid) : NULL;
+	if (!g)
+		return "run this as root or as the daemon's user";
+	return cli_print(c,
+	    "members of group %s may: `usermod -aG %s NAME` as root, then log in anew; or run this as root",
+	    g->gr_name, g->gr_name);
 }
 
 void

@@ -82,6 +82,9 @@ int cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf,
 /* Says that WORD (NULL: nothing) is none of the words that may follow FAMILY (NULL: come first),
  * and which those are. */
 int cli_unknown(struct cli *c, const char *family, const char *word);
+/* Who may use PATH, or its folder where that cannot be looked at: "members of group byway may ...",
+ * from its mode and group. */
+const char *cli_who_may(struct cli *c, const char *path);
 /* A remark to standard error; nothing with --json. */
 void cli_note(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_help(struct cli *c, const struct cli_command *cmd);

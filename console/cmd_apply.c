@@ -45,8 +45,7 @@ int
 apply_run(struct apply *a)
 {
 	/* Which passwords will be needed is not known before the rows are. */
-	int status = store_open(a->cli,
-	    STORE_DIRECTORY | (a->generate ? STORE_VAULT : STORE_VAULT_MAYBE), &a->store);
+	int status = store_open(a->cli, STORE_DIRECTORY | STORE_VAULT_MAYBE, &a->store);
 
 	if (status == EX_OK) {
 		status = apply_compare(a);

@@ -31,6 +31,7 @@ struct init {
 	const char *dir, *state, *name;
 	const char *user; /* who will run it; NULL: nobody else */
 	uid_t uid;
+	bool operators; /* the state's folder is the group's too */
 	gid_t gid;
 	const char *ini, *chain, *key, *rsa_chain, *rsa_key, *vault, *database;
 	bool own; /* chain and key are the operator's files */
@@ -163,6 +164,17 @@ keep(struct init *in, const char *path)
 	return user_can(in, path, READ) ? EX_OK : give_away(in, path, in->uid);
 }
 
+/* Members of the daemon's group operate the directory: what SQLite makes beside it is the group's,
+ * whoever was first. Where keys and configuration stand in the same folder it stays closed. */
+static int
+open_to_group(struct init *in, const char *path, unsigned mode)
+{
+	if (!in->operators || chmod(path, mode) == 0)
+		return EX_OK;
+	return cli_fail(in->cli, EX_CANTCREAT, "cannot open %s to the group of %s: %s", path,
+	    in->user, strerror(errno));
+}
+
 /* The state's folder is the daemon's: SQLite makes files beside the database. Where DIR was there
  * and is another's, it gets one of its own inside. */
 static int
@@ -178,9 +190,12 @@ make_state(struct init *in, bool dir_made)
 	}
 	if (!same)
 		status = make_folder(in, in->state, 0750, &made);
+	in->operators = !same && in->user && geteuid() == 0;
 	if (status == EX_OK &&
-	    (made || (!user_can(in, in->state, ALL_OF_IT) && is_ours(in->state))))
-		return give_away(in, in->state, in->uid);
+	    (made || (!user_can(in, in->state, ALL_OF_IT) && is_ours(in->state)))) {
+		status = give_away(in, in->state, in->uid);
+		return status == EX_OK && !same ? open_to_group(in, in->state, 02770) : status;
+	}
 	if (status == EX_OK && !user_can(in, in->state, ALL_OF_IT))
 		status = cli_fail(in->cli, EX_CANTCREAT,
 		    "%s was there, and %s cannot write into it: chown %s %s, or name another with --state",
@@ -415,6 +430,8 @@ make_database(struct init *in)
 		bool mend = access(path, F_OK) == 0 && (!there || !user_can(in, path, READ));
 		int status = mend ? give_away(in, path, in->uid) : EX_OK;
 
+		if (status == EX_OK && mend)
+			status = open_to_group(in, path, 0660);
 		if (status != EX_OK)
 			return status;
 	}

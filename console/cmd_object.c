@@ -123,13 +123,13 @@ say_written(struct store *s, const struct kind *k, const char *key, const char *
 }
 
 /* A profile's password may have to be sealed anew with any change; machine-made ones are hashed
- * with a key. */
+ * with a key where we may read it. */
 static unsigned
 vault_for(const struct kind *k, const struct credential *cred)
 {
-	if (cred->given && (k->password == KIND_SEALED || cred->machine))
+	if (cred->given && k->password == KIND_SEALED)
 		return STORE_VAULT;
-	return k->password == KIND_SEALED ? STORE_VAULT_MAYBE : 0;
+	return k->password == KIND_SEALED || cred->machine ? STORE_VAULT_MAYBE : 0;
 }
 
 static int

@@ -98,7 +98,10 @@ ctl_ask(struct cli *c, const char *path, const char *word, unsigned seconds, str
 		return CTL_ABSENT;
 	}
 	if (fd < 0) {
-		*why_r = cli_print(c, "cannot reach the daemon at %s: %s", path, strerror(errno));
+		bool closed = errno == EACCES || errno == EPERM;
+
+		*why_r = cli_print(c, "cannot reach the daemon at %s: %s%s%s", path,
+		    strerror(errno), closed ? "; " : "", closed ? cli_who_may(c, path) : "");
 		return CTL_FAILED;
 	}
 	if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))

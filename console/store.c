@@ -15,8 +15,11 @@ store_conf(struct cli *c, bool deep, int *status_r)
 	struct text mistakes = text_over(cli_alloc(c, MISTAKES_MAX), MISTAKES_MAX);
 
 	if (access(c->config, R_OK) != 0 && errno != ENOENT) {
-		*status_r = cli_fail(c, errno == EACCES ? EX_NOPERM : EX_NOINPUT,
-		    "cannot read %s: %s", c->config, strerror(errno));
+		bool closed = errno == EACCES;
+
+		*status_r = cli_fail(c, closed ? EX_NOPERM : EX_NOINPUT, "cannot read %s: %s%s%s",
+		    c->config, strerror(errno), closed ? "; " : "",
+		    closed ? cli_who_may(c, c->config) : "");
 		return NULL;
 	}
 	if (access(c->config, F_OK) != 0) {
@@ -45,9 +48,8 @@ open_directory(struct cli *c, struct store *s)
 		return cli_fail(c, EX_NOINPUT,
 		    "the directory %s is not there: `byway init` makes it", path);
 	if (access(path, R_OK | W_OK) != 0)
-		return cli_fail(c, EX_NOPERM,
-		    "cannot open %s: %s; run this as root or as the daemon's user", path,
-		    strerror(errno));
+		return cli_fail(c, EX_NOPERM, "cannot open %s: %s; %s", path, strerror(errno),
+		    cli_who_may(c, path));
 	s->admin = admin_open(path, false, s->vault, &why);
 	return s->admin ? EX_OK : cli_fail(c, EX_IOERR, "%s", why.mem);
 }
@@ -69,7 +71,11 @@ open_vault(struct cli *c, unsigned what, struct store *s)
 	s->vault = vault_open(s->conf->vault.key_file, &why);
 	if (s->vault || (what & STORE_VAULT_MAYBE))
 		return EX_OK;
-	return cli_fail(c, EX_NOPERM, "%s", why.mem);
+	/* Operators work without the keys. */
+	return access(s->conf->vault.key_file, R_OK) != 0 && errno == EACCES
+	    ? cli_fail(c, EX_NOPERM, "%s; what needs the key ring needs root or the daemon's user",
+	          why.mem)
+	    : cli_fail(c, EX_NOPERM, "%s", why.mem);
 }
 
 int

@@ -254,7 +254,7 @@ listen_at(const char *path, struct text *why)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	/* Nobody can connect before chmod: the umask has made it 0700 at most. */
 	if (fd >= 0 && bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0 &&
-	    chmod(path, 0600) == 0 && listen(fd, CONTROL_CLIENTS_MAX) == 0)
+	    chmod(path, 0660) == 0 && listen(fd, CONTROL_CLIENTS_MAX) == 0)
 		return fd;
 	text_fmt(why, "%s: %s", path, strerror(errno));
 	if (fd >= 0)

@@ -3,7 +3,8 @@
 #define PROXY_DESK_CONTROL_H
 
 /*
- * control - the master's control socket (server.control_socket): a local stream socket, mode 0600
+ * control - the master's control socket (server.control_socket): a local stream socket, mode 0660:
+ * members of the daemon's group operate it, and nobody else
  *
  * A client sends one line, a word with its arguments and LF; the answer is one JSON object on one
  * line, then the end of the stream. `reload` is answered when it is over, which may take seconds.

@@ -283,7 +283,7 @@ def test_control_socket(daemon):
     stale.bind(str(daemon.socket))
     stale.close()
     daemon.start()
-    assert daemon.socket.stat().st_mode & 0o777 == 0o600
+    assert daemon.socket.stat().st_mode & 0o777 == 0o660
     assert daemon.ask("ping")["pid"] == daemon.process.pid
     assert daemon.ask("dance")["ok"] is False
     with socket.socket(socket.AF_UNIX) as s:  # too long a line is not answered
