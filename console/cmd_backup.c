@@ -281,27 +281,32 @@ moved(struct restoring *r, struct slice ini)
 	return text_slice(&out);
 }
 
+/* Also where it is no folder that can be read. */
+static bool
+holds_something(const char *folder)
+{
+	DIR *d = opendir(folder);
+	size_t n = 0;
+
+	if (!d)
+		return true;
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n > 2; /* itself and its parent */
+}
+
 /* Absent, or a folder with nothing in it. */
 static int
 make_empty(struct restoring *r)
 {
 	struct cli *c = r->cli;
-	struct dirent **all = NULL;
 
-	if (mkdir(r->to, 0750) == 0)
+	if (mkdir(r->to, 0750) == 0 || (errno == EEXIST && !holds_something(r->to)))
 		return EX_OK;
-	if (errno != EEXIST)
+	if (errno != EEXIST && access(r->to, F_OK) != 0)
 		return cli_fail(c, EX_CANTCREAT, "cannot make %s: %s", r->to, strerror(errno));
-	int n = scandir(r->to, &all, NULL, NULL);
-
-	for (int i = 0; i < n; i++)
-		free(all[i]);
-	free(all);
-	if (n == 2)
-		return EX_OK;
-	return cli_fail(c, EX_CANTCREAT,
-	    n < 0 ? "%s: not a folder that can be read" : "%s is not empty: name another folder",
-	    r->to);
+	return cli_fail(c, EX_CANTCREAT, "%s is not empty: name another folder", r->to);
 }
 
 static int

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "conf/vault/parcel.h"
 #include "conf/vault/vault.h"
 #include "wire/base64.h"
 #include "wire/crypto.h"
@@ -520,10 +521,51 @@ tear_down(void **state)
 	return rmdir(folder) == 0 && secret_live() == 0 ? 0 : -1;
 }
 
+/* A ring on its way: what one octet less or another passphrase opens is nothing. */
+static void
+test_parcel(void **state)
+{
+	static char mem[PARCEL_MAX];
+	struct text t = text_over(mem, sizeof(mem));
+	struct secret right = { 0 };
+	struct secret wrong = { 0 };
+	struct secret plain = { 0 };
+
+	(void)state;
+	assert_true(secret_init(&right, SLICE("five words that nobody says")));
+	assert_true(secret_init(&wrong, SLICE("five words that nobody said")));
+	assert_true(parcel_seal(&right, SLICE("k1 00ff\n"), &t));
+	assert_null(strstr(mem, "00ff"));
+	assert_false(parcel_open(&wrong, text_slice(&t), &plain));
+	assert_true(parcel_open(&right, text_slice(&t), &plain));
+	assert_true(secret_equal(&plain, SLICE("k1 00ff\n")));
+	secret_fini(&plain);
+	/* The setting is authenticated as the octets are. */
+	for (size_t i = 0; i < 3; i++) {
+		const size_t at[] = { 0, 20, t.n - 6 };
+		char was = mem[at[i]];
+
+		mem[at[i]] = was == 'x' ? 'y' : 'x';
+		assert_false(parcel_open(&right, text_slice(&t), &plain));
+		mem[at[i]] = was;
+	}
+	assert_false(parcel_open(&right, slice_head(text_slice(&t), t.n - 4), &plain));
+	assert_false(parcel_open(&right, SLICE(""), &plain));
+	assert_false(parcel_open(&right, SLICE("p1:$y$:AAAA"), &plain));
+	secret_fini(&right);
+	secret_fini(&wrong);
+	/* An empty passphrase is none. */
+	text_reset(&t);
+	assert_true(secret_init(&right, SLICE("")));
+	assert_false(parcel_seal(&right, SLICE("k1 00ff\n"), &t));
+	secret_fini(&right);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parcel),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_bound_to_its_place),
