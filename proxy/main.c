@@ -3,7 +3,6 @@
  * bywayd - the command line of the daemon
  */
 #include "conf/check/inspect.h"
-#include "proxy/process/check.h"
 #include "proxy/process/descriptors.h"
 #include "proxy/process/master.h"
 #include "proxy/process/parsers.h"
@@ -112,14 +111,14 @@ warn_of_descriptors(const char *path)
 static int
 check(const char *conf, unsigned what)
 {
-	static char mem[CHECK_WORDS_MAX];
+	static char mem[INSPECT_WORDS_MAX];
 	struct text said = text_over(mem, sizeof(mem));
-	int status = check_now(conf, what, &said);
+	int status = inspect_now(conf, what, &said);
 	struct slice rest = text_slice(&said);
 	struct inspect_finding f;
 
 	while (inspect_next(&rest, &f)) {
-		if (slice_eq(f.topic, SLICE("schema")))
+		if (inspect_is_about(&f, TOPIC_SCHEMA))
 			printf("%.*s\n", SLICE_FMT(f.words));
 		else if (f.grade != INSPECT_GOOD)
 			fprintf(stderr, "%s%.*s\n",

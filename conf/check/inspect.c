@@ -14,12 +14,16 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "conf/directory/admin.h"
-#include "conf/vault/vault.h"
 #include "wire/crypto.h"
 #include "wire/privilege.h"
 
-enum { SAID_MAX = 8192, CERTIFICATE_DAYS = 14 };
+enum { CERTIFICATE_DAYS = 14 };
+
+static const char *const topic_words[TOPICS] = {
+#define INSPECT_TOPIC(name, word, when, what) word,
+#include "conf/check/topic.def"
+#undef INSPECT_TOPIC
+};
 
 /* ---- to tell ---- */
 
@@ -39,15 +43,15 @@ tell(int fd, struct slice what)
 
 /* Names of files and of people stand in the words: nothing of them ends a line or a field. */
 static void
-say_words(struct inspect *in, enum inspect_grade grade, const char *topic, const char *words)
+say_words(struct inspect *in, enum inspect_grade grade, enum inspect_topic topic, const char *words)
 {
-	char mem[SAID_MAX + 64];
+	char mem[INSPECT_LINE_MAX + 64];
 	struct text t = text_over(mem, sizeof(mem));
 
-	text_fmt(&t, "%c\t%s\t", (int)grade, topic);
+	text_fmt(&t, "%c\t%s\t", (int)grade, topic_words[topic]);
 	size_t head = t.n;
 
-	text_put(&t, slice_head(slice_str(words), SAID_MAX - 2));
+	text_put(&t, slice_head(slice_str(words), INSPECT_LINE_MAX - 2));
 	for (size_t i = head; i < t.n; i++) {
 		if ((unsigned char)t.mem[i] < 0x20 || t.mem[i] == 0x7f)
 			t.mem[i] = ' ';
@@ -58,9 +62,10 @@ say_words(struct inspect *in, enum inspect_grade grade, const char *topic, const
 }
 
 void
-inspect_say(struct inspect *in, enum inspect_grade grade, const char *topic, const char *fmt, ...)
+inspect_say(struct inspect *in, enum inspect_grade grade, enum inspect_topic topic, const char *fmt,
+    ...)
 {
-	char words[SAID_MAX];
+	char words[INSPECT_LINE_MAX];
 	va_list args;
 
 	va_start(args, fmt);
@@ -70,20 +75,20 @@ inspect_say(struct inspect *in, enum inspect_grade grade, const char *topic, con
 }
 
 void
-inspect_say_of(struct inspect *in, enum inspect_grade grade, const char *topic, const char *section,
-    const char *name, const char *key, const char *words)
+inspect_say_of(struct inspect *in, enum inspect_grade grade, enum inspect_topic topic,
+    const char *section, const char *name, const char *key, const char *words)
 {
-	char mem[SAID_MAX];
+	char mem[INSPECT_LINE_MAX];
 	struct text t = text_over(mem, sizeof(mem));
 
 	conf_place(in->conf, section, name, key, &t);
-	text_put(&t, slice_head(slice_str(words), SAID_MAX - t.n - 1));
+	text_put(&t, slice_head(slice_str(words), INSPECT_LINE_MAX - t.n - 1));
 	say_words(in, grade, topic, mem);
 }
 
-/* Each line of LINES. */
-static void
-say_lines(struct inspect *in, enum inspect_grade grade, const char *topic, struct slice lines)
+void
+inspect_say_lines(struct inspect *in, enum inspect_grade grade, enum inspect_topic topic,
+    struct slice lines)
 {
 	while (lines.n > 0) {
 		struct slice line = slice_cut(&lines, '\n');
@@ -106,7 +111,7 @@ become_user(struct inspect *in)
 	if (geteuid() == 0 &&
 	    (!privilege_find(c->server.user, c->server.group, &to, &why) ||
 	        !privilege_drop(&to, &why)))
-		inspect_say_of(in, INSPECT_CROSS, "rights", "server", NULL, "user", mem);
+		inspect_say_of(in, INSPECT_CROSS, TOPIC_RIGHTS, "server", NULL, "user", mem);
 }
 
 /* ---- files ---- */
@@ -116,7 +121,7 @@ static bool
 can_make(struct inspect *in, const char *path, const char *section, const char *key)
 {
 	char copy[PATH_MAX];
-	char mem[SAID_MAX];
+	char mem[INSPECT_LINE_MAX];
 	struct text t = text_over(mem, sizeof(mem));
 
 	if (!path || strlen(path) >= sizeof(copy))
@@ -127,7 +132,7 @@ can_make(struct inspect *in, const char *path, const char *section, const char *
 	if (access(folder, W_OK | X_OK) == 0)
 		return true;
 	text_fmt(&t, "%s: cannot make files in %s: %s", path, folder, strerror(errno));
-	inspect_say_of(in, INSPECT_CROSS, "rights", section, NULL, key, mem);
+	inspect_say_of(in, INSPECT_CROSS, TOPIC_RIGHTS, section, NULL, key, mem);
 	return false;
 }
 
@@ -139,11 +144,11 @@ look_at_rights(struct inspect *in)
 
 	/* SQLite would open it for reading alone, and say so much later. */
 	if (access(c->directory.path, R_OK | W_OK) != 0 && errno != ENOENT) {
-		char mem[SAID_MAX];
+		char mem[INSPECT_LINE_MAX];
 		struct text t = text_over(mem, sizeof(mem));
 
 		text_fmt(&t, "%s: cannot be written to: %s", c->directory.path, strerror(errno));
-		inspect_say_of(in, INSPECT_CROSS, "rights", "directory", NULL, "path", mem);
+		inspect_say_of(in, INSPECT_CROSS, TOPIC_RIGHTS, "directory", NULL, "path", mem);
 		ok = false;
 	}
 	if (c->server.control_socket && *c->server.control_socket && !in->makes_folder)
@@ -151,7 +156,7 @@ look_at_rights(struct inspect *in)
 	if (c->log.path && strcmp(c->log.path, "-") != 0)
 		ok &= can_make(in, c->log.path, "log", "path");
 	if (ok)
-		inspect_say(in, INSPECT_GOOD, "rights",
+		inspect_say(in, INSPECT_GOOD, TOPIC_RIGHTS,
 		    "the folders of directory, control socket and log can be written to");
 }
 
@@ -169,7 +174,8 @@ look_at_days(struct inspect *in, const char *name, long days)
 		text_fmt(&t, "the certificate has ended %ld days ago: clients refuse it", -days);
 	else
 		text_fmt(&t, "the certificate ends in %ld days: renew it, then byway reload", days);
-	inspect_say_of(in, INSPECT_WARNING, "certificates", "certificate", name, "chain_file", mem);
+	inspect_say_of(in, INSPECT_WARNING, TOPIC_CERTIFICATES, "certificate", name, "chain_file",
+	    mem);
 }
 
 /* Those of a deep load: they can be read, and the keys are theirs. */
@@ -201,7 +207,7 @@ look_at_certificates(struct inspect *in)
 		return;
 	text_reset(&t);
 	if (named)
-		inspect_say(in, INSPECT_GOOD, "certificates",
+		inspect_say(in, INSPECT_GOOD, TOPIC_CERTIFICATES,
 		    "%zu, with their keys; the first ends in %ld days; for %s", c->certificates_n,
 		    least, c->server.name);
 	else
@@ -209,111 +215,22 @@ look_at_certificates(struct inspect *in)
 		    "no certificate is for %s: clients that connect by this name refuse what they are shown",
 		    c->server.name);
 	if (!named)
-		inspect_say_of(in, INSPECT_WARNING, "certificates", "server", NULL, "name", mem);
+		inspect_say_of(in, INSPECT_WARNING, TOPIC_CERTIFICATES, "server", NULL, "name",
+		    mem);
 }
 
-/* ---- the directory ---- */
-
-static void
-say_credentials(struct inspect *in, const struct admin_survey *found)
-{
-	char mem[512];
-	struct text t = text_over(mem, sizeof(mem));
-
-	if (found->closed == 0) {
-		inspect_say(in, INSPECT_GOOD, "key ring", "opens all %llu sealed credentials",
-		    (unsigned long long)found->sealed);
-		return;
-	}
-	text_fmt(&t,
-	    "does not open %llu of %llu sealed credentials: put the missing keys back into it, or give "
-	    "those profiles their passwords again (byway key reseal names them)",
-	    (unsigned long long)found->closed, (unsigned long long)found->sealed);
-	inspect_say_of(in, INSPECT_WARNING, "key ring", "vault", NULL, "key_file", mem);
-}
-
-static void
-look_at_pool(struct inspect *in, const struct admin_survey *found)
-{
-	unsigned long long n = found->native;
-
-	if (in->conf->mtas_n > 0)
-		inspect_say(in, INSPECT_GOOD, "native pool", "%zu server%s", in->conf->mtas_n,
-		    in->conf->mtas_n == 1 ? "" : "s");
-	else if (n == 0)
-		inspect_say(in, INSPECT_GOOD, "native pool",
-		    "there is no [mta], and no account needs one yet");
-	else
-		inspect_say(in, INSPECT_WARNING, "native pool",
-		    "there is no [mta]: %llu account%s without an SMTP provider of their own hear \"554 5.3.5 "
-		    "No outgoing server is set up for your account\"",
-		    n, n == 1 ? "" : "s");
-}
-
-static void
-say_migrated(struct inspect *in, const char *path)
-{
-	char mem[SAID_MAX];
-	char words[SAID_MAX];
-	struct text done = text_over(words, sizeof(words));
-	struct text why = text_over(mem, sizeof(mem));
-
-	enum admin_result r = admin_migrate(path, &done, &why);
-
-	if (r != ADMIN_OK)
-		inspect_say_of(in, INSPECT_CROSS, "directory", "directory", NULL, "path", mem);
-	in->busy = r == ADMIN_BUSY;
-	if (r != ADMIN_OK)
-		return;
-	if (done.n > 0)
-		inspect_say(in, INSPECT_GOOD, "schema", "%s", words);
-}
-
-static void
-look_at_directory(struct inspect *in, bool vault)
-{
-	const struct conf *c = in->conf;
-	char mem[SAID_MAX];
-	struct text why = text_over(mem, sizeof(mem));
-	struct admin_survey found;
-	struct vault *v = vault ? vault_open(c->vault.key_file, &why) : NULL;
-	bool ok;
-
-	text_reset(&why);
-	ok = admin_survey(c->directory.path, v, &found, &why);
-	if (v)
-		vault_close(v);
-	if (!ok) {
-		inspect_say_of(in, INSPECT_CROSS, "directory", "directory", NULL, "path", mem);
-		return;
-	}
-	if (!found.is_behind) {
-		inspect_say(in, INSPECT_GOOD, "directory", "%s: whole, schema %lld",
-		    c->directory.path, (long long)found.schema);
-		if (vault)
-			say_credentials(in, &found);
-		look_at_pool(in, &found);
-	} else if (!(in->what & INSPECT_MIGRATE)) {
-		inspect_say(in, INSPECT_GOOD, "directory",
-		    "%s: whole, of schema %lld; the next start (or bywayd --migrate) brings it to this version's, after a copy",
-		    c->directory.path, (long long)found.schema);
-	}
-	if ((in->what & INSPECT_MIGRATE) && !in->crossed)
-		say_migrated(in, c->directory.path);
-}
+/* ---- all of it ---- */
 
 /* Who may reach them; names are looked up only where it may take a while. */
 static void
 say_of_counters(struct inspect *in)
 {
-	char mem[SAID_MAX];
+	char mem[INSPECT_LINE_MAX];
 	struct text t = text_over(mem, sizeof(mem));
 
 	conf_counter_warnings(in->conf, in->what & INSPECT_ONLINE, &t);
-	say_lines(in, INSPECT_WARNING, "counters", text_slice(&t));
+	inspect_say_lines(in, INSPECT_WARNING, TOPIC_COUNTERS, text_slice(&t));
 }
-
-/* ---- all of it ---- */
 
 static void
 look_at_conf(struct inspect *in, const char *path)
@@ -324,15 +241,15 @@ look_at_conf(struct inspect *in, const char *path)
 
 	if (deep) {
 		in->conf = deep;
-		inspect_say(in, INSPECT_GOOD, "configuration",
+		inspect_say(in, INSPECT_GOOD, TOPIC_CONFIGURATION,
 		    "%s: %zu listener%s, and what it names", path, deep->listeners_n,
 		    deep->listeners_n == 1 ? "" : "s");
 		look_at_certificates(in);
 	} else {
-		say_lines(in, INSPECT_CROSS, "configuration", text_slice(&mistakes));
+		inspect_say_lines(in, INSPECT_CROSS, TOPIC_CONFIGURATION, text_slice(&mistakes));
 	}
 	look_at_rights(in);
-	look_at_directory(in, deep != NULL);
+	inspect_directory(in, deep != NULL);
 	say_of_counters(in);
 	if (in->what & INSPECT_ONLINE)
 		inspect_online(in);
@@ -347,7 +264,7 @@ look(struct inspect *in, const char *path)
 	struct conf *shallow = conf_load(path, false, &t);
 
 	if (!shallow) {
-		say_lines(in, INSPECT_CROSS, "configuration", text_slice(&t));
+		inspect_say_lines(in, INSPECT_CROSS, TOPIC_CONFIGURATION, text_slice(&t));
 		return;
 	}
 	in->conf = shallow;
@@ -359,7 +276,7 @@ look(struct inspect *in, const char *path)
 	if (crypto_init() && tls_init(&t))
 		look_at_conf(in, path);
 	else
-		inspect_say(in, INSPECT_CROSS, "configuration",
+		inspect_say(in, INSPECT_CROSS, TOPIC_CONFIGURATION,
 		    "the cryptographic library does not start");
 	in->conf = NULL;
 	conf_unref(shallow);
@@ -389,8 +306,27 @@ inspect_spawn(const char *path, unsigned what, int *fd_r)
 	return pid;
 }
 
+/* About the check itself, as the child would write it. */
+static void
+add_fault(struct text *said, const char *words)
+{
+	text_fmt(said, "%c\t%s\t%s\n", (int)INSPECT_CROSS, topic_words[TOPIC_SYSTEM], words);
+}
+
+static bool
+has_cross(struct slice said)
+{
+	struct inspect_finding f;
+
+	while (inspect_next(&said, &f)) {
+		if (f.grade == INSPECT_CROSS)
+			return true;
+	}
+	return false;
+}
+
 int
-inspect_reap(pid_t pid)
+inspect_end(pid_t pid, struct text *said)
 {
 	int status = 0;
 	pid_t got;
@@ -398,21 +334,32 @@ inspect_reap(pid_t pid)
 	do {
 		got = waitpid(pid, &status, 0);
 	} while (got < 0 && errno == EINTR);
-	return got == pid && WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+	int code = got == pid && WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+
+	/* Who ends badly without a cross has died. */
+	if (code && !has_cross(text_slice(said)))
+		add_fault(said, "the process that checks died");
+	return code;
 }
 
 int
-inspect_gather(pid_t pid, int fd, struct text *out)
+inspect_now(const char *path, unsigned what, struct text *said)
 {
 	char mem[4096];
 	ssize_t n;
+	int fd;
+	pid_t pid = inspect_spawn(path, what, &fd);
 
+	if (pid < 0) {
+		add_fault(said, strerror(errno));
+		return EX_OSERR;
+	}
 	while ((n = read(fd, mem, sizeof(mem))) > 0 || (n < 0 && errno == EINTR)) {
 		if (n > 0)
-			text_put(out, slice_of(mem, (size_t)n));
+			text_put(said, slice_of(mem, (size_t)n));
 	}
 	close(fd);
-	return inspect_reap(pid);
+	return inspect_end(pid, said);
 }
 
 bool
@@ -427,4 +374,10 @@ inspect_next(struct slice *said, struct inspect_finding *f_r)
 	f_r->topic = slice_cut(&line, '\t');
 	f_r->words = line;
 	return true;
+}
+
+bool
+inspect_is_about(const struct inspect_finding *f, enum inspect_topic topic)
+{
+	return slice_eq(f->topic, slice_str(topic_words[topic]));
 }

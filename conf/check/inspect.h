@@ -19,11 +19,18 @@
 
 #include "conf/conf.h"
 
+enum inspect_topic {
+#define INSPECT_TOPIC(name, word, when, what) TOPIC_##name,
+#include "conf/check/topic.def"
+#undef INSPECT_TOPIC
+	TOPICS
+};
+
 enum inspect_grade { INSPECT_GOOD = '+', INSPECT_WARNING = '!', INSPECT_CROSS = '-' };
 
 struct inspect_finding {
 	enum inspect_grade grade;
-	struct slice topic; /* "key ring" */
+	struct slice topic; /* the word of one in topic.def */
 	struct slice words; /* one line */
 };
 
@@ -31,18 +38,22 @@ enum {
 	INSPECT_PORTS = 1,   /* whether the listeners' addresses can be bound now */
 	INSPECT_ONLINE = 2,  /* names, counter servers, MTAs, the clock; takes seconds */
 	INSPECT_MIGRATE = 4, /* a sound directory of an older schema is brought to this program's */
-	INSPECT_WORDS_MAX = 65536
+	INSPECT_WORDS_MAX = 65536,
+	INSPECT_LINE_MAX = 8192 /* of one finding's words */
 };
 
-/* The child that looks at PATH; *FD_R is the end to read from. Status 0, 78 behind a cross, or 75
- * where a migration has to wait. -1: errno. WHAT: INSPECT_* or-ed. */
+/* Waits for a check of PATH. SAID has the findings. 0, or what is to be the exit status: 78 behind a
+ * cross, 75 where a migration has to wait, 71 where there is no process, 70 where it died. WHAT:
+ * INSPECT_* or-ed. */
+int inspect_now(const char *path, unsigned what, struct text *said) MUST_CHECK;
+/* The child alone; *FD_R is the end to read from. -1: errno. */
 pid_t inspect_spawn(const char *path, unsigned what, int *fd_r) MUST_CHECK;
-/* Appends what FD has to OUT, until the child has said all; then its exit status. */
-int inspect_gather(pid_t pid, int fd, struct text *out) MUST_CHECK;
-/* The child's status; 70 where it died. */
-int inspect_reap(pid_t pid);
+/* Waits for its end; its status, as above. SAID has what it said; where it died, that is added. */
+int inspect_end(pid_t pid, struct text *said);
 /* The next finding of what was gathered. False: there are no more. */
 bool inspect_next(struct slice *said, struct inspect_finding *f_r) MUST_CHECK;
+
+bool inspect_is_about(const struct inspect_finding *f, enum inspect_topic topic) MUST_CHECK;
 
 /* ---- for inspect*.c ---- */
 
@@ -55,11 +66,16 @@ struct inspect {
 	const struct conf *conf;
 };
 
-void inspect_say(struct inspect *in, enum inspect_grade grade, const char *topic, const char *fmt,
-    ...) __attribute__((format(printf, 4, 5)));
+void inspect_say(struct inspect *in, enum inspect_grade grade, enum inspect_topic topic,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same about an option, with the line where it was set; WORDS is one sentence. */
-void inspect_say_of(struct inspect *in, enum inspect_grade grade, const char *topic,
+void inspect_say_of(struct inspect *in, enum inspect_grade grade, enum inspect_topic topic,
     const char *section, const char *name, const char *key, const char *words);
+/* Each line of LINES. */
+void inspect_say_lines(struct inspect *in, enum inspect_grade grade, enum inspect_topic topic,
+    struct slice lines);
+/* WITH_VAULT: the key ring can be opened. */
+void inspect_directory(struct inspect *in, bool with_vault);
 void inspect_online(struct inspect *in);
 void inspect_ports(struct inspect *in);
 

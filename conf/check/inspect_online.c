@@ -123,10 +123,11 @@ look_at_counters(struct inspect *in)
 		if (fd >= 0)
 			close(fd);
 		if (ok)
-			inspect_say(in, INSPECT_GOOD, "counters", "%s:%u answers", s.host, s.port);
+			inspect_say(in, INSPECT_GOOD, TOPIC_COUNTERS, "%s:%u answers", s.host,
+			    s.port);
 		else
-			inspect_say_of(in, INSPECT_WARNING, "counters", "counters", NULL, "servers",
-			    mem);
+			inspect_say_of(in, INSPECT_WARNING, TOPIC_COUNTERS, "counters", NULL,
+			    "servers", mem);
 	}
 }
 
@@ -148,10 +149,10 @@ look_at_mtas(struct inspect *in)
 		if (fd >= 0)
 			close(fd);
 		if (ok)
-			inspect_say(in, INSPECT_GOOD, "native pool", "%s: %s:%u answers", m->name,
+			inspect_say(in, INSPECT_GOOD, TOPIC_POOL, "%s: %s:%u answers", m->name,
 			    m->host, m->port);
 		else
-			inspect_say_of(in, INSPECT_WARNING, "native pool", "mta", m->name, "host",
+			inspect_say_of(in, INSPECT_WARNING, TOPIC_POOL, "mta", m->name, "host",
 			    mem);
 	}
 }
@@ -167,12 +168,12 @@ look_at_name(struct inspect *in)
 	int code = getaddrinfo(name, NULL, &hints, &list);
 
 	if (code == 0) {
-		inspect_say(in, INSPECT_GOOD, "names", "%s has an address", name);
+		inspect_say(in, INSPECT_GOOD, TOPIC_NAMES, "%s has an address", name);
 		freeaddrinfo(list);
 		return;
 	}
 	text_fmt(&t, "%s has no address (%s): clients cannot find it", name, gai_strerror(code));
-	inspect_say_of(in, INSPECT_WARNING, "names", "server", NULL, "name", mem);
+	inspect_say_of(in, INSPECT_WARNING, TOPIC_NAMES, "server", NULL, "name", mem);
 }
 
 /* Periods of quota, certificates and tokens go by it. */
@@ -183,21 +184,21 @@ look_at_clock(struct inspect *in)
 	int state = adjtimex(&t);
 
 	if (state < 0)
-		inspect_say(in, INSPECT_WARNING, "clock", "the kernel does not say how it is: %s",
-		    strerror(errno));
+		inspect_say(in, INSPECT_WARNING, TOPIC_CLOCK,
+		    "the kernel does not say how it is: %s", strerror(errno));
 	else if (state == TIME_ERROR || (t.status & STA_UNSYNC))
-		inspect_say(in, INSPECT_WARNING, "clock",
+		inspect_say(in, INSPECT_WARNING, TOPIC_CLOCK,
 		    "nothing keeps it right: install chrony or systemd-timesyncd (days and hours of limits, "
 		    "certificates and log-ins by OAuth2 go by it)");
 	else
-		inspect_say(in, INSPECT_GOOD, "clock", "is kept right");
+		inspect_say(in, INSPECT_GOOD, TOPIC_CLOCK, "is kept right");
 }
 
 void
 inspect_online(struct inspect *in)
 {
-	look_at_name(in);
-	look_at_counters(in);
 	look_at_mtas(in);
+	look_at_counters(in);
+	look_at_name(in);
 	look_at_clock(in);
 }

@@ -74,7 +74,7 @@ look_at_address(struct inspect *in, const struct conf_listener *l, const struct 
 	} else {
 		text_fmt(&t, "cannot listen on %s: %s", a->text, port_reason(error));
 	}
-	inspect_say_of(in, grade, "ports", "listener", l->name, "address", mem);
+	inspect_say_of(in, grade, TOPIC_PORTS, "listener", l->name, "address", mem);
 	return false;
 }
 
@@ -86,7 +86,7 @@ inspect_ports(struct inspect *in)
 	bool ok = true;
 
 	if (is_running(c->server.control_socket)) {
-		inspect_say(in, INSPECT_GOOD, "ports", "bywayd runs and has them (%s answers)",
+		inspect_say(in, INSPECT_GOOD, TOPIC_PORTS, "bywayd runs and has them (%s answers)",
 		    c->server.control_socket);
 		return;
 	}
@@ -97,5 +97,5 @@ inspect_ports(struct inspect *in)
 			ok &= look_at_address(in, l, &l->addresses[k]);
 	}
 	if (ok)
-		inspect_say(in, INSPECT_GOOD, "ports", "%zu, all free", n);
+		inspect_say(in, INSPECT_GOOD, TOPIC_PORTS, "%zu, all free", n);
 }

@@ -94,18 +94,22 @@ struct admin_survey {
 	int64_t schema;
 	uint64_t sealed; /* credentials */
 	uint64_t closed; /* of them, that the vault's keys do not open */
+	uint64_t old;    /* of them, that an earlier version sealed, and the vault opens */
 	uint64_t native; /* accounts that may send and name no profile of their own */
 };
 
 /* Whether PATH is a directory that this program can use, or could behind admin_migrate(), and holds
- * together; changes nothing. V may be NULL: CLOSED is 0 then. WHY says what is wrong, with the
+ * together; changes nothing. V may be NULL: CLOSED and OLD are 0 then. WHY says what is wrong, with the
  * file. */
 bool admin_survey(const char *path, struct vault *v, struct admin_survey *found_r, struct text *why)
     MUST_CHECK;
-/* Brings PATH to this program's schema. One that has rows is copied first, beside itself, as
- * PATH.schemaN-YYYYMMDD; the last two of those copies are kept. DONE says what was done; nothing
- * where nothing was to do. ADMIN_BUSY: somebody else has been writing for too long. */
-enum admin_result admin_migrate(const char *path, struct text *done, struct text *why) MUST_CHECK;
+/* Brings PATH to this program's schema, and seals anew what an earlier version sealed (vault_is_v1():
+ * nothing else opens that). One that has rows is copied first, beside itself, as
+ * PATH.schemaN-YYYYMMDD; the last two of those copies are kept. DONE says what was done, a line
+ * each; nothing where nothing was to do. What V does not open is left as it is. ADMIN_BUSY: somebody
+ * else has been writing for too long. */
+enum admin_result admin_migrate(const char *path, struct vault *v, struct text *done,
+    struct text *why) MUST_CHECK;
 /* Opens PATH, which must be of this program's schema. CREATE: makes it (mode 0640, with the plans
  * of BEHAVIOUR Q1) where it is absent; without, an absent file is an error. NULL with file and
  * reason in WHY. */
@@ -189,8 +193,4 @@ struct reseal_count {
  * each. */
 enum admin_result admin_reseal(struct admin *a, struct reseal_count *count, struct text *broken)
     MUST_CHECK;
-/* The same for what an earlier version of Byway sealed (vault_is_v1()): nothing else opens that. */
-enum admin_result admin_reseal_v1(struct admin *a, struct reseal_count *count, struct text *broken)
-    MUST_CHECK;
-
 #endif

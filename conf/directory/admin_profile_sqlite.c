@@ -537,7 +537,7 @@ struct reseal {
 	enum admin_result result;
 	uint64_t done;
 	uint64_t broken;
-	struct text *names;
+	struct text *names; /* NULL: nobody wants them */
 };
 
 /* As an earlier version bound it: to host, port and TLS mode, and to the token endpoint. */
@@ -598,7 +598,8 @@ reseal_field(struct reseal *work, const struct profile *p, const char *field, co
 		work->done += work->result == ADMIN_OK;
 	} else {
 		work->broken++;
-		text_fmt(work->names, "%s%s\n", name, is_token ? " (refresh token)" : "");
+		if (work->names)
+			text_fmt(work->names, "%s%s\n", name, is_token ? " (refresh token)" : "");
 	}
 	secret_fini(&plain);
 }
@@ -649,24 +650,20 @@ admin_reseal(struct admin *a, struct reseal_count *count, struct text *broken)
 }
 
 enum admin_result
-admin_reseal_v1(struct admin *a, struct reseal_count *count, struct text *broken)
+admin_reseal_v1(struct admin *a, uint64_t *done_r)
 {
-	int64_t n = 0;
+	struct reseal_count count = { 0 };
+	enum admin_result r = reseal(a, sealed_sql, true, &count, NULL);
 
-	*count = (struct reseal_count){ 0 };
-	if (!db_number(&a->db,
-	        "SELECT count(*) FROM profile WHERE password LIKE 'v1.%' OR refresh_token LIKE 'v1.%'",
-	        &n))
-		return admin_say(a, ADMIN_FAILED, "%s", db_error(&a->db));
-	return n ? reseal(a, sealed_sql, true, count, broken) : ADMIN_OK;
+	*done_r = count.done;
+	return r;
 }
 
 /* ---- how many ---- */
 
 struct sealed_count {
 	struct admin *a;
-	uint64_t sealed;
-	uint64_t closed;
+	struct admin_survey *found;
 };
 
 static void
@@ -676,9 +673,11 @@ count_field(struct sealed_count *work, const struct profile *p, const char *fiel
 
 	if (!*blob)
 		return;
-	work->sealed++;
+	work->found->sealed++;
 	if (work->a->vault && !open_any(work->a, p, field, blob, &plain))
-		work->closed++;
+		work->found->closed++;
+	else if (work->a->vault && vault_is_v1(slice_str(blob)))
+		work->found->old++;
 	secret_fini(&plain);
 }
 
@@ -700,12 +699,9 @@ count_one(void *ctx, struct take *t)
 }
 
 enum admin_result
-admin_count_sealed(struct admin *a, uint64_t *sealed_r, uint64_t *closed_r)
+admin_count_sealed(struct admin *a, struct admin_survey *found)
 {
-	struct sealed_count work = { .a = a };
-	enum admin_result r = each_row(a, sealed_sql, NULL, NULL, count_one, &work);
+	struct sealed_count work = { .a = a, .found = found };
 
-	*sealed_r = work.sealed;
-	*closed_r = work.closed;
-	return r;
+	return each_row(a, sealed_sql, NULL, NULL, count_one, &work);
 }

@@ -61,9 +61,12 @@ enum admin_result one_row(struct admin *a, struct put *values, row_fn *fn, void 
 /* Room for what check() writes in place of a key. */
 enum { KEY_MAX = ADDRESS_MAX + NET_TEXT_MAX };
 
-/* admin_profile_sqlite.c: all stored credentials, and those that the vault does not open. */
-enum admin_result admin_count_sealed(struct admin *a, uint64_t *sealed_r, uint64_t *closed_r)
-    MUST_CHECK;
+/* admin_profile_sqlite.c: counts all stored credentials into FOUND, those that the vault does not
+ * open, and those of an earlier version that it does. */
+enum admin_result admin_count_sealed(struct admin *a, struct admin_survey *found) MUST_CHECK;
+/* The same file's: seals anew, in one transaction, those of an earlier version that the vault
+ * opens. */
+enum admin_result admin_reseal_v1(struct admin *a, uint64_t *done_r) MUST_CHECK;
 
 /* An entity as this backend keeps it. Hooks may be NULL. */
 struct table {

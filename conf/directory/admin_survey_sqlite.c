@@ -52,7 +52,7 @@ count(struct admin *a, struct admin_survey *found, struct text *why)
 		return false;
 	}
 	found->native = (uint64_t)native;
-	if (admin_count_sealed(a, &found->sealed, &found->closed) == ADMIN_OK)
+	if (admin_count_sealed(a, found) == ADMIN_OK)
 		return true;
 	text_fmt(why, "%s", a->why);
 	return false;
@@ -146,35 +146,55 @@ keep_copy(struct db *db, const char *path, int64_t version, struct text *done, s
 	if (!db_copy(db, copy, st.st_mode & 0660, why))
 		return false;
 	drop_old_copies(path);
-	text_fmt(done, "; as it was: %s", copy);
+	text_fmt(done, "%s: as it was: %s\n", path, copy);
+	return true;
+}
+
+/* To this program's schema; then what it holds is sealed as this program does, so that an end
+ * between the two leaves something to do for the next. */
+static bool
+bring_on(struct admin *a, const char *path, int64_t version, struct text *done, struct text *why)
+{
+	uint64_t sealed = 0;
+	bool behind;
+
+	if (version > 0 && !keep_copy(&a->db, path, version, done, why))
+		return false;
+	if (!db_is_behind(&a->db, &behind) || (behind && !db_migrate(&a->db, 0, why)))
+		return false;
+	if (behind)
+		text_fmt(done, "%s: brought from schema %lld to %d\n", path, (long long)version,
+		    version > db_migrations() ? (int)version : db_migrations());
+	if (a->vault && admin_reseal_v1(a, &sealed) != ADMIN_OK) {
+		text_put(why, slice_str(a->why));
+		return false;
+	}
+	if (sealed > 0)
+		text_fmt(done, "%s: %llu credentials of an earlier version are sealed anew\n", path,
+		    (unsigned long long)sealed);
 	return true;
 }
 
 enum admin_result
-admin_migrate(const char *path, struct text *done, struct text *why)
+admin_migrate(const char *path, struct vault *v, struct text *done, struct text *why)
 {
-	struct db db;
+	struct admin a = { .vault = v };
+	struct admin_survey found = { 0 };
 	char mem[1024];
 	struct text t = text_over(mem, sizeof(mem));
-	int64_t version = 0;
-	bool behind = false;
 
-	if (!db_open(&db, path, DB_AS_IT_IS, BUSY_MS, why))
+	if (!db_open(&a.db, path, DB_AS_IT_IS, BUSY_MS, why))
 		return ADMIN_FAILED;
-	bool ok = db_schema(&db, &version, &t) && db_is_behind(&db, &behind);
+	bool ok = survey(&a, &found, &t);
 
-	if (ok && behind) {
-		text_fmt(done, "%s: brought from schema %lld to %d", path, (long long)version,
-		    version > db_migrations() ? (int)version : db_migrations());
-		ok = (version == 0 || keep_copy(&db, path, version, done, &t)) &&
-		    db_migrate(&db, 0, &t);
-	}
-	enum admin_result r = ok ? ADMIN_OK : db_is_busy(&db) ? ADMIN_BUSY : ADMIN_FAILED;
+	if (ok && (found.is_behind || found.old > 0))
+		ok = bring_on(&a, path, found.schema, done, &t);
+	enum admin_result r = ok ? ADMIN_OK : db_is_busy(&a.db) ? ADMIN_BUSY : ADMIN_FAILED;
 
 	if (!ok) {
 		text_reset(done);
-		text_fmt(why, "%s: %s", path, t.n ? mem : db_error(&db));
+		text_fmt(why, "%s: %s", path, t.n ? mem : db_error(&a.db));
 	}
-	db_close(&db);
+	db_close(&a.db);
 	return r;
 }

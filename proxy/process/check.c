@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check - its findings, waited for or from the loop
+ * check - its findings, from the loop
  */
 #include "proxy/process/check.h"
 
@@ -21,10 +21,8 @@ struct check {
 	check_fn *fn;
 	void *ctx;
 	struct text said;
-	char mem[CHECK_WORDS_MAX];
+	char mem[INSPECT_WORDS_MAX];
 };
-
-static const char died[] = "the process that checks died";
 
 void
 check_crosses(struct slice said, struct text *out)
@@ -35,37 +33,6 @@ check_crosses(struct slice said, struct text *out)
 		if (f.grade == INSPECT_CROSS)
 			text_fmt(out, "%.*s\n", SLICE_FMT(f.words));
 	}
-}
-
-/* Who ends without a cross has died. */
-static bool
-is_silent(struct slice said)
-{
-	struct inspect_finding f;
-
-	while (inspect_next(&said, &f)) {
-		if (f.grade == INSPECT_CROSS)
-			return false;
-	}
-	return true;
-}
-
-int
-check_now(const char *path, unsigned what, struct text *said)
-{
-	int fd;
-	pid_t pid = inspect_spawn(path, what, &fd);
-
-	if (pid < 0) {
-		text_fmt(said, "%c\tsystem\tno process for the check: %s\n", (int)INSPECT_CROSS,
-		    strerror(errno));
-		return EX_OSERR;
-	}
-	int status = inspect_gather(pid, fd, said);
-
-	if (status && is_silent(text_slice(said)))
-		text_fmt(said, "%c\tsystem\t%s\n", (int)INSPECT_CROSS, died);
-	return status;
 }
 
 /* ---- from the loop ---- */
@@ -85,7 +52,7 @@ gather(int fd, struct text *out)
 static void
 on_said(struct ev_loop *ev, ev_io *w, int revents)
 {
-	static char mem[CHECK_WORDS_MAX];
+	static char mem[INSPECT_WORDS_MAX];
 	struct text mistakes = text_over(mem, sizeof(mem));
 	struct check *c = w->data;
 
@@ -95,11 +62,9 @@ on_said(struct ev_loop *ev, ev_io *w, int revents)
 	ev_io_stop(ev, &c->rd);
 	close(c->fd);
 	/* It closes the pipe by ending. */
-	int status = inspect_reap(c->pid);
+	int status = inspect_end(c->pid, &c->said);
 
 	check_crosses(text_slice(&c->said), &mistakes);
-	if (status && mistakes.n == 0)
-		text_fmt(&mistakes, "%s\n", died);
 	c->fn(c->ctx, status == 0, text_slice(&mistakes));
 	free(c);
 }
@@ -143,6 +108,6 @@ check_stop(struct check *c)
 	if (!c)
 		return;
 	kill(c->pid, SIGKILL);
-	(void)inspect_reap(c->pid);
+	(void)inspect_end(c->pid, &c->said);
 	check_abandon(c);
 }

@@ -3,22 +3,13 @@
 #define PROXY_PROCESS_CHECK_H
 
 /*
- * check - the check of an installation (conf/check/inspect.h), as a start and a reload use it
- *
- * A start has an older directory brought to this version's schema by the same child, behind a check
- * that found no fault, before there is a worker.
+ * check - the check of an installation (conf/check/inspect.h), for who must not wait
  *
  * Owns:   the child, until its end was seen.
  */
 #include "wire/loop.h"
 #include "wire/text.h"
 
-enum { CHECK_WORDS_MAX = 65536 };
-
-/* Waits. 0, or what is to be the exit status (78 mistakes, 75 a directory that another process
- * keeps locked, 71 the system). SAID has the findings, as inspect_next() takes them apart. WHAT:
- * INSPECT_* or-ed. */
-int check_now(const char *path, unsigned what, struct text *said) MUST_CHECK;
 /* The words of what keeps us from starting, one a line. */
 void check_crosses(struct slice said, struct text *out);
 

@@ -401,7 +401,7 @@ tell_migration(struct slice findings)
 	struct inspect_finding f;
 
 	while (inspect_next(&findings, &f)) {
-		if (slice_eq(f.topic, SLICE("schema")))
+		if (inspect_is_about(&f, TOPIC_SCHEMA))
 			log_say(LOG_NOTICE, "directory", "%.*s", SLICE_FMT(f.words));
 	}
 }
@@ -410,10 +410,10 @@ tell_migration(struct slice findings)
 static int
 prepare(struct master *m, struct text *why)
 {
-	static char said[CHECK_WORDS_MAX];
+	static char said[INSPECT_WORDS_MAX];
 	struct text findings = text_over(said, sizeof(said));
 	struct privilege_target to;
-	int status = check_now(m->path, INSPECT_MIGRATE, &findings);
+	int status = inspect_now(m->path, INSPECT_MIGRATE, &findings);
 
 	if (status) {
 		check_crosses(text_slice(&findings), why);
@@ -550,7 +550,7 @@ close_all(struct master *m)
 int
 master_run(const char *conf_path)
 {
-	static char mem[CHECK_WORDS_MAX];
+	static char mem[INSPECT_WORDS_MAX];
 	struct text why = text_over(mem, sizeof(mem));
 	struct master m = { .path = conf_path, .signals = -1, .started = (int64_t)time(NULL) };
 	int status;

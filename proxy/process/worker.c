@@ -6,7 +6,6 @@
  * vault, lanes with their TLS contexts); only when nothing can fail any more is it put in place.
  * Vaults that were replaced live on for a while, because a job on a thread may hold one.
  */
-#include "conf/directory/admin.h"
 #include "conf/directory/directory_token.h"
 #include "proxy/process/worker.h"
 
@@ -299,38 +298,6 @@ on_token(void *ctx, const struct relay_token *t)
 	return directory_keep_token(w->directory, &o, on_token_kept);
 }
 
-/* What an earlier version sealed is bound to less, and nobody opens it any more but this (R3). The
- * first worker does it for all, before anything is sent. */
-static void
-seal_anew(const struct conf *c, struct vault *v)
-{
-	char words[512];
-	char names[4096];
-	struct text why = text_over(words, sizeof(words));
-	struct text broken = text_over(names, sizeof(names));
-	struct reseal_count count = { 0 };
-	struct admin *a = admin_open(c->directory.path, false, v, &why);
-
-	/* Where the directory cannot be opened, directory_open() says so. */
-	if (!a)
-		return;
-	if (admin_reseal_v1(a, &count, &broken) != ADMIN_OK)
-		log_say(LOG_ERROR, "vault", "credentials of an earlier version stay closed: %s",
-		    admin_why(a));
-	if (count.done > 0)
-		log_say(LOG_NOTICE, "vault",
-		    "%llu credentials of an earlier version are sealed anew",
-		    (unsigned long long)count.done);
-	for (struct slice rest = text_slice(&broken); rest.n > 0;) {
-		struct slice name = slice_cut(&rest, '\n');
-
-		log_say(LOG_ERROR, "vault",
-		    "profile %.*s: what an earlier version sealed cannot be opened: byway profile set gives it its password again",
-		    (int)name.n, name.p);
-	}
-	admin_close(a);
-}
-
 static bool
 open_all(struct running *r, struct text *why)
 {
@@ -347,7 +314,6 @@ open_all(struct running *r, struct text *why)
 		return false;
 	if (!(w->vault = vault_open(w->conf->vault.key_file, why)))
 		return false;
-	seal_anew(w->conf, w->vault);
 	if (!(w->directory = directory_open(w->loop, w->work, w->conf, w->vault, w, why)))
 		return false;
 	directory_share(w->directory, scoreboard_workers(w->board));

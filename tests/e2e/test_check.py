@@ -236,6 +236,11 @@ def test_warnings_let_start(daemon):
     assert warned["key ring"].startswith(f"{daemon.config}:")
 
 
+def topics():
+    """Of the one table, in its order."""
+    return re.findall(r'^INSPECT_TOPIC\(\w+, "([^"]+)"', (test_process.ROOT / "conf/check/topic.def").read_text(), re.M)
+
+
 def test_online(daemon):
     """A host that is not there, counters that nobody keeps, an MTA that says nothing: warnings, and what answers is well."""
     with socket.create_server(("127.0.0.1", 0)) as mute, scripted.Scripted(None, tls=None, users={}) as mta:
@@ -247,7 +252,9 @@ def test_online(daemon):
         daemon.write()
         answer = subprocess.run([BUILD / "byway", "-c", daemon.config, "--json", "check", "--online"], capture_output=True, text=True, check=True)
     words = {}
-    for f in json.loads(answer.stdout)["findings"]:
+    findings = json.loads(answer.stdout)["findings"]
+    assert list(dict.fromkeys(f["topic"] for f in findings)) == [t for t in topics() if t not in ("schema", "system")]
+    for f in findings:
         words.setdefault((f["grade"], f["topic"]), []).append(f["words"])
     assert any("good" in w and "answers" in w for w in words["good", "native pool"])
     assert any("[mta mute] host" in w and "does not answer" in w for w in words["warning", "native pool"])

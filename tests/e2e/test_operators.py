@@ -9,6 +9,8 @@ import smtplib
 import ssl
 import stat
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -24,15 +26,17 @@ OPERATOR, STRANGER = 48211, 48212  # of no name; what counts is the group
 
 
 @pytest.fixture
-def place(tmp_path):
-    """Installed by root for the daemon's user, with the state apart, as a package has it."""
-    for parent in tmp_path.parents:
-        if parent != parent.parent and "pytest" in str(parent):
-            parent.chmod(0o755)
-    tmp_path.chmod(0o755)
-    p = test_console.Place(tmp_path / "etc")
-    p.state = tmp_path / "lib"
-    p.run_folder = tmp_path / "run"
+def place():
+    """Installed by root for the daemon's user, with the state apart, as a package has it. Not in pytest's folder: every run closes that to others."""
+    with tempfile.TemporaryDirectory(prefix="byway-operators-") as folder:
+        yield installed(Path(folder))
+
+
+def installed(folder):
+    folder.chmod(0o755)
+    p = test_console.Place(folder / "etc")
+    p.state = folder / "lib"
+    p.run_folder = folder / "run"
     p.run_folder.mkdir()
     os.chown(p.run_folder, pwd.getpwnam(DAEMON).pw_uid, gid())
     p.run_folder.chmod(0o750)
