@@ -243,6 +243,7 @@ def topics():
 
 def test_online(daemon):
     """A host that is not there, counters that nobody keeps, an MTA that says nothing: warnings, and what answers is well."""
+    made(daemon)
     with socket.create_server(("127.0.0.1", 0)) as mute, scripted.Scripted(None, tls=None, users={}) as mta:
         closed = test_process.free_port()
         daemon.sections["counters"] = {"servers": f"127.0.0.1:{closed}"}
