@@ -78,12 +78,14 @@ _byway() {
 	'verify'*) words='--config --json --help' ;;
 	'block'*) words='--config --json --help' ;;
 	'unblock'*) words='--config --json --help' ;;
-	'export'*) words='--config --json --help --brief' ;;
-	'apply'*) words='--config --json --help --dry-run --prune --passwords --generate --yes' ;;
+	'backup'*) words='--config --json --help --passphrase-file --without-ring' ;;
+	'restore'*) words='--config --json --help --to --passphrase-file --without-ring' ;;
+	'export'*) words='--config --json --help --brief --hashes' ;;
+	'apply'*) words='--config --json --help --dry-run --prune --passwords --generate --passwords-later --yes' ;;
 	'import mailboxes'*) words='--config --json --help --map --generate --passwords-to --account --dry-run --passwords --yes' ;;
 	'import passwd-file'*) words='--config --json --help --domain --account --dry-run --passwords --yes' ;;
-	'check'*) words='--config --json --help' ;;
-	'config check'*) words='--config --json --help' ;;
+	'check'*) words='--config --json --help --online' ;;
+	'config check'*) words='--config --json --help --online' ;;
 	'config print'*) words='--config --json --help --changed' ;;
 	'config options'*) words='--config --json --help' ;;
 	'replies print'*) words='--config --json --help' ;;
@@ -96,7 +98,7 @@ _byway() {
 	'key reseal'*) words='--config --json --help' ;;
 	'password'*) words='--config --json --help --password-stdin --password-file' ;;
 	'help'*) words='--config --json --help' ;;
-	'') words='--config --json --help --version init setup account mailbox domain profile provider route ip plan explain usage limits trace forgive suspend resume pause verify block unblock export apply import check config replies reload status reopen drain key password help' ;;
+	'') words='--config --json --help --version init setup account mailbox domain profile provider route ip plan explain usage limits trace forgive suspend resume pause verify block unblock backup restore export apply import check config replies reload status reopen drain key password help' ;;
 	'account') words='add list show set remove suspend resume verify' ;;
 	'mailbox') words='add list show set devices passwd remove pause resume block unblock' ;;
 	'domain') words='add list show set records verify remove' ;;
