@@ -72,8 +72,8 @@ survey(struct inspect *in, struct vault *v, struct admin_survey *found)
 	struct text why = text_over(mem, sizeof(mem));
 	bool ok = admin_survey(path, v, found, &why);
 
-	if (ok && (found->is_behind || found->old > 0) && (in->what & INSPECT_MIGRATE) &&
-	    !in->crossed) {
+	if (ok && (found->is_behind || found->old > 0 || found->is_plain) &&
+	    (in->what & INSPECT_MIGRATE) && !in->crossed) {
 		if (!migrate(in, v))
 			return false;
 		ok = admin_survey(path, v, found, &why);
@@ -83,11 +83,26 @@ survey(struct inspect *in, struct vault *v, struct admin_survey *found)
 	return ok;
 }
 
+/* A start has mended it where that can be done. */
+static void
+say_plain(struct inspect *in)
+{
+	inspect_say_of(in, INSPECT_WARNING, TOPIC_DIRECTORY, "directory", NULL, "path",
+	    in->what & INSPECT_MIGRATE
+	        ? "the file cannot have a write-ahead log here: who reads and who writes wait for each "
+	          "other; put it on a file system of this machine"
+	        : "the file has no write-ahead log (it was restored by other means than byway "
+	          "restore?): who reads and who writes wait for each other; the next start, or "
+	          "bywayd --migrate, gives it one");
+}
+
 static void
 say_directory(struct inspect *in, struct vault *v, const struct admin_survey *found)
 {
 	const char *path = in->conf->directory.path;
 
+	if (found->is_plain && found->schema > 0)
+		say_plain(in);
 	if (found->is_behind || found->old > 0)
 		inspect_say(in, INSPECT_GOOD, TOPIC_DIRECTORY,
 		    "%s: whole, of an earlier version (schema %lld); the next start (or bywayd --migrate) brings it to this one's, after a copy",

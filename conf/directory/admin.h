@@ -91,6 +91,7 @@ struct admin_profile {
 /* What stands in a directory that can be used; see admin_survey(). */
 struct admin_survey {
 	bool is_behind; /* of an older schema (admin_migrate()): the numbers are 0 then */
+	bool is_plain; /* lacks the write-ahead log: who reads and who writes wait for each other */
 	int64_t schema;
 	uint64_t sealed; /* credentials */
 	uint64_t closed; /* of them, that the vault's keys do not open */
@@ -103,8 +104,8 @@ struct admin_survey {
  * file. */
 bool admin_survey(const char *path, struct vault *v, struct admin_survey *found_r, struct text *why)
     MUST_CHECK;
-/* Brings PATH to this program's schema, and seals anew what an earlier version sealed (vault_is_v1():
- * nothing else opens that). One that has rows is copied first, beside itself, as
+/* Brings PATH to this program's schema, seals anew what an earlier version sealed (vault_is_v1():
+ * nothing else opens that), and gives the file its write-ahead log where it lacks that. One that has rows is copied first, beside itself, as
  * PATH.schemaN-YYYYMMDD; the last two of those copies are kept. DONE says what was done, a line
  * each; nothing where nothing was to do. What V does not open is left as it is. ADMIN_BUSY: somebody
  * else has been writing for too long. */

@@ -64,7 +64,7 @@ survey(struct admin *a, struct admin_survey *found, struct text *why)
 	if (!db_schema(&a->db, &found->schema, why) ||
 	    (found->schema > 0 && !holds_together(&a->db, why)))
 		return false;
-	if (!db_is_behind(&a->db, &found->is_behind)) {
+	if (!db_is_behind(&a->db, &found->is_behind) || !db_is_plain(&a->db, &found->is_plain)) {
 		text_fmt(why, "%s", db_error(&a->db));
 		return false;
 	}
@@ -162,9 +162,12 @@ bring_on(struct admin *a, const char *path, int64_t version, struct text *done, 
 		return false;
 	if (!db_is_behind(&a->db, &behind) || (behind && !db_migrate(&a->db, 0, why)))
 		return false;
-	if (behind)
+	if (behind && version < db_migrations())
 		text_fmt(done, "%s: brought from schema %lld to %d\n", path, (long long)version,
-		    version > db_migrations() ? (int)version : db_migrations());
+		    db_migrations());
+	else if (behind)
+		text_fmt(done, "%s: has what this version adds to schema %lld\n", path,
+		    (long long)version);
 	if (a->vault && admin_reseal_v1(a, &sealed) != ADMIN_OK) {
 		text_put(why, slice_str(a->why));
 		return false;
@@ -172,6 +175,19 @@ bring_on(struct admin *a, const char *path, int64_t version, struct text *done, 
 	if (sealed > 0)
 		text_fmt(done, "%s: %llu credentials of an earlier version are sealed anew\n", path,
 		    (unsigned long long)sealed);
+	return true;
+}
+
+/* Where it cannot have one it stays so, and the next look says it again. */
+static bool
+give_wal(struct admin *a, const char *path, struct text *done)
+{
+	bool plain = true;
+
+	if (!db_make_wal(&a->db) || !db_is_plain(&a->db, &plain))
+		return false;
+	if (!plain)
+		text_fmt(done, "%s: had no write-ahead log, and has one now\n", path);
 	return true;
 }
 
@@ -189,6 +205,8 @@ admin_migrate(const char *path, struct vault *v, struct text *done, struct text 
 
 	if (ok && (found.is_behind || found.old > 0))
 		ok = bring_on(&a, path, found.schema, done, &t);
+	if (ok && found.schema > 0 && found.is_plain)
+		ok = give_wal(&a, path, done);
 	enum admin_result r = ok ? ADMIN_OK : db_is_busy(&a.db) ? ADMIN_BUSY : ADMIN_FAILED;
 
 	if (!ok) {

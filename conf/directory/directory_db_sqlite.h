@@ -94,6 +94,11 @@ bool db_migrate(struct db *db, int until, struct text *why) MUST_CHECK;
 bool db_schema(struct db *db, int64_t *version_r, struct text *why) MUST_CHECK;
 /* *BEHIND_R: migrations or columns are missing in it. */
 bool db_is_behind(struct db *db, bool *behind_r) MUST_CHECK;
+/* *PLAIN_R: the file has no write-ahead log, as one has that was made of a dump or by another
+ * program's copy. */
+bool db_is_plain(struct db *db, bool *plain_r) MUST_CHECK;
+/* Gives it one. It may have none yet where the file system cannot share memory. */
+bool db_make_wal(struct db *db) MUST_CHECK;
 /* How many migrations this program knows. */
 int db_migrations(void);
 /* directory_copy_sqlite.c: all of FROM as of one moment, in a new file PATH or in the place of what

@@ -288,14 +288,6 @@ static const char schema_10[] =
 static const char schema_11[] = ANEW("password") ANEW("refresh_token");
 #undef ANEW
 
-/* Which programs can work with the file, for those that know fewer migrations than it has had. */
-static const char schema_12[] = "CREATE TABLE meta ("
-                                "one INTEGER PRIMARY KEY CHECK (one = 1),"
-                                "version INTEGER NOT NULL,"
-                                "last_compatible INTEGER NOT NULL"
-                                ") STRICT;"
-                                "INSERT INTO meta VALUES (1, 0, 0);";
-
 /* BREAKS: a program that does not know it cannot work with what it makes. One that only adds does
  * not: tables, and columns with a default. */
 static const struct migration {
@@ -313,10 +305,9 @@ static const struct migration {
 	{ schema_9, true },
 	{ schema_10, true },
 	{ schema_11, true },
-	{ schema_12, false },
 };
 
-enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]), META_SINCE = 12 };
+enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 
 const char db_revision_sql[] = "SELECT seq FROM sqlite_sequence WHERE name = 'change'";
 
@@ -359,17 +350,6 @@ db_schema(struct db *db, int64_t *version_r, struct text *why)
 	return *version_r <= MIGRATIONS || is_compatible(db, *version_r, why);
 }
 
-bool
-db_is_behind(struct db *db, bool *behind_r)
-{
-	int64_t version;
-
-	if (!db_number(db, "PRAGMA user_version", &version))
-		return false;
-	*behind_r = version < MIGRATIONS;
-	return *behind_r || row_lacks_columns(db, behind_r);
-}
-
 /* The first program that can work with what N migrations make. */
 static int
 last_compatible(int n)
@@ -379,17 +359,59 @@ last_compatible(int n)
 	return n;
 }
 
+/* Which programs can work with the file, for those that know fewer migrations than it has had. Added
+ * as columns are, without a migration of its own: a program that does not know it goes on. */
+static bool
+add_meta(struct db *db)
+{
+	char sql[384];
+	struct text t = text_over(sql, sizeof(sql));
+
+	text_fmt(&t,
+	    "CREATE TABLE IF NOT EXISTS meta ("
+	    "one INTEGER PRIMARY KEY CHECK (one = 1),"
+	    "version INTEGER NOT NULL,"
+	    "last_compatible INTEGER NOT NULL"
+	    ") STRICT;"
+	    /* A newer program's word is left as it is. */
+	    "INSERT INTO meta VALUES (1, %d, %d) ON CONFLICT DO UPDATE"
+	    " SET version = excluded.version, last_compatible = excluded.last_compatible"
+	    " WHERE version < excluded.version;",
+	    (int)MIGRATIONS, last_compatible(MIGRATIONS));
+	return !t.overflow && db_exec(db, sql);
+}
+
+static bool
+lacks_meta(struct db *db, bool *lacks_r)
+{
+	int64_t n = 0;
+
+	if (!db_number(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", &n))
+		return false;
+	*lacks_r = n == 0;
+	return true;
+}
+
+bool
+db_is_behind(struct db *db, bool *behind_r)
+{
+	int64_t version;
+
+	if (!db_number(db, "PRAGMA user_version", &version))
+		return false;
+	*behind_r = version < MIGRATIONS;
+	return *behind_r ||
+	    (row_lacks_columns(db, behind_r) && (*behind_r || lacks_meta(db, behind_r)));
+}
+
 static bool
 migrate_one(struct db *db, int which)
 {
-	char sql[192];
+	char sql[64];
 	struct text t = text_over(sql, sizeof(sql));
 
-	text_fmt(&t, "PRAGMA application_id = %d; PRAGMA user_version = %d;", DIRECTORY_ID,
+	text_fmt(&t, "PRAGMA application_id = %d; PRAGMA user_version = %d", DIRECTORY_ID,
 	    which + 1);
-	if (which + 1 >= META_SINCE)
-		text_fmt(&t, "UPDATE meta SET version = %d, last_compatible = %d;", which + 1,
-		    last_compatible(which + 1));
 	return !t.overflow && db_exec(db, migrations[which].sql) && db_exec(db, sql);
 }
 
@@ -414,6 +436,25 @@ lock(struct db *db)
 	return false;
 }
 
+bool
+db_is_plain(struct db *db, bool *plain_r)
+{
+	sqlite3_stmt *st = db_stmt(db, "PRAGMA journal_mode");
+	bool ok = st && sqlite3_step(st) == SQLITE_ROW;
+
+	if (ok)
+		*plain_r = strcmp((const char *)sqlite3_column_text(st, 0), "wal") != 0;
+	if (st)
+		sqlite3_reset(st);
+	return ok;
+}
+
+bool
+db_make_wal(struct db *db)
+{
+	return lock(db) && db_exec(db, "COMMIT");
+}
+
 /* Under the lock: where another process may have migrated meanwhile, so the file is looked at
  * again. */
 static bool
@@ -429,7 +470,8 @@ migrate(struct db *db, int last, struct text *why)
 			return false;
 		}
 	}
-	if ((last == MIGRATIONS && !row_add_columns(db)) || !db_exec(db, "COMMIT")) {
+	if ((last == MIGRATIONS && !(row_add_columns(db) && add_meta(db))) ||
+	    !db_exec(db, "COMMIT")) {
 		text_fmt(why, "%s", db_error(db));
 		return false;
 	}
@@ -441,12 +483,12 @@ db_migrate(struct db *db, int until, struct text *why)
 {
 	int64_t version;
 	int last = until ? until : MIGRATIONS;
-	bool lacks = false;
+	bool behind = false;
 
 	assert(last <= MIGRATIONS);
 	if (!db_schema(db, &version, why))
 		return false;
-	if (version >= last && (last < MIGRATIONS || (row_lacks_columns(db, &lacks) && !lacks)))
+	if (version >= last && (last < MIGRATIONS || (db_is_behind(db, &behind) && !behind)))
 		return true;
 	/* A table that is made anew leaves those for a moment that refer to it. */
 	if (!db_exec(db, "PRAGMA foreign_keys = OFF") || !lock(db)) {

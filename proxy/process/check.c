@@ -4,8 +4,6 @@
  */
 #include "proxy/process/check.h"
 
-#include "conf/check/inspect.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -25,12 +23,12 @@ struct check {
 };
 
 void
-check_crosses(struct slice said, struct text *out)
+check_words(struct slice said, enum inspect_grade grade, struct text *out)
 {
 	struct inspect_finding f;
 
 	while (inspect_next(&said, &f)) {
-		if (f.grade == INSPECT_CROSS)
+		if (f.grade == grade)
 			text_fmt(out, "%.*s\n", SLICE_FMT(f.words));
 	}
 }
@@ -52,8 +50,6 @@ gather(int fd, struct text *out)
 static void
 on_said(struct ev_loop *ev, ev_io *w, int revents)
 {
-	static char mem[INSPECT_WORDS_MAX];
-	struct text mistakes = text_over(mem, sizeof(mem));
 	struct check *c = w->data;
 
 	(void)revents;
@@ -64,8 +60,7 @@ on_said(struct ev_loop *ev, ev_io *w, int revents)
 	/* It closes the pipe by ending. */
 	int status = inspect_end(c->pid, &c->said);
 
-	check_crosses(text_slice(&c->said), &mistakes);
-	c->fn(c->ctx, status == 0, text_slice(&mistakes));
+	c->fn(c->ctx, status == 0, text_slice(&c->said));
 	free(c);
 }
 

@@ -7,16 +7,18 @@
  *
  * Owns:   the child, until its end was seen.
  */
+#include "conf/check/inspect.h"
 #include "wire/loop.h"
 #include "wire/text.h"
 
-/* The words of what keeps us from starting, one a line. */
-void check_crosses(struct slice said, struct text *out);
+/* The words of the findings of GRADE, one a line. */
+void check_words(struct slice said, enum inspect_grade grade, struct text *out);
 
 struct check;
 
-/* MISTAKES is empty if all is well. Comes once, from the loop; the check is gone then. */
-typedef void check_fn(void *ctx, bool ok, struct slice mistakes);
+/* SAID has the findings. OK: none keeps us from starting. Comes once, from the loop; the check is
+ * gone then. */
+typedef void check_fn(void *ctx, bool ok, struct slice said);
 
 /* NULL: no process or memory. */
 struct check *check_start(struct loop *l, const char *path, check_fn *fn, void *ctx) MUST_CHECK;

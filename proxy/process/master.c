@@ -394,15 +394,17 @@ open_log(const struct conf *conf, struct text *why)
 	return false;
 }
 
-/* What the check did to the directory's file. */
+/* What the check did to the directory's file, and what will not work. */
 static void
-tell_migration(struct slice findings)
+tell_findings(struct slice findings)
 {
 	struct inspect_finding f;
 
 	while (inspect_next(&findings, &f)) {
 		if (inspect_is_about(&f, TOPIC_SCHEMA))
 			log_say(LOG_NOTICE, "directory", "%.*s", SLICE_FMT(f.words));
+		else if (f.grade == INSPECT_WARNING)
+			log_say(LOG_WARNING, "start", "%.*s", SLICE_FMT(f.words));
 	}
 }
 
@@ -416,7 +418,7 @@ prepare(struct master *m, struct text *why)
 	int status = inspect_now(m->path, INSPECT_MIGRATE, &findings);
 
 	if (status) {
-		check_crosses(text_slice(&findings), why);
+		check_words(text_slice(&findings), INSPECT_CROSS, why);
 		return status;
 	}
 	if (!(m->conf = conf_load(m->path, false, why)) ||
@@ -430,7 +432,7 @@ prepare(struct master *m, struct text *why)
 		return EX_NOPERM;
 	if (!open_log(m->conf, why))
 		return EX_CANTCREAT;
-	tell_migration(text_slice(&findings));
+	tell_findings(text_slice(&findings));
 	return 0;
 }
 

@@ -181,15 +181,16 @@ on_workers(void *ctx)
 }
 
 static void
-on_checked(void *ctx, bool ok, struct slice mistakes)
+on_checked(void *ctx, bool ok, struct slice said)
 {
 	struct reload *r = ctx;
 	struct conf *conf;
 
 	r->check = NULL;
 	ev_timer_stop(loop_ev(r->loop), &r->timer);
+	check_words(said, INSPECT_WARNING, &r->result.warnings);
 	if (!ok) {
-		text_put(&r->result.mistakes, mistakes);
+		check_words(said, INSPECT_CROSS, &r->result.mistakes);
 		end(r);
 		return;
 	}

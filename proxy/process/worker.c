@@ -347,22 +347,6 @@ confine_files(const struct running *r)
 }
 
 static void
-warn_of_counters(const struct running *r)
-{
-	char mem[8192];
-	struct text t = text_over(mem, sizeof(mem));
-
-	if (r->w.number != 0)
-		return;
-	conf_counter_warnings(r->w.conf, false, &t);
-	for (struct slice rest = text_slice(&t); rest.n > 0;) {
-		struct slice line = slice_cut(&rest, '\n');
-
-		log_say(LOG_WARNING, "start", "%.*s", SLICE_FMT(line));
-	}
-}
-
-static void
 confine_calls(const struct running *r)
 {
 	if (!confine_worker() && r->w.number == 0)
@@ -415,7 +399,6 @@ run(struct running *r)
 	r->retire.data = r;
 	channel_open(&r->master, w->loop, r->o->control_fd, on_master, r);
 	loop_at_turn_end(w->loop, stop_when_idle, r);
-	warn_of_counters(r);
 	confine_calls(r);
 	lanes_start(r->lanes);
 	if (!channel_say(&r->master, CHANNEL_UP, 0, SLICE("")))

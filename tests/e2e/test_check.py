@@ -102,6 +102,18 @@ def only_added(d):
     only_add(d)
 
 
+def before_meta(d):
+    """As the release before left it: nothing says which programs can work with it."""
+    made(d)
+    sql(d, "DROP TABLE meta")
+
+
+def plain(d):
+    """Restored from a dump, say."""
+    made(d)
+    sql(d, "PRAGMA journal_mode = DELETE")
+
+
 def taken(d):
     d.holder = socket.create_server(("127.0.0.1", d.port))
 
@@ -158,7 +170,7 @@ CHANGES = {
     "no database": gone("directory.db"), "a database open to all": mode("directory.db", 0o644), "no database at all": text("directory.db", "x" * 8192),
     "another program's": another_program, "a newer schema": newer, "a damaged one": damage, "rows that name nobody": orphan,
     "an older schema": older, "an older schema that cannot be brought on": half_older, "keys that open nothing": another_ring,
-    "a newer schema that only adds": only_added,
+    "a newer schema that only adds": only_added, "what the release before made": before_meta, "no write-ahead log": plain,
     "a folder": lambda d: (d.folder / "directory.db").unlink() or (d.folder / "directory.db").mkdir(),
     "a folder that all may write": lambda d: d.folder.chmod(0o777),
 }
@@ -234,6 +246,31 @@ def test_warnings_let_start(daemon):
     assert "no certificate is for mail.example.org" in warned["certificates"]
     assert "does not open 1 of 1" in warned["key ring"] and "2 accounts" in warned["native pool"]
     assert warned["key ring"].startswith(f"{daemon.config}:")
+
+
+def journal(d):
+    with sqlite3.connect(d.folder / "directory.db") as db:
+        return db.execute("PRAGMA journal_mode").fetchone()[0]
+
+
+def test_a_directory_without_its_write_ahead_log(daemon):
+    """The check says so and changes nothing; a start mends it, and says that."""
+    plain(daemon)
+    checked = daemon.run("-t")
+    assert checked.returncode == 0 and "[directory] path" in checked.stdout and "no write-ahead log" in checked.stdout
+    assert journal(daemon) == "delete"
+    daemon.start()
+    assert journal(daemon) == "wal" and "had no write-ahead log, and has one now" in daemon.said() and copies(daemon) == []
+
+
+def test_what_will_not_work_is_said_by_start_and_reload(daemon):
+    """Once by a start, and again by each reload, to the log and to who asked."""
+    daemon.certificate("other.example")
+    daemon.start()
+    assert daemon.said().count("no certificate is for mail.example.org") == 1
+    told = daemon.ask("reload")
+    assert told["ok"] and any("no certificate is for mail.example.org" in w for w in told["warnings"]), told
+    assert daemon.said().count("no certificate is for mail.example.org") == 2
 
 
 def topics():

@@ -552,7 +552,9 @@ def test_reload_changes_new_connections(daemon):
     old, f = daemon.greeted()
     daemon.sections["server"]["name"] = "new.example.org"
     daemon.write()
-    assert daemon.ask("reload") == {"ok": True, "revision": 2, "warnings": [], "mistakes": []}
+    told = daemon.ask("reload")
+    assert (told["ok"], told["revision"], told["mistakes"]) == (True, 2, [])
+    assert len(told["warnings"]) == 1 and "no certificate is for new.example.org" in told["warnings"][0], told
     assert {greeting_name(daemon) for _ in range(20)} == {"new.example.org"}
     old.sendall(b"NOOP\r\n")
     assert f.readline().startswith(b"250")

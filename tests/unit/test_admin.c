@@ -419,6 +419,38 @@ test_newer_schema(void **state)
 	assert_false(admin_survey(f->path, f->vault, &found, &t));
 }
 
+/* What the release before has made lacks only what was added: its count of migrations stays, so that
+ * it goes on with the file. A file that was made of a dump gets its write-ahead log back. */
+static void
+test_added_only(void **state)
+{
+	struct fixture *f = *state;
+	struct text t = why(f);
+	char words[512] = "";
+	struct text done = text_over(words, sizeof(words));
+	struct admin_survey found;
+
+	add_account(f, "acme", "pro");
+	admin_close(f->a);
+	f->a = NULL;
+	assert_true(admin_survey(f->path, NULL, &found, &t));
+	int64_t before = found.schema;
+
+	assert_false(found.is_plain);
+	shell(f, "DROP TABLE meta");
+	migrated(f, f->path, "has what this version adds");
+	assert_true(admin_survey(f->path, NULL, &found, &t));
+	assert_int_equal(found.schema, before);
+	shell(f, "PRAGMA journal_mode = DELETE");
+	assert_true(admin_survey(f->path, NULL, &found, &t));
+	assert_true(found.is_plain);
+	assert_int_equal(admin_migrate(f->path, NULL, &done, &t), ADMIN_OK);
+	assert_non_null(strstr(words, "had no write-ahead log"));
+	assert_null(strstr(words, "as it was"));
+	assert_true(admin_survey(f->path, NULL, &found, &t));
+	assert_false(found.is_plain);
+}
+
 /* The ring opens what is sealed, or it is counted. */
 static void
 test_survey(void **state)
@@ -1329,7 +1361,7 @@ test_lacking_column(void **state)
 	shell(f,
 	    "ALTER TABLE profile DROP COLUMN per_minute; ALTER TABLE profile DROP COLUMN on_quota;"
 	    " ALTER TABLE profile DROP COLUMN keep_headers");
-	migrated(f, f->path, "schema12-");
+	migrated(f, f->path, "schema11-");
 	f->a = admin_open(f->path, false, f->vault, &t);
 	assert_non_null(f->a);
 	OK(f, admin_get(f->a, &entity_profile, "acme/mg", &f->mem, &p));
@@ -1407,6 +1439,7 @@ main(void)
 		TEST(migrations),
 		TEST(copies),
 		TEST(newer_schema),
+		TEST(added_only),
 		TEST(survey),
 		TEST(accounts),
 		TEST(bad_names),
