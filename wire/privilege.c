@@ -46,7 +46,7 @@ find_group(const char *group, gid_t *gid_r, struct text *why)
 		*gid_r = (gid_t)number;
 		return true;
 	}
-	text_fmt(why, "[server] group: there is no group '%s'", group);
+	text_fmt(why, "there is no group '%s', which [server] group names", group);
 	return false;
 }
 
@@ -69,7 +69,7 @@ privilege_find(const char *user, const char *group, struct privilege_target *to_
 	}
 	/* cppcheck-suppress getpwnamCalled ; one thread */
 	if (!(p = getpwnam(user))) {
-		text_fmt(why, "[server] user: there is no user '%s'", user);
+		text_fmt(why, "there is no user '%s'", user);
 		return false;
 	}
 	to_r->uid = p->pw_uid;

@@ -136,21 +136,31 @@ can_make(struct inspect *in, const char *path, const char *section, const char *
 	return false;
 }
 
+/* A file of the database, where it is there: SQLite would open it for reading alone, and say so
+ * much later, or not say which of them it was. */
+static bool
+can_write(struct inspect *in, const char *path, const char *which)
+{
+	char mem[INSPECT_LINE_MAX];
+	struct text t = text_over(mem, sizeof(mem));
+
+	text_fmt(&t, "%s%s", path, which);
+	if (access(mem, R_OK | W_OK) == 0 || errno == ENOENT)
+		return true;
+	text_fmt(&t, ": cannot be written to: %s", strerror(errno));
+	inspect_say_of(in, INSPECT_CROSS, TOPIC_RIGHTS, "directory", NULL, "path", mem);
+	return false;
+}
+
 static void
 look_at_rights(struct inspect *in)
 {
 	const struct conf *c = in->conf;
 	bool ok = can_make(in, c->directory.path, "directory", "path");
 
-	/* SQLite would open it for reading alone, and say so much later. */
-	if (access(c->directory.path, R_OK | W_OK) != 0 && errno != ENOENT) {
-		char mem[INSPECT_LINE_MAX];
-		struct text t = text_over(mem, sizeof(mem));
-
-		text_fmt(&t, "%s: cannot be written to: %s", c->directory.path, strerror(errno));
-		inspect_say_of(in, INSPECT_CROSS, TOPIC_RIGHTS, "directory", NULL, "path", mem);
-		ok = false;
-	}
+	ok &= can_write(in, c->directory.path, "");
+	ok &= can_write(in, c->directory.path, "-wal");
+	ok &= can_write(in, c->directory.path, "-shm");
 	if (c->server.control_socket && *c->server.control_socket && !in->makes_folder)
 		ok &= can_make(in, c->server.control_socket, "server", "control_socket");
 	if (c->log.path && strcmp(c->log.path, "-") != 0)

@@ -42,8 +42,8 @@ enum {
 	INSPECT_LINE_MAX = 8192 /* of one finding's words */
 };
 
-/* Waits for a check of PATH. SAID has the findings. 0, or what is to be the exit status: 78 behind a
- * cross, 75 where a migration has to wait, 71 where there is no process, 70 where it died. WHAT:
+/* Waits for a check of PATH. SAID has the findings. 0, or what is to be the exit status: 78 behind
+ * a cross, 75 where a migration has to wait, 71 where there is no process, 70 where it died. WHAT:
  * INSPECT_* or-ed. */
 int inspect_now(const char *path, unsigned what, struct text *said) MUST_CHECK;
 /* The child alone; *FD_R is the end to read from. -1: errno. */

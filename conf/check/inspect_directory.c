@@ -101,7 +101,7 @@ say_directory(struct inspect *in, struct vault *v, const struct admin_survey *fo
 {
 	const char *path = in->conf->directory.path;
 
-	if (found->is_plain && found->schema > 0)
+	if (found->is_plain && !found->is_behind)
 		say_plain(in);
 	if (found->is_behind || found->old > 0)
 		inspect_say(in, INSPECT_GOOD, TOPIC_DIRECTORY,

@@ -100,15 +100,15 @@ struct admin_survey {
 };
 
 /* Whether PATH is a directory that this program can use, or could behind admin_migrate(), and holds
- * together; changes nothing. V may be NULL: CLOSED and OLD are 0 then. WHY says what is wrong, with the
- * file. */
+ * together; changes nothing. V may be NULL: CLOSED and OLD are 0 then. WHY says what is wrong, with
+ * the file. */
 bool admin_survey(const char *path, struct vault *v, struct admin_survey *found_r, struct text *why)
     MUST_CHECK;
 /* Brings PATH to this program's schema, seals anew what an earlier version sealed (vault_is_v1():
- * nothing else opens that), and gives the file its write-ahead log where it lacks that. One that has rows is copied first, beside itself, as
- * PATH.schemaN-YYYYMMDD; the last two of those copies are kept. DONE says what was done, a line
- * each; nothing where nothing was to do. What V does not open is left as it is. ADMIN_BUSY: somebody
- * else has been writing for too long. */
+ * nothing else opens that), and gives the file its write-ahead log where it lacks that. One that
+ * has rows is copied first, beside itself, as PATH.schemaN-YYYYMMDD; the last two of those copies
+ * are kept. DONE says what was done, a line each; nothing where nothing was to do. What V does not
+ * open is left as it is. ADMIN_BUSY: somebody else has been writing for too long. */
 enum admin_result admin_migrate(const char *path, struct vault *v, struct text *done,
     struct text *why) MUST_CHECK;
 /* Opens PATH, which must be of this program's schema. CREATE: makes it (mode 0640, with the plans

@@ -317,14 +317,16 @@ db_migrations(void)
 	return MIGRATIONS;
 }
 
-/* A newer one than we know. */
+/* A newer one than we know. What meta says of another count of migrations is nothing. */
 static bool
 is_compatible(struct db *db, int64_t version, struct text *why)
 {
 	int64_t last = INT64_MAX;
 
-	if (db_number(db, "SELECT last_compatible FROM meta WHERE one = 1", &last) && last > 0 &&
-	    last <= MIGRATIONS)
+	if (db_number(db,
+	        "SELECT last_compatible FROM meta, pragma_user_version WHERE version = user_version",
+	        &last) &&
+	    last > 0 && last <= MIGRATIONS)
 		return true;
 	text_fmt(why, "made by a newer Byway (schema %lld, this one knows %d)", (long long)version,
 	    (int)MIGRATIONS);
@@ -359,8 +361,8 @@ last_compatible(int n)
 	return n;
 }
 
-/* Which programs can work with the file, for those that know fewer migrations than it has had. Added
- * as columns are, without a migration of its own: a program that does not know it goes on. */
+/* Which programs can work with the file, for those that know fewer migrations than it has had.
+ * Added as columns are, without a migration of its own: a program that does not know it goes on. */
 static bool
 add_meta(struct db *db)
 {

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import smtplib
 import socket
@@ -11,6 +12,7 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -176,6 +178,13 @@ CHANGES = {
 }
 
 
+# All others do not.
+STARTS = {
+    "nothing", "a made database", "an empty database", "one worker", "no control socket", "a group may read the database", "a certificate for another name",
+    "no certificate of a name", "a comment", "no name", "an older schema", "keys that open nothing", "a newer schema that only adds",
+    "what the release before made", "no write-ahead log", "root's configuration, for all to read", "a file in conf.d", "root's chain, for all to read",
+    "another group that is there",
+}
 # What the check sees only by trying it would change the file.
 ONLY_AT_START = {"an older schema that cannot be brought on"}
 
@@ -200,12 +209,17 @@ def served(d):
 def test_check_and_start_agree(daemon, change):
     CHANGES[change](daemon)
     daemon.write()
+    agree(daemon, change)
+
+
+def agree(daemon, change):
     checked = daemon.run("-t")
     tool = subprocess.run([BUILD / "byway", "-c", daemon.config, "config", "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           check=False)
     daemon.start(wait=False)
     until(lambda: daemon.process.poll() is not None or "is up with" in daemon.said(), what="a start, or its end")
     status = daemon.process.poll()
+    assert (status is None) == (change in STARTS), (status, daemon.said())
     if change in ONLY_AT_START:
         assert checked.returncode == 0 and status == 78, (checked.stdout, status, daemon.said())
         return
@@ -216,6 +230,84 @@ def test_check_and_start_agree(daemon, change):
     else:
         assert checked.returncode == 78 and len(checked.stdout) > 20, checked.stdout
         assert status == 78 and "bywayd: " in daemon.said(), (status, daemon.said())
+
+
+OTHERS = "nobody"
+
+
+def theirs(d, *names):
+    for name in names:
+        shutil.chown(d.folder / name, OTHERS)
+
+
+def only_roots(name, value=0o600):
+    def change(d):
+        shutil.chown(d.folder / name, "root", "root")
+        (d.folder / name).chmod(value)
+    return change
+
+
+def more(d, value, mode_of_folder=0o755):
+    """A conf.d/ with a file of mode VALUE."""
+    folder = d.folder / "conf.d"
+    folder.mkdir(mode=mode_of_folder)
+    (folder / "more.ini").write_text("[timeouts]\ncommand = 299s\n")
+    (folder / "more.ini").chmod(value)
+
+
+def roots_log_beside(d):
+    """Made by a root's daemon of before."""
+    made(d)
+    for name in ("directory.db-wal", "directory.db-shm"):
+        d.secret(name, "")
+        only_roots(name)(d)
+
+
+def elsewhere(section, key, name, value):
+    """KEY names a file in a folder of root's with mode VALUE."""
+    def change(d):
+        folder = d.folder / "closed"
+        folder.mkdir()
+        shutil.chown(folder, "root", "root")
+        folder.chmod(value)
+        d.sections.setdefault(section, {})[key] = folder / name
+    return change
+
+
+USERS_CHANGES = {
+    "nothing": lambda d: None, "a made database": made, "root's configuration, for all to read": only_roots("byway.ini", 0o644),
+    "root's configuration": only_roots("byway.ini"), "a file in conf.d": lambda d: more(d, 0o644), "root's file in conf.d": lambda d: more(d, 0o600),
+    "a conf.d of root's": lambda d: more(d, 0o644, 0o700), "root's key ring": only_roots("vault.key"), "root's key": only_roots("key.pem"),
+    "root's chain": only_roots("cert.pem"), "root's chain, for all to read": only_roots("cert.pem", 0o644), "root's database": only_roots("directory.db"),
+    "a database that they may read": only_roots("directory.db", 0o640), "a folder that they may not write": lambda d: only_roots(".", 0o755)(d),
+    "a folder that they may not enter": lambda d: only_roots(".", 0o700)(d), "root's files of a log beside the database": roots_log_beside,
+    "a control socket in a closed folder": elsewhere("server", "control_socket", "control.sock", 0o700),
+    "a control socket in root's folder": elsewhere("server", "control_socket", "control.sock", 0o755),
+    "a log in a closed folder": elsewhere("log", "path", "byway.log", 0o700), "a log in root's folder": elsewhere("log", "path", "byway.log", 0o755),
+    "a directory in a closed folder": elsewhere("directory", "path", "directory.db", 0o700),
+    "a password of root's": lambda d: (d.secret("secret", "sesame\n"), only_roots("secret")(d),
+                                       d.sections.update({"mta one": {"host": "localhost", "username": "x", "password_file": d.folder / "secret"}})),
+    "another group that is there": option("server", "group", "root"),
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another")
+@pytest.mark.parametrize("change", USERS_CHANGES, ids=lambda name: name.replace(" ", "-"))
+def test_check_and_start_agree_on_rights(change):
+    """Root starts it, and it becomes another: what that one may not do counts. Not in pytest's folder: every run closes that to others."""
+    with tempfile.TemporaryDirectory(prefix="byway-check-") as folder:
+        d = Daemon(folder)
+        d.folder.chmod(0o755)
+        d.sections["server"]["user"] = OTHERS
+        theirs(d, ".", "vault.key", "key.pem", "cert.pem", "directory.db", "byway.ini")
+        d.write()
+        d.holder = None
+        try:
+            USERS_CHANGES[change](d)
+            d.write()
+            agree(d, change)
+        finally:
+            d.close()
 
 
 def test_a_port_that_is_taken(daemon):

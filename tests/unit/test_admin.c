@@ -419,8 +419,8 @@ test_newer_schema(void **state)
 	assert_false(admin_survey(f->path, f->vault, &found, &t));
 }
 
-/* What the release before has made lacks only what was added: its count of migrations stays, so that
- * it goes on with the file. A file that was made of a dump gets its write-ahead log back. */
+/* What the release before has made lacks only what was added: its count of migrations stays, so
+ * that it goes on with the file. A file that was made of a dump gets its write-ahead log back. */
 static void
 test_added_only(void **state)
 {
