@@ -285,15 +285,14 @@ moved(struct restoring *r, struct slice ini)
 static bool
 holds_something(const char *folder)
 {
-	DIR *d = opendir(folder);
-	size_t n = 0;
+	struct dirent **all;
+	int n = scandir(folder, &all, NULL, NULL);
 
-	if (!d)
-		return true;
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n > 2; /* itself and its parent */
+	for (int i = 0; i < n; i++)
+		free(all[i]);
+	if (n >= 0)
+		free(all);
+	return n < 0 || n > 2; /* itself and its parent */
 }
 
 /* Absent, or a folder with nothing in it. */
