@@ -285,13 +285,12 @@ moved(struct restoring *r, struct slice ini)
 static bool
 holds_something(const char *folder)
 {
-	struct dirent **all;
-	int n = scandir(folder, &all, NULL, NULL);
+	struct dirent **all = NULL;
+	int n = scandir(folder, &all, NULL, alphasort);
 
 	for (int i = 0; i < n; i++)
 		free(all[i]);
-	if (n >= 0)
-		free(all);
+	free(all);
 	return n < 0 || n > 2; /* itself and its parent */
 }
 
