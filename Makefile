@@ -28,7 +28,13 @@ docdir     ?= $(prefix)/share/doc/byway
 unitdir    ?= $(prefix)/lib/systemd/system
 sharedir   ?= $(prefix)/share/byway
 usersdir   ?= $(prefix)/lib/sysusers.d
+tmpfilesdir ?= $(prefix)/lib/tmpfiles.d
+bashdir    ?= $(prefix)/share/bash-completion/completions
+zshdir     ?= $(prefix)/share/zsh/vendor-completions
+fishdir    ?= $(prefix)/share/fish/vendor_completions.d
 INSTALL    ?= install
+# `STRIP=:` leaves the symbols in what is installed; those of build/ always stay.
+STRIP      ?= strip
 
 VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
 
@@ -103,13 +109,13 @@ MORE     = $(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null 
 
 # ---- targets ------------------------------------------------------------------------------------
 
-.PHONY: all san deps run test unit e2e soak fuzz check lint format docs install uninstall clean dist help FORCE
+.PHONY: all san deps run test unit e2e soak fuzz check lint format docs install uninstall clean dist deb help FORCE
 
 all: $(if $(LIBSRC),$(LIBRARY)) $(BINS)
 
 help:
 	@echo 'make            build the release flavour into $(BUILD)/ (bywayd, byway, byway-console, byway-bench)'
-	@echo 'make deps       install what is missing (Debian 12 and 13)'
+	@echo 'make deps       install what a build lacks (Debian 12 and 13); FOR="run test check package" for the rest, FOR=all'
 	@echo 'make run        the whole thing live on loopback ports, until Ctrl-C; CHECK=1 ends by itself'
 	@echo 'make test       build with ASan and UBSan, then unit and end to end tests'
 	@echo 'make unit       unit tests only; T="slice dots" picks some'
@@ -122,11 +128,12 @@ help:
 	@echo 'make docs       write docs/CONFIG.md and the tables of the other pages anew'
 	@echo 'make install    prefix=$(prefix) DESTDIR=$(DESTDIR); uninstall takes it back'
 	@echo 'make dist       build/byway-$(VERSION).tar.gz from the last commit'
+	@echo 'make deb        Debian packages of this release into build/deb/, and what lintian says of them'
 	@echo 'make clean      remove build/ (.deps/ stays)'
 	@echo 'FLAVOUR=san, CC=clang, V=1 work with all of them'
 
 deps:
-	$(Q)sh dist/deps all
+	$(Q)sh dist/deps $(or $(FOR),build)
 
 san:
 	+$(Q)$(MORE) FLAVOUR=san all
@@ -172,7 +179,7 @@ lint:
 format:
 	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
 
-docs: $(BUILD)/byway $(BUILD)/byway-console
+docs: $(BINS)
 	$(Q)dist/docs --byway $(BUILD)/byway
 	$(Q)dist/smtp-tables
 	$(Q)dist/provider-tables
@@ -184,6 +191,10 @@ dist:
 	$(Q)mkdir -p build
 	$(Q)git archive --prefix=byway-$(VERSION)/ -o build/byway-$(VERSION).tar.gz HEAD
 	@echo build/byway-$(VERSION).tar.gz
+
+deb:
+	$(Q)sh dist/deps build package
+	+$(Q)dist/deb '$(VERSION)'
 
 # ---- building -----------------------------------------------------------------------------------
 
@@ -254,6 +265,7 @@ install: all
 	    '$(DESTDIR)$(usersdir)'
 	$(INSTALL) -m 755 $(BUILD)/bywayd '$(DESTDIR)$(sbindir)/'
 	$(INSTALL) -m 755 $(filter-out %/bywayd,$(BINS)) '$(DESTDIR)$(bindir)/'
+	$(STRIP) '$(DESTDIR)$(sbindir)/bywayd' $(patsubst %,'$(DESTDIR)$(bindir)/%',$(notdir $(filter-out %/bywayd,$(BINS))))
 	$(INSTALL) -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*.md dist/byway.ini.sample) '$(DESTDIR)$(docdir)/'
 	sed 's,@sbindir@,$(sbindir),g' dist/byway.service > $(BUILD)/byway.service
 	$(INSTALL) -m 644 $(BUILD)/byway.service '$(DESTDIR)$(unitdir)/byway.service'
@@ -261,10 +273,15 @@ install: all
 	$(INSTALL) -m 644 $(wildcard dist/replies/*.ini) '$(DESTDIR)$(sharedir)/replies/'
 	$(INSTALL) -m 644 dist/byway.socket '$(DESTDIR)$(docdir)/byway.socket.example'
 	$(INSTALL) -m 644 dist/byway.sysusers '$(DESTDIR)$(usersdir)/byway.conf'
+	$(INSTALL) -D -m 644 dist/byway.tmpfiles '$(DESTDIR)$(tmpfilesdir)/byway.conf'
+	$(INSTALL) -D -m 644 dist/completion/byway.bash '$(DESTDIR)$(bashdir)/byway'
+	$(INSTALL) -D -m 644 dist/completion/byway.zsh '$(DESTDIR)$(zshdir)/_byway'
+	$(INSTALL) -D -m 644 dist/completion/byway.fish '$(DESTDIR)$(fishdir)/byway.fish'
 	$(foreach m,$(MANS),$(INSTALL) -D -m 644 $(m) '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :
 
 uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/bywayd' '$(DESTDIR)$(bindir)/byway' '$(DESTDIR)$(bindir)/byway-console' '$(DESTDIR)$(bindir)/byway-bench'
-	rm -f '$(DESTDIR)$(unitdir)/byway.service' '$(DESTDIR)$(usersdir)/byway.conf'
+	rm -f '$(DESTDIR)$(unitdir)/byway.service' '$(DESTDIR)$(usersdir)/byway.conf' '$(DESTDIR)$(tmpfilesdir)/byway.conf'
+	rm -f '$(DESTDIR)$(bashdir)/byway' '$(DESTDIR)$(zshdir)/_byway' '$(DESTDIR)$(fishdir)/byway.fish'
 	rm -rf '$(DESTDIR)$(docdir)' '$(DESTDIR)$(sharedir)'
 	$(foreach m,$(MANS),rm -f '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :

@@ -427,6 +427,8 @@ words_after(struct cli *c, const char *family)
 		const char *word = cmd->words;
 		size_t skip = family ? strlen(family) : 0;
 
+		if (!*cmd->summary)
+			continue;
 		if (family && (strncmp(word, family, skip) != 0 || word[skip] != ' '))
 			continue;
 		word = cli_dup(c,

@@ -6,7 +6,7 @@
  * cli - the command line of `byway`: one table of commands, from which parsing, help and usage
  * errors come, and, by `byway help --json`, docs/CONSOLE.md, the manual page and the completion
  *
- * A command is one row of cli_commands[] (table.c). Options may stand anywhere behind the first
+ * A command is one row of cli_commands[] (cmd_table.c). Options may stand anywhere behind the first
  * word. Whatever a command makes lives in cli.arena and dies with the process.
  *
  * Owns:   the arena. Words of the command line are borrowed.
@@ -35,7 +35,7 @@ struct cli_command {
 	const char *args;  /* "ADDRESS", "[FILE]" */
 	int args_min, args_max;
 	cli_fn *run;
-	const char *summary; /* one line */
+	const char *summary; /* one line; "": for programs alone, and no list names it */
 	const char *details; /* a paragraph, or NULL */
 	const char *example;
 	const struct cli_option *options;
@@ -44,6 +44,12 @@ struct cli_command {
 	bool adds;               /* those too that can be said only once */
 	bool password; /* takes one: --password-stdin, --password-file, and never --password */
 	bool generate; /* and may make one: --generate */
+};
+
+/* A group of commands in lists: from the row FROM on, up to the next group's. */
+struct cli_group {
+	const char *from;
+	const char *title;
 };
 
 enum { CLI_OPTIONS_MAX = 48, CLI_ARENA_MIB = 16384 };
@@ -62,6 +68,7 @@ struct cli {
 };
 
 extern const struct cli_command cli_commands[]; /* ends with .words == NULL */
+extern const struct cli_group cli_groups[];     /* in the rows' order; ends with .from == NULL */
 extern const struct cli_option cli_globals[];
 
 /* Runs what ARGV says; the exit status. */

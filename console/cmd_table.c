@@ -186,6 +186,11 @@ static const struct cli_option of_print[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct cli_option of_names[] = {
+	{ "names", "KIND", "the names of all plans, accounts, ... one a line, for completion" },
+	{ NULL, NULL, NULL },
+};
+
 #define SOCKET                                                                          \
 	{                                                                               \
 		"socket", "PATH",                                                       \
@@ -265,6 +270,19 @@ static const char words_apply[] =
 		words_, args_, min_, max_, run_, summary_, details_, example_, options_, NULL, \
 		    false, false, false, false                                                 \
 	}
+
+const struct cli_group cli_groups[] = {
+	{ "init", "Setting up" },
+	{ "account add", "The directory: accounts and what is theirs" },
+	{ "explain", "Helping people" },
+	{ "suspend", "In short" },
+	{ "export", "The whole directory" },
+	{ "config check", "The configuration" },
+	{ "reload", "The daemon" },
+	{ "key list", "Keys and passwords" },
+	{ "help", "Help" },
+	{ NULL, NULL },
+};
 
 const struct cli_command cli_commands[] = {
 	PLAIN("init", "", 0, 0, cmd_init, of_init,
@@ -547,5 +565,6 @@ const struct cli_command cli_commands[] = {
 	PLAIN("help", "[COMMAND ...]", 0, 2, cmd_help, NULL,
 	    "Tells what a command does, or lists all of them; with --json, all with their options.",
 	    NULL, "byway help mailbox add"),
+	PLAIN("list", "", 0, 0, cmd_names, of_names, "", NULL, "byway list --names mailbox"),
 	{ 0 },
 };

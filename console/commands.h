@@ -26,5 +26,6 @@ cli_fn cmd_suspend, cmd_resume, cmd_pause, cmd_verify, cmd_block, cmd_unblock;
 cli_fn cmd_reload, cmd_status, cmd_reopen, cmd_drain;
 cli_fn cmd_key_list, cmd_key_rotate, cmd_key_reseal;
 cli_fn cmd_password, cmd_help;
+cli_fn cmd_names;
 
 #endif

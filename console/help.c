@@ -57,19 +57,48 @@ help_options(const struct cli_option *options, size_t n)
 	}
 }
 
+/* What OPTION of CMD may be, where it is one of some words. */
 static void
-options_json(struct json *j, const char *key, const struct cli_option *options, size_t n)
+words_json(struct json *j, const struct cli_command *cmd, const struct cli_option *option)
 {
-	json_open(j, key, '[');
+	const struct words *words = cmd && cmd->fields ? kind_words(cmd->kind, option->name) : NULL;
+	struct slice rest = slice_str(option->arg ? option->arg : "");
+
+	if (!words && !memchr(rest.p, '|', rest.n))
+		return;
+	json_open(j, "words", '[');
+	for (unsigned i = 0; words && i < words->n; i++)
+		json_str(j, NULL, slice_str(words->list[i].word));
+	while (!words && rest.n > 0)
+		json_str(j, NULL, slice_cut(&rest, '|'));
+	json_close(j, ']');
+}
+
+static void
+options_json(struct json *j, const struct cli_command *cmd, const struct cli_option *options,
+    size_t n)
+{
+	json_open(j, "options", '[');
 	for (size_t i = 0; i < n; i++) {
 		json_open(j, NULL, '{');
 		json_str(j, "name", slice_str(options[i].name));
 		if (options[i].arg)
 			json_str(j, "argument", slice_str(options[i].arg));
+		words_json(j, cmd, &options[i]);
 		json_str(j, "help", slice_str(options[i].help));
 		json_close(j, '}');
 	}
 	json_close(j, ']');
+}
+
+/* The title of the group that CMD stands in. */
+static const char *
+group_of(const struct cli_command *cmd)
+{
+	for (;; cmd--)
+		for (const struct cli_group *g = cli_groups; g->from; g++)
+			if (strcmp(g->from, cmd->words) == 0)
+				return g->title;
 }
 
 static void
@@ -80,11 +109,12 @@ command_json(struct json *j, const struct cli_command *cmd)
 
 	json_open(j, NULL, '{');
 	json_str(j, "command", slice_str(cmd->words));
+	json_str(j, "group", slice_str(group_of(cmd)));
 	json_str(j, "arguments", slice_str(cmd->args));
 	json_str(j, "summary", slice_str(cmd->summary));
 	if (cmd->details)
 		json_str(j, "details", slice_str(cmd->details));
-	options_json(j, "options", options, n);
+	options_json(j, cmd, options, n);
 	json_str(j, "example", slice_str(cmd->example));
 	json_close(j, '}');
 }
@@ -146,6 +176,8 @@ is_of(const struct cli_command *cmd, const char *family)
 {
 	size_t n = family ? strlen(family) : 0;
 
+	if (!*cmd->summary)
+		return false;
 	return !family || (strncmp(cmd->words, family, n) == 0 && cmd->words[n] == ' ');
 }
 
@@ -155,7 +187,7 @@ help_all_json(const char *family)
 	struct json j = json_begin();
 
 	json_open(&j, NULL, '{');
-	options_json(&j, "options", cli_globals, globals_n());
+	options_json(&j, NULL, cli_globals, globals_n());
 	json_open(&j, "commands", '[');
 	for (const struct cli_command *cmd = cli_commands; cmd->words; cmd++)
 		if (is_of(cmd, family))
@@ -186,12 +218,20 @@ cli_help_all(struct cli *c, const char *family)
 		help_all_json(family);
 		return;
 	}
-	printf("usage: byway [--config PATH] [--json] COMMAND ...\n\n"
-	       "%s:\n",
-	    family ? family : "Commands (byway COMMAND --help tells more)");
+	const char *group = NULL;
+
+	printf("usage: byway [--config PATH] [--json] COMMAND ...\n");
+	if (family)
+		printf("\n%s:\n", family);
+	else
+		printf("       byway help COMMAND tells more\n");
 	for (const struct cli_command *cmd = cli_commands; cmd->words; cmd++) {
 		if (!is_of(cmd, family))
 			continue;
+		if (!family && group_of(cmd) != group) {
+			group = group_of(cmd);
+			printf("\n%s:\n", group);
+		}
 		printf("  %-*s", (int)column - 2, cmd->words);
 		wrap(cmd->summary, column, column);
 	}

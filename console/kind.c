@@ -192,6 +192,15 @@ kind_options(const struct kind *k, bool adds, struct cli_option *options_r, size
 	return n;
 }
 
+const struct words *
+kind_words(const struct kind *k, const char *option)
+{
+	for (const struct column *f = kind_columns(k); f->name; f++)
+		if (strcmp(field_option(f), option) == 0)
+			return f->words;
+	return NULL;
+}
+
 struct object *
 object_of(struct cli *c, const struct kind *k, const void *row)
 {

@@ -72,6 +72,8 @@ enum admin_result kind_each(struct store *s, const struct kind *k, const char *a
     admin_row_fn *fn, void *ctx);
 /* Options for a new row (ADDS) or for a change. */
 size_t kind_options(const struct kind *k, bool adds, struct cli_option *options_r, size_t max);
+/* The words that the option of a field takes; NULL: no field's, or it takes others. */
+const struct words *kind_words(const struct kind *k, const char *option);
 size_t kind_fields(const struct kind *k);
 const struct kind *kind_find(struct slice name);
 struct object *object_of(struct cli *c, const struct kind *k, const void *row);

@@ -974,7 +974,7 @@ def test_documents_tell_what_the_programs_tell(bare):
     assert done.returncode == 0, done.stdout
     assert bare.json("help", "mailbox", "add") == bare.json("mailbox", "add", "--help")
     script = (ROOT / "dist/completion/byway.bash").read_text()
-    done = subprocess.run(["bash", "-c", script + "\nCOMP_WORDS=(byway mailbox a); COMP_CWORD=2; _byway; "
+    done = subprocess.run(["bash", "-c", script + "\nCOMP_LINE='byway mailbox a'; COMP_POINT=15; _byway; "
                            "echo ${COMPREPLY[0]}"], stdout=subprocess.PIPE, check=True)
     assert done.stdout == b"add\n"
 

@@ -26,7 +26,7 @@ WANTED = {
 if not SPECS.is_dir():
     pytest.skip(f"no specifications in {SPECS}", allow_module_level=True)
 if not PRISM.exists() or not shutil.which("node"):
-    pytest.skip("no prism in build/node: make deps", allow_module_level=True)
+    pytest.skip("no prism in build/node: make deps FOR=test", allow_module_level=True)
 
 
 class Mock:
