@@ -7,7 +7,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -15,6 +14,7 @@
 #include "bench/bench.h"
 #include "wire/base64.h"
 #include "wire/crypto.h"
+#include "wire/options.h"
 #include "wire/reply.h"
 #include "wire/stream.h"
 
@@ -407,7 +407,7 @@ read_options(struct load *l, int argc, char **argv)
 	const char *user = NULL, *file = NULL, *ca = NULL;
 	int o;
 
-	while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while ((o = options_next(argc, argv, "", options)) >= 0) {
 		if (o < NUMBERS) {
 			uint64_t *to = (uint64_t *)(void *)((char *)l + numbers[o].offset);
 

@@ -4,7 +4,6 @@
  * measured in front of it is not itself
  */
 #include <errno.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "bench/bench.h"
 #include "wire/command.h"
 #include "wire/dots.h"
+#include "wire/options.h"
 #include "wire/stream.h"
 
 struct sink {
@@ -204,7 +204,7 @@ sink_main(int argc, char **argv)
 	uint64_t port = 0;
 	int o;
 
-	while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+	while ((o = options_next(argc, argv, "", options)) >= 0) {
 		if (o == '?')
 			return EX_USAGE;
 		chunking = chunking || o == 'c';

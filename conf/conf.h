@@ -252,6 +252,9 @@ void conf_counter_warnings(const struct conf *c, bool look_up, struct text *out)
 /* The whole effective configuration as INI, secrets as ***; CHANGED: only what differs from the
  * defaults. JSON instead of INI where asked. */
 void conf_print(const struct conf *c, bool changed, bool json, struct text *out);
+/* The same with the origin of each value, "FILE:LINE" or "default": in a comment above it; in JSON
+ * a member "origins" of each section holds those that a file says. */
+void conf_print_origins(const struct conf *c, bool changed, bool json, struct text *out);
 /* dist/byway.ini.sample */
 struct slice conf_sample(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "conf/option.h"
+#include "conf/load.h"
 
 /* Longer than any value that a line can hold. */
 enum { VALUE_MAX = 16384 };
@@ -33,8 +33,50 @@ is_default(const struct conf_option *opt, const void *base, const void *fallback
 struct printer {
 	const struct conf *defaults; /* NULL: all is told */
 	bool json;
+	const struct conf_owned *origins; /* NULL: they are not told */
 	struct text *out;
 };
+
+/* Where the option of the section at BASE was set; NULL: nowhere. */
+static const struct place *
+origin_of(const struct printer *p, const struct conf_option *opt, const void *base)
+{
+	const struct instance *in = p->origins ? p->origins->first : NULL;
+
+	while (in && (in->section != opt->section || in->base != base))
+		in = in->next;
+	return in && in->keys[opt - conf_options].line ? &in->keys[opt - conf_options] : NULL;
+}
+
+static void
+print_origin(const struct printer *p, const struct place *at)
+{
+	if (at)
+		text_fmt(p->out, "; %s:%u\n", p->origins->files[at->file], at->line);
+	else
+		text_put(p->out, SLICE("; default\n"));
+}
+
+static void
+print_origins_json(const struct printer *p, enum conf_section section, const void *base, bool first)
+{
+	bool none = true;
+
+	text_put(p->out, first ? SLICE("\"origins\":{") : SLICE(",\"origins\":{"));
+	for (size_t i = 0; i < conf_options_n; i++) {
+		const struct place *at = conf_options[i].section == section
+		    ? origin_of(p, &conf_options[i], base)
+		    : NULL;
+
+		if (!at)
+			continue;
+		text_fmt(p->out, "%s\"%s\":\"", none ? "" : ",", conf_options[i].key);
+		text_json(p->out, slice_str(p->origins->files[at->file]));
+		text_fmt(p->out, ":%u\"", at->line);
+		none = false;
+	}
+	text_char(p->out, '}');
+}
 
 static void
 print_option(const struct printer *p, const struct conf_option *opt, const void *base, bool *first)
@@ -45,6 +87,8 @@ print_option(const struct printer *p, const struct conf_option *opt, const void 
 		text_fmt(out, "%s\"%s\":", *first ? "" : ",", opt->key);
 		value_json(opt, base, out);
 	} else {
+		if (p->origins)
+			print_origin(p, origin_of(p, opt, base));
 		text_fmt(out, "%s =", opt->key);
 
 		size_t n = out->n;
@@ -129,7 +173,10 @@ print_json(const struct printer *p, const struct conf *c)
 			text_put(p->out, i ? SLICE(",{") : SLICE("{"));
 			if (name)
 				text_fmt(p->out, "\"name\":\"%s\"", name);
-			(void)print_keys(p, section, base, !name);
+			bool told = print_keys(p, section, base, !name);
+
+			if (p->origins)
+				print_origins_json(p, section, base, !told && !name);
 			text_char(p->out, '}');
 		}
 		text_put(p->out, named ? SLICE("]") : SLICE(""));
@@ -137,22 +184,35 @@ print_json(const struct printer *p, const struct conf *c)
 	text_put(p->out, SLICE("}\n"));
 }
 
-void
-conf_print(const struct conf *c, bool changed, bool json, struct text *out)
+static void
+print(const struct conf *c, bool changed, struct printer p)
 {
 	struct conf_owned *defaults = changed ? conf_defaults() : NULL;
-	struct printer p = { .defaults = defaults ? &defaults->c : NULL, .json = json, .out = out };
 
+	p.defaults = defaults ? &defaults->c : NULL;
 	if (defaults) {
 		/* What follows another option has not changed by following it. */
 		defaults->c.server.instance = c->server.name;
 		defaults->c.mtas[0].max_connections = c->upstream.max_connections;
 		defaults->c.mtas[0].messages_per_connection = c->upstream.messages_per_connection;
 	}
-	if (json)
+	if (p.json)
 		print_json(&p, c);
 	else
 		print_ini(&p, c);
 	if (defaults)
 		conf_owned_close(defaults);
+}
+
+void
+conf_print(const struct conf *c, bool changed, bool json, struct text *out)
+{
+	print(c, changed, (struct printer){ .json = json, .out = out });
+}
+
+void
+conf_print_origins(const struct conf *c, bool changed, bool json, struct text *out)
+{
+	print(c, changed,
+	    (struct printer){ .json = json, .origins = (const struct conf_owned *)c, .out = out });
 }

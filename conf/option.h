@@ -84,6 +84,8 @@ struct guess {
 };
 void guess_try(struct guess *g, const char *candidate);
 
+struct instance;
+
 /* A conf with what it owns. */
 struct conf_held {
 	struct conf_held *next;
@@ -93,9 +95,10 @@ struct conf_owned {
 	struct conf c; /* first */
 	struct arena mem;
 	struct conf_held *held;
-	struct slice dir;             /* relative paths are relative to this, while reading */
-	const struct instance *first; /* how the sections stood; load.h's */
-	const char **files;
+	struct slice dir; /* relative paths are relative to this, while reading */
+	/* How the sections stood (conf/load.h); NULL where it was not read. */
+	const struct instance *first;
+	const char *const *files;
 };
 
 struct conf_owned *conf_owned_open(void) MUST_CHECK;

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "conf/option.h"
+
 static const struct provider providers[PROVIDER_COUNT] = {
 #define PROVIDER(id_, name_, title_, kin_, port_, tls_, username_, mechanisms_)    \
 	[PROVIDER_##id_].id = PROVIDER_##id_, [PROVIDER_##id_].name = name_,       \
@@ -100,6 +102,16 @@ is_label(struct slice s)
 		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", s.p[i]) || !s.p[i])
 			return false;
 	return true;
+}
+
+const char *
+provider_meant(struct slice name)
+{
+	struct guess g = { .word = name };
+
+	for (enum provider_id id = 0; id < PROVIDER_COUNT; id++)
+		guess_try(&g, provider_at(id)->name);
+	return g.best;
 }
 
 typedef const struct provider_region *region_fn(const struct provider *p, size_t i);

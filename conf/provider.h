@@ -53,6 +53,8 @@ struct provider_region {
 
 /* Case aside. NULL: none of that name. */
 const struct provider *provider_find(struct slice name) MUST_CHECK;
+/* The name that NAME, which is none, was probably meant to be; NULL: no idea. */
+const char *provider_meant(struct slice name) MUST_CHECK;
 /* Whose host HOST is; NULL: nobody's that we know. */
 const struct provider *provider_by_host(struct slice host) MUST_CHECK;
 /* Never NULL: what is unknown, or NULL, is custom. */

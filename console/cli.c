@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include <assert.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "conf/option.h"
 #include "console/kind.h"
 #include "console/out.h"
+#include "wire/options.h"
 #include "wire/poison.h"
 
 const struct cli_option cli_globals[] = {
@@ -358,7 +358,7 @@ parse(struct cli *c, int argc, char **argv, int *at, int *status_r)
 
 	optind = 0;
 	opterr = 0;
-	while ((got = getopt_long(n, part, c->command ? ":c:h" : "+:c:h", known, NULL)) != -1) {
+	while ((got = options_next(n, part, c->command ? ":c:h" : "+:c:h", known)) != -1) {
 		if (got == OPT_CONFIG) {
 			c->config = optarg;
 		} else if (got == OPT_JSON) {

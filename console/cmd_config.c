@@ -16,7 +16,10 @@ cmd_config_print(struct cli *c)
 
 	if (!conf)
 		return status;
-	conf_print(conf, cli_has(c, "changed"), c->json, &out);
+	if (cli_has(c, "origins"))
+		conf_print_origins(conf, cli_has(c, "changed"), c->json, &out);
+	else
+		conf_print(conf, cli_has(c, "changed"), c->json, &out);
 	conf_unref(conf);
 	if (out.overflow)
 		return cli_fail(c, EX_SOFTWARE, "the configuration is too long to print");

@@ -156,13 +156,10 @@ int
 cmd_provider_show(struct cli *c)
 {
 	const struct provider *p = provider_find(slice_str(c->args[0]));
-	const char *names[PROVIDER_COUNT + 1] = { NULL };
-	const char *meant;
 
-	for (enum provider_id id = 0; id < PROVIDER_COUNT; id++)
-		names[id] = provider_at(id)->name;
 	if (!p) {
-		meant = cli_meant(c->args[0], names);
+		const char *meant = provider_meant(slice_str(c->args[0]));
+
 		return meant
 		    ? cli_fail(c, EX_NOUSER, "no preset '%s'; did you mean %s?", c->args[0], meant)
 		    : cli_fail(c, EX_NOUSER, "no preset '%s'; see byway provider list", c->args[0]);

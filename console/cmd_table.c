@@ -183,6 +183,7 @@ static const struct cli_option of_check[] = {
 
 static const struct cli_option of_print[] = {
 	{ "changed", NULL, "only what is not the default" },
+	{ "origins", NULL, "the file and line of each value, or that it is the default" },
 	{ NULL, NULL, NULL },
 };
 

@@ -129,6 +129,18 @@ take_domain(struct cli *c, struct admin_profile *p, const struct provider *prese
 	return NULL;
 }
 
+static const char *
+unknown_provider(struct cli *c, const char *name)
+{
+	const char *meant = provider_meant(slice_str(name));
+
+	if (meant)
+		return cli_print(c, "provider: there is no preset '%s'; did you mean %s?", name,
+		    meant);
+	return cli_print(c, "provider: there is no preset '%s'; byway provider list has them all",
+	    name);
+}
+
 /* Port and TLS mode follow each other where only one was said. */
 const char *
 profile_settle(struct cli *c, void *of, const char *const *said)
@@ -138,7 +150,7 @@ profile_settle(struct cli *c, void *of, const char *const *said)
 	const char *why;
 
 	if (!preset)
-		return "provider: no preset of that name; see byway provider list";
+		return unknown_provider(c, p->provider);
 	p->provider = preset->name;
 	why = p->transport == TRANSPORT_API ? take_api(c, p, preset, said)
 	                                    : take_preset(c, p, preset, said);

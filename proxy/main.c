@@ -6,11 +6,11 @@
 #include "proxy/process/descriptors.h"
 #include "proxy/process/master.h"
 #include "proxy/process/parsers.h"
+#include "wire/options.h"
 #include "wire/privilege.h"
 #include "wire/text.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -65,7 +65,7 @@ parse(int argc, char *argv[], struct choice *to)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "c:th", options, NULL)) != -1) {
+	while ((c = options_next(argc, argv, "c:th", options)) != -1) {
 		switch (c) {
 		case 'c':
 			to->conf = optarg;

@@ -8,6 +8,7 @@
 
 #include <time.h>
 
+#include "conf/provider.h"
 #include "wire/crypto.h"
 #include "wire/host.h"
 #include "wire/https_url.h"
@@ -120,6 +121,16 @@ fault_of(const struct admin_profile *row)
 }
 
 static enum admin_result
+say_unknown_provider(struct admin *a, const struct admin_profile *row)
+{
+	const char *meant = provider_meant(slice_str(row->provider));
+
+	return admin_say(a, ADMIN_INVALID, "profile %s/%s: provider: there is no preset '%s'%s%s%s",
+	    text_of(row->account), text_of(row->name), row->provider,
+	    meant ? "; did you mean " : "", meant ? meant : "", meant ? "?" : "");
+}
+
+static enum admin_result
 check_profile(struct admin *a, const struct admin_profile *row, const struct secret *password)
 {
 	const char *fault = fault_of(row);
@@ -127,6 +138,8 @@ check_profile(struct admin *a, const struct admin_profile *row, const struct sec
 	if (fault)
 		return admin_say(a, ADMIN_INVALID, "profile %s/%s: %s", text_of(row->account),
 		    text_of(row->name), fault);
+	if (*text_of(row->provider) && !provider_find(slice_str(row->provider)))
+		return say_unknown_provider(a, row);
 	if (password && password->n > VAULT_PLAIN_MAX)
 		return admin_say(a, ADMIN_INVALID,
 		    "profile %s/%s: the password is longer than %d octets", row->account, row->name,

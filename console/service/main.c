@@ -4,11 +4,11 @@
  *
  * One process in the foreground; SIGTERM and SIGINT end it. What it prints goes to the journal.
  */
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 
 #include "console/api/front.h"
+#include "wire/options.h"
 
 static const char usage[] =
     "usage: byway-console api [-c FILE] [--socket PATH]\n"
@@ -59,7 +59,7 @@ main(int argc, char **argv)
 	cli_harden();
 	sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	c.config = "/etc/byway/byway.ini";
-	while ((got = getopt_long(argc, argv, "c:h", known, NULL)) != -1) {
+	while ((got = options_next(argc, argv, "c:h", known)) != -1) {
 		if (got == 'c') {
 			c.config = optarg;
 		} else if (got == 's') {
@@ -67,9 +67,12 @@ main(int argc, char **argv)
 		} else if (got == 'v') {
 			printf("byway-console %s\n", BYWAY_VERSION);
 			return EX_OK;
+		} else if (got == 'h') {
+			fputs(usage, stdout);
+			return EX_OK;
 		} else {
-			fputs(usage, got == 'h' ? stdout : stderr);
-			return got == 'h' ? EX_OK : EX_USAGE;
+			fputs("Try `byway-console --help`.\n", stderr);
+			return EX_USAGE;
 		}
 	}
 	role = optind + 1 == argc ? argv[optind] : "";
@@ -78,7 +81,8 @@ main(int argc, char **argv)
 		return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 	}
 	if (strcmp(role, "api") != 0) {
-		fputs(usage, stderr);
+		fprintf(stderr, "byway-console: %s; try `byway-console --help`\n",
+		    optind + 1 < argc ? "one word too many" : "say api or openapi");
 		return EX_USAGE;
 	}
 	arena_init(&c.arena, (size_t)CLI_ARENA_MIB << 20);

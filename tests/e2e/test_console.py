@@ -969,6 +969,65 @@ def test_password_hash(bare):
     bare.refused(DATA, "password", stdin="")
 
 
+PROGRAMS = {
+    "byway": (("--conf", "x", "status"), ("mailbox", "show", "a@b.example", "--jso"), ("mailbox", "add", "a@b.example", "--stat", "active"),
+              ("mailbox", "add", "a@b.example", "--stat=active"), ("mailbox", "passwd", "a@b.example", "--password-f")),
+    "bywayd": (("--conf", "x"), ("--conf=x",), ("--chec",)),
+    "byway-console": (("api", "--sock", "x"), ("--vers",)),
+    "byway-bench": (("load", "--session", "3", "127.0.0.1", "1"), ("sink", "--chunk", "1")),
+}
+
+
+@pytest.mark.parametrize("program,words", [(p, w) for p, all_of_it in PROGRAMS.items() for w in all_of_it])
+def test_no_abbreviated_options(program, words, tmp_path):
+    """A script that abbreviates means another option on the day that a second one begins so. One mistake, one complaint."""
+    done = subprocess.run([Path(BYWAY).with_name(program), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=tmp_path,
+                          timeout=60)
+    short = next(w for w in words if w.startswith("--")).partition("=")[0]
+    complaints = [line for line in (done.stderr + done.stdout).splitlines() if not line.startswith("Try `")]
+    assert done.returncode == USAGE and len(complaints) == 1, done
+    assert f"'{short}'" in complaints[0] or f"no option {short}" in complaints[0], complaints
+
+
+@pytest.mark.parametrize("wrong,right", (("mailgum", "mailgun"), ("sendgird", "sendgrid"), ("zzzzzz", None)))
+def test_providers_that_are_none(full, wrong, right):
+    """Wherever one is named: with what was meant, and nothing is stored."""
+    secret = full.dir / "provider.pw"
+    secret.write_text(SECRET)
+    secret.chmod(0o600)
+    (full.dir / "d.ini").write_text(f"[account acme]\n[profile acme/other]\nhost = smtp.provider.example\nprovider = {wrong}\n")
+    before = full.ok("export").out
+    for words in (("profile", "add", "acme/other"), ("profile", "set", "acme/mg"), ("profile", "test")):
+        answer = full.run(*words, "--provider", wrong, "--username", "u", "--password-file", secret)
+        assert answer.status in (USAGE, DATA) and f"there is no preset '{wrong}'" in answer.err, answer
+        assert (f"did you mean {right}?" in answer.err) == bool(right), answer
+    answer = full.run("apply", full.dir / "d.ini", "--yes")
+    assert answer.status == DATA and f"there is no preset '{wrong}'" in answer.err, answer
+    assert full.run("provider", "show", wrong).status == MISSING
+    assert full.ok("export").out == before
+
+
+def test_origins_of_the_configuration(full):
+    """Each value with its file and line, or that it is the default; the output is read as before."""
+    (full.dir / "conf.d").mkdir()
+    (full.dir / "conf.d/more.ini").write_text("[limits]\n; words\nmessage_size = 33554433\n")
+    told = full.ok("config", "print", "--origins").out
+    assert f"; {full.dir}/conf.d/more.ini:3\nmessage_size = 33554433\n" in told
+    values = [line for line in told.splitlines() if " =" in line and not line.startswith(";")]
+    assert len([line for line in told.splitlines() if re.fullmatch(r"; (default|/.*:\d+)", line)]) == len(values) > 50
+    assert [line for line in told.splitlines() if not line.startswith(";")] == full.ok("config", "print").out.splitlines()
+    for line, following in zip(told.splitlines(), told.splitlines()[1:]):
+        place = re.fullmatch(r"; (/.*):(\d+)", line)
+        if place:
+            key = Path(place[1]).read_text().splitlines()[int(place[2]) - 1].partition("=")[0].strip()
+            assert key.startswith(following.partition(" =")[0]), (line, following)
+    origins = full.json("config", "print", "--origins")
+    assert origins["limits"]["origins"] == {"message_size": f"{full.dir}/conf.d/more.ini:3"}
+    assert origins["listener"][0]["origins"]["address"].startswith(str(full.config))
+    plain = full.json("config", "print")
+    assert "origins" not in plain["limits"] and {k: v for k, v in origins["limits"].items() if k != "origins"} == plain["limits"]
+
+
 def test_documents_tell_what_the_programs_tell(bare):
     done = subprocess.run([ROOT / "dist/docs", "--byway", BYWAY, "--check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout

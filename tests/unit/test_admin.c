@@ -764,6 +764,7 @@ change(struct admin_profile *row, const struct column *c)
 	char *at = (char *)row + c->at;
 	const char *text = c->type == COLUMN_PIN
 	    ? "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+	    : strcmp(c->name, "provider") == 0       ? "mailgun"
 	    : strcmp(c->name, "token_endpoint") == 0 ? "https://evil.example.net/token"
 	                                             : "evil.example.net";
 
@@ -1294,6 +1295,8 @@ suit(const struct entity *of, const struct column *c, union any_row *row)
 		row->account.owner_email = "me@one.example";
 	if (of == &entity_ip && strcmp(c->name, "state") == 0)
 		row->ip.state = MAILBOX_BLOCKED;
+	if (of == &entity_profile && strcmp(c->name, "provider") == 0)
+		row->profile.provider = "sendgrid";
 	if (of == &entity_profile && strcmp(c->name, "transport") == 0)
 		row->profile.tls = UPSTREAM_TLS_IMPLICIT;
 	if (of == &entity_profile && strcmp(c->name, "token_endpoint") == 0)
