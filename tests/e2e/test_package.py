@@ -191,3 +191,25 @@ def test_exposure_of_the_unit(tmp_path):
 def test_apparmor_profile():
     done = subprocess.run(["apparmor_parser", "-Q", "-K", ROOT / "dist/apparmor/usr.sbin.bywayd"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_container_files_fit_each_other(tmp_path):
+    """What the compose file mounts is good beside what `byway init` makes, and names its services; the image has what start needs."""
+    assert byway("init", "--dir", tmp_path, "--name", "relay.example.net").returncode == 0
+    (tmp_path / "conf.d").mkdir()
+    shutil.copy(ROOT / "dist/container/compose.ini", tmp_path / "conf.d/compose.ini")
+    told = byway("-c", tmp_path / "byway.ini", "config", "print", "--changed")
+    assert told.returncode == 0, told.stderr
+    compose = (ROOT / "dist/container/compose.yml").read_text()
+    for host in (re.search(r"host = (\w+)", told.stdout)[1], re.search(r"servers = (\w+):", told.stdout)[1]):
+        assert re.search(rf"^  {host}:$", compose, re.M), host
+    assert "./compose.ini:/etc/byway/conf.d/compose.ini:ro" in compose and "BYWAY_NAME:" in compose
+    exposed = set(re.search(r"^EXPOSE (.*)$", (ROOT / "dist/container/Dockerfile").read_text(), re.M)[1].split())
+    assert exposed == {a.rpartition(":")[2] for a in keys("byway.socket")["ListenStream"]}
+
+
+@pytest.mark.skipif(not shutil.which("buildah"), reason="no buildah here: apt-get install buildah")
+@pytest.mark.skipif(not os.environ.get("BYWAY_DEBIAN_ROOT"), reason="BYWAY_DEBIAN_ROOT names no debootstrap tree to build an image from")
+def test_image():
+    done = subprocess.run([ROOT / "dist/container/try", os.environ["BYWAY_DEBIAN_ROOT"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
