@@ -35,11 +35,11 @@ static const struct cli_option of_setup[] = {
 	{ "listen-tls", "LIST",
 	    "addresses for TLS at once (default: those of 465, 8465, 443 that are free)" },
 	{ "mta", "HOST", "your own mail server, HOST or HOST:PORT, for native mail" },
-	{ "provider", "NAME", "or a provider, see byway provider list" },
+	{ "provider", "PROVIDER", "or a provider, see byway provider list" },
 	{ "region", "REGION", "of its hosts" },
 	{ "host", "HOST", "or any other server that customers may name" },
 	{ "port", "PORT", "of --host" },
-	{ "tls", "MODE", "of --mta or --host: starttls (default), implicit, none" },
+	{ "tls", "starttls|implicit|none", "of --mta or --host (default starttls)" },
 	{ "ca", "FILE", "PEM file with a private CA for --mta or --host" },
 	{ "username", "NAME", "login at the provider; its password is asked for" },
 	{ "domain", "DOMAIN", "mailgun: the sending domain" },
@@ -217,12 +217,12 @@ static const struct cli_option of_explain[] = {
 };
 
 static const struct cli_option of_suspend[] = {
-	{ "reason", "REASON", "billing, deliverability or abuse" },
+	{ "reason", "billing|deliverability|abuse", "why" },
 	{ NULL, NULL, NULL },
 };
 
 static const struct cli_option of_pause[] = {
-	{ "by", "WHO", "owner, admin (default) or abuse" },
+	{ "by", "owner|admin|abuse", "who pauses it (default admin)" },
 	{ NULL, NULL, NULL },
 };
 

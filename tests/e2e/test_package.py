@@ -7,6 +7,7 @@ import re
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 import stage
 
 ROOT = stage.ROOT
+sys.path.insert(0, str(ROOT / "dist"))
+import completions  # noqa: E402
 BUILD = Path(os.environ.get("BYWAY_BUILD", ROOT / "build/release")).resolve()
 
 
@@ -57,6 +60,9 @@ LINES = (
     ("byway -c byway.i", {"byway.ini"}, set()),
     ("byway mailbox set --sta", {"--state"}, {"--json"}),
     ("byway mailbox set a --state active --js", {"--json"}, set()),
+    ("byway mailbox pause a --by ", {"owner", "admin", "abuse"}, set()),
+    ("byway setup --provider mailg", {"mailgun"}, {"sendgrid"}),
+    ("byway setup --tls i", {"implicit"}, {"none"}),
     ("byway li", {"limits"}, {"list"}),
 )
 
@@ -129,6 +135,21 @@ def test_names_for_completion(place):
     assert names("profile") == ["acme/own"] and names("route") == ["native", "inherit", "own"] and "nano" in names("plan") and names("ip") == []
     assert "mailgun" in names("provider")
     assert byway("list", "--names", "nonsense").returncode == 64
+
+
+# A sentence that ends in words to choose from: "owner, admin (default) or abuse".
+CHOICE = re.compile(r"(?:^|[:;] )[a-z][a-z0-9-]*(?: \([^)]*\))?(?:, [a-z][a-z0-9-]*(?: \([^)]*\))?)*(?:, | or )[a-z][a-z0-9-]*(?: \([^)]*\))?$")
+
+
+def test_what_can_be_completed_is():
+    """Who names words to choose from offers them, and an option that has values with one command has them with all."""
+    assert CHOICE.search("owner, admin (default) or abuse") and CHOICE.search("of --host: starttls (default), implicit, none")
+    assert not CHOICE.search("a day, the whole account; 0: no limit (default)")
+    told = [(c["command"], o) for c in json.loads(byway("help", "--json").stdout)["commands"] for o in c["options"] if "argument" in o]
+    has = {o["name"] for _, o in told if completions.of_option(o)}
+    assert len(has) > 20
+    without = [(command, o["name"]) for command, o in told if not completions.of_option(o) and (o["name"] in has or CHOICE.search(o["help"]))]
+    assert not without, without
 
 
 def test_groups_of_the_list():
