@@ -258,6 +258,7 @@ $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 
 # ---- installing ---------------------------------------------------------------------------------
 
+UNITS := byway.service byway-console.service
 MANS := $(wildcard docs/man/*.[1-8])
 
 install: all
@@ -267,8 +268,8 @@ install: all
 	$(INSTALL) -m 755 $(filter-out %/bywayd,$(BINS)) '$(DESTDIR)$(bindir)/'
 	$(STRIP) '$(DESTDIR)$(sbindir)/bywayd' $(patsubst %,'$(DESTDIR)$(bindir)/%',$(notdir $(filter-out %/bywayd,$(BINS))))
 	$(INSTALL) -m 644 LICENSE $(wildcard README.md CHANGELOG.md docs/*.md dist/byway.ini.sample) '$(DESTDIR)$(docdir)/'
-	sed 's,@sbindir@,$(sbindir),g' dist/byway.service > $(BUILD)/byway.service
-	$(INSTALL) -m 644 $(BUILD)/byway.service '$(DESTDIR)$(unitdir)/byway.service'
+	$(foreach u,$(UNITS),sed 's,@sbindir@,$(sbindir),; s,@bindir@,$(bindir),' dist/$(u) > $(BUILD)/$(u) && \
+	    $(INSTALL) -m 644 $(BUILD)/$(u) '$(DESTDIR)$(unitdir)/$(u)' &&) :
 	$(INSTALL) -d '$(DESTDIR)$(sharedir)/replies'
 	$(INSTALL) -m 644 $(wildcard dist/replies/*.ini) '$(DESTDIR)$(sharedir)/replies/'
 	$(INSTALL) -m 644 dist/byway.socket '$(DESTDIR)$(docdir)/byway.socket.example'
@@ -281,7 +282,7 @@ install: all
 
 uninstall:
 	rm -f '$(DESTDIR)$(sbindir)/bywayd' '$(DESTDIR)$(bindir)/byway' '$(DESTDIR)$(bindir)/byway-console' '$(DESTDIR)$(bindir)/byway-bench'
-	rm -f '$(DESTDIR)$(unitdir)/byway.service' '$(DESTDIR)$(usersdir)/byway.conf' '$(DESTDIR)$(tmpfilesdir)/byway.conf'
+	rm -f $(foreach u,$(UNITS),'$(DESTDIR)$(unitdir)/$(u)') '$(DESTDIR)$(usersdir)/byway.conf' '$(DESTDIR)$(tmpfilesdir)/byway.conf'
 	rm -f '$(DESTDIR)$(bashdir)/byway' '$(DESTDIR)$(zshdir)/_byway' '$(DESTDIR)$(fishdir)/byway.fish'
 	rm -rf '$(DESTDIR)$(docdir)' '$(DESTDIR)$(sharedir)'
 	$(foreach m,$(MANS),rm -f '$(DESTDIR)$(mandir)/man$(subst .,,$(suffix $(m)))/$(notdir $(m))' &&) :

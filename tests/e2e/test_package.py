@@ -199,13 +199,27 @@ def test_files_agree_with_init(tmp_path):
     assert all("-c /etc/byway/byway.ini" in start for start in unit["ExecStart"])
 
 
+def test_units_agree_with_each_other():
+    """Both work in the same folders as the same user; none is shut off less in the process that listens to nobody."""
+    daemon, console = keys("byway.service"), keys("byway-console.service")
+    same = [k for k in console if k in ("User", "Group", "UMask", "LimitCORE", "ConditionPathExists") or "Directory" in k]
+    assert len(same) == 12 and all(console[k] == daemon[k] for k in same), same
+    assert console["RuntimeDirectoryPreserve"] == ["yes"], "the one that ends first would take the other's socket away"
+    shut = {k for k, v in daemon.items() if v == ["yes"]}
+    assert len(shut) > 15 and shut <= {k for k, v in console.items() if v == ["yes"]}
+    # Where it listens if nothing is said.
+    told = subprocess.run([BUILD / "byway-console", "--help"], stdout=subprocess.PIPE, text=True).stdout
+    assert f"default /run/{console['RuntimeDirectory'][0]}/api.sock" in told
+
+
 @needs("systemd-analyze")
-def test_exposure_of_the_unit(tmp_path):
-    (tmp_path / "byway.service").write_text((ROOT / "dist/byway.service").read_text().replace("@sbindir@", "/usr/sbin"))
-    said = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", tmp_path / "byway.service"], stdout=subprocess.PIPE,
+@pytest.mark.parametrize("name,most", (("byway.service", 1.5), ("byway-console.service", 0.5)))
+def test_exposure_of_the_units(tmp_path, name, most):
+    (tmp_path / name).write_text((ROOT / "dist" / name).read_text().replace("@sbindir@", "/usr/sbin").replace("@bindir@", "/usr/bin"))
+    said = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", tmp_path / name], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True).stdout
-    level = re.search(r"Overall exposure level for byway.service: ([\d.]+)", said)
-    assert level and float(level[1]) <= 1.5, said
+    level = re.search(rf"Overall exposure level for {name}: ([\d.]+)", said)
+    assert level and float(level[1]) <= most, said
 
 
 @needs("apparmor_parser")
