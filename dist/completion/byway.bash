@@ -40,7 +40,7 @@ _byway_know() {
 		found=1
 		options='--config --json --help --dir --state --control --user --name --certificate --certificate-key --listen --listen-tls --mta --provider --region --host --port --tls --ca --username --domain --password-stdin --password-file --mailbox --account --plan --to'
 		arguments=()
-		values=([--config]='file' [--dir]='file' [--state]='file' [--control]='file' [--user]='' [--name]='' [--certificate]='file' [--certificate-key]='file' [--listen]='' [--listen-tls]='' [--mta]='' [--provider]='' [--region]='' [--host]='' [--port]='' [--tls]='' [--ca]='file' [--username]='' [--domain]='names:domain' [--password-file]='file' [--mailbox]='names:mailbox' [--account]='names:account' [--plan]='names:plan' [--to]='')
+		values=([--config]='file' [--dir]='file' [--state]='file' [--control]='file' [--user]='' [--name]='' [--certificate]='file' [--certificate-key]='file' [--listen]='' [--listen-tls]='' [--mta]='' [--provider]='names:provider' [--region]='' [--host]='' [--port]='' [--tls]='starttls implicit none' [--ca]='file' [--username]='' [--domain]='names:domain' [--password-file]='file' [--mailbox]='names:mailbox' [--account]='names:account' [--plan]='names:plan' [--to]='')
 		;;
 	'account add')
 		found=1
@@ -76,7 +76,7 @@ _byway_know() {
 		found=1
 		options='--config --json --help --reason'
 		arguments=('names:account')
-		values=([--config]='file' [--reason]='')
+		values=([--config]='file' [--reason]='billing deliverability abuse')
 		;;
 	'account resume')
 		found=1
@@ -136,7 +136,7 @@ _byway_know() {
 		found=1
 		options='--config --json --help --by'
 		arguments=('names:mailbox')
-		values=([--config]='file' [--by]='')
+		values=([--config]='file' [--by]='owner admin abuse')
 		;;
 	'mailbox resume')
 		found=1
@@ -406,7 +406,7 @@ _byway_know() {
 		found=1
 		options='--config --json --help --reason'
 		arguments=('names:account')
-		values=([--config]='file' [--reason]='')
+		values=([--config]='file' [--reason]='billing deliverability abuse')
 		;;
 	'resume')
 		found=1
@@ -418,7 +418,7 @@ _byway_know() {
 		found=1
 		options='--config --json --help --by'
 		arguments=('names:mailbox')
-		values=([--config]='file' [--by]='')
+		values=([--config]='file' [--by]='owner admin abuse')
 		;;
 	'verify')
 		found=1
@@ -488,7 +488,7 @@ _byway_know() {
 		;;
 	'config print')
 		found=1
-		options='--config --json --help --changed'
+		options='--config --json --help --changed --origins'
 		arguments=()
 		values=([--config]='file')
 		;;

@@ -94,11 +94,11 @@ _byway() {
 			'--listen[addresses for STARTTLS (default\: those of 587, 25, 2525, 8025, 80 that are free)]:LIST: _byway_may_be ""' \
 			'--listen-tls[addresses for TLS at once (default\: those of 465, 8465, 443 that are free)]:LIST: _byway_may_be ""' \
 			'--mta[your own mail server, HOST or HOST\:PORT, for native mail]:HOST: _byway_may_be ""' \
-			'--provider[or a provider, see byway provider list]:NAME: _byway_may_be ""' \
+			'--provider[or a provider, see byway provider list]:PROVIDER: _byway_may_be "names\:provider"' \
 			'--region[of its hosts]:REGION: _byway_may_be ""' \
 			'--host[or any other server that customers may name]:HOST: _byway_may_be ""' \
 			'--port[of --host]:PORT: _byway_may_be ""' \
-			'--tls[of --mta or --host\: starttls (default), implicit, none]:MODE: _byway_may_be ""' \
+			'--tls[of --mta or --host (default starttls)]:starttls|implicit|none: _byway_may_be "starttls implicit none"' \
 			'--ca[PEM file with a private CA for --mta or --host]:FILE: _byway_may_be "file"' \
 			'--username[login at the provider; its password is asked for]:NAME: _byway_may_be ""' \
 			'--domain[mailgun\: the sending domain]:DOMAIN: _byway_may_be "names\:domain"' \
@@ -174,7 +174,7 @@ _byway() {
 			'--json[one JSON object or array instead of text; errors are {"error"\: ...}]' \
 			'--help[what the command does, with an example; -h for short]' \
 			'-c[configuration]:PATH:_files' \
-			'--reason[billing, deliverability or abuse]:REASON: _byway_may_be ""' \
+			'--reason[why]:billing|deliverability|abuse: _byway_may_be "billing deliverability abuse"' \
 			':ACCOUNT: _byway_may_be "names\:account"' ;;
 	'account resume')
 		_arguments -S '--config[the configuration to read (default /etc/byway/byway.ini); -c for short]:PATH: _byway_may_be "file"' \
@@ -251,7 +251,7 @@ _byway() {
 			'--json[one JSON object or array instead of text; errors are {"error"\: ...}]' \
 			'--help[what the command does, with an example; -h for short]' \
 			'-c[configuration]:PATH:_files' \
-			'--by[owner, admin (default) or abuse]:WHO: _byway_may_be ""' \
+			'--by[who pauses it (default admin)]:owner|admin|abuse: _byway_may_be "owner admin abuse"' \
 			':ADDRESS: _byway_may_be "names\:mailbox"' ;;
 	'mailbox resume')
 		_arguments -S '--config[the configuration to read (default /etc/byway/byway.ini); -c for short]:PATH: _byway_may_be "file"' \
@@ -648,7 +648,7 @@ _byway() {
 			'--json[one JSON object or array instead of text; errors are {"error"\: ...}]' \
 			'--help[what the command does, with an example; -h for short]' \
 			'-c[configuration]:PATH:_files' \
-			'--reason[billing, deliverability or abuse]:REASON: _byway_may_be ""' \
+			'--reason[why]:billing|deliverability|abuse: _byway_may_be "billing deliverability abuse"' \
 			':ACCOUNT: _byway_may_be "names\:account"' ;;
 	'resume')
 		_arguments -S '--config[the configuration to read (default /etc/byway/byway.ini); -c for short]:PATH: _byway_may_be "file"' \
@@ -661,7 +661,7 @@ _byway() {
 			'--json[one JSON object or array instead of text; errors are {"error"\: ...}]' \
 			'--help[what the command does, with an example; -h for short]' \
 			'-c[configuration]:PATH:_files' \
-			'--by[owner, admin (default) or abuse]:WHO: _byway_may_be ""' \
+			'--by[who pauses it (default admin)]:owner|admin|abuse: _byway_may_be "owner admin abuse"' \
 			':MAILBOX: _byway_may_be "names\:mailbox"' ;;
 	'verify')
 		_arguments -S '--config[the configuration to read (default /etc/byway/byway.ini); -c for short]:PATH: _byway_may_be "file"' \
@@ -759,7 +759,8 @@ _byway() {
 			'--json[one JSON object or array instead of text; errors are {"error"\: ...}]' \
 			'--help[what the command does, with an example; -h for short]' \
 			'-c[configuration]:PATH:_files' \
-			'--changed[only what is not the default]' ;;
+			'--changed[only what is not the default]' \
+			'--origins[the file and line of each value, or that it is the default]' ;;
 	'config options')
 		_arguments -S '--config[the configuration to read (default /etc/byway/byway.ini); -c for short]:PATH: _byway_may_be "file"' \
 			'--json[one JSON object or array instead of text; errors are {"error"\: ...}]' \
