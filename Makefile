@@ -99,6 +99,7 @@ HELPERS := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
 
 obj      = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY := $(BUILD)/libbyway.a
+BENCHES := $(BUILD)/libbench.a
 BINS    := $(if $(wildcard proxy/main.c),$(BUILD)/bywayd) $(if $(wildcard console/main.c),$(BUILD)/byway) \
 	$(if $(wildcard console/service/main.c),$(BUILD)/byway-console) 	$(if $(wildcard bench/main.c),$(BUILD)/byway-bench)
 TESTS   := $(patsubst %.c,$(BUILD)/%,$(UNIT))
@@ -216,7 +217,7 @@ endef
 $(BUILD)/flags: FORCE | $(BUILD)/ready
 	$(call keep,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBS))
 $(BUILD)/sources: FORCE | $(BUILD)/ready
-	$(call keep,$(LIBSRC))
+	$(call keep,$(LIBSRC) $(BENCH))
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
@@ -227,6 +228,11 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 $(BUILD)/conf/shipped.o: dist/byway.ini.sample dist/replies/smtp2go.ini
 
 $(LIBRARY): $(call obj,$(LIBSRC)) $(BUILD)/sources
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+
+# For the tests of bench/.
+$(BENCHES): $(call obj,$(BENCH)) $(BUILD)/sources
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
@@ -244,9 +250,9 @@ $(BUILD)/bywayd-faults: $(BUILD)/proxy/main.o $(BUILD)/tests/torture/fault.o $(L
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(FAULTS:%=-Wl,--wrap=%) -o $@ $(filter %.o,$^) $(LIBRARY) $(LIBS)
 
-$(TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(HELPERS)) $(LIBRARY)
+$(TESTS): $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(HELPERS)) $(BENCHES) $(LIBRARY)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) -lcmocka $(LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(BENCHES) $(LIBRARY) -lcmocka $(LIBS)
 
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 	$(call say,LINK,$@)
