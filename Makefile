@@ -226,6 +226,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 
 # What the assembler reads (.incbin), which -MMD does not see.
 $(BUILD)/conf/shipped.o: dist/byway.ini.sample dist/replies/smtp2go.ini
+$(BUILD)/bench/report.o: bench/report.html
 
 $(LIBRARY): $(call obj,$(LIBSRC)) $(BUILD)/sources
 	$(call say,AR,$@)

@@ -4,45 +4,64 @@
 #include <sysexits.h>
 
 #include "bench/bench.h"
+#include "bench/plan.h"
 
-static const char help[] =
-    "usage: byway-bench load [options] HOST PORT    sends messages, says how fast\n"
-    "       byway-bench sink [options] PORT         takes messages and drops them\n"
-    "\n"
-    "load: --sessions N      at the same time (20)\n"
-    "      --messages N      in all (10000)\n"
-    "      --size N          octets of each (4096)\n"
-    "      --recipients N    of each (1)\n"
-    "      --from A --to A   the envelope\n"
-    "      --tls starttls|implicit\n"
-    "      --ca FILE         the certificate to trust for localhost\n"
-    "      --user NAME --password-file FILE\n"
-    "      --reconnect       a new session for each message\n"
-    "      --idle SECONDS    logs in, sends nothing, stays for so long\n"
-    "      --anywhere        allow targets that are not loopback\n"
-    "      --json\n"
-    "sink: --chunking        offer CHUNKING\n"
-    "      --no-pipelining   do not offer PIPELINING\n"
-    "\n"
-    "example: byway-bench sink 2600 &\n"
-    "         byway-bench load --messages 20000 127.0.0.1 2600\n";
+static const struct {
+	const char *name;
+	int (*fn)(int argc, char **argv);
+	const char *usage;
+	void (*help)(void);
+} commands[] = {
+	{ "load", load_main, "load [options] HOST PORT    sends messages, says how fast",
+	    plan_help },
+	{ "sink", sink_main, "sink [options] PORT         takes messages and drops them",
+	    sink_help },
+	{ "report", report_main,
+	    "report [options] FILE...    makes a page of results that were kept", report_help },
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void
+put_help(void)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		printf("%s byway-bench %s\n", i == 0 ? "usage:" : "      ", commands[i].usage);
+	for (size_t i = 0; i < COMMANDS; i++) {
+		printf("\n%s\n", commands[i].name);
+		commands[i].help();
+	}
+	puts("\nexample: byway-bench sink 2600 &\n"
+	     "         byway-bench load --messages 20000 127.0.0.1 2600\n"
+	     "         byway-bench load --rate 2000 --duration 30 --html run.html 127.0.0.1 2600");
+}
 
 int
 main(int argc, char **argv)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	const char *word = argc > 1 ? argv[1] : "";
+	bool asked = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 
 	(void)sigaction(SIGPIPE, &ignore, NULL);
-	if (argc > 1 && strcmp(argv[1], "load") == 0)
-		return load_main(argc - 1, argv + 1);
-	if (argc > 1 && strcmp(argv[1], "sink") == 0)
-		return sink_main(argc - 1, argv + 1);
-	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (strcmp(word, commands[i].name) != 0)
+			continue;
+		if (argc > 2 && strcmp(argv[2], "--help") == 0) {
+			printf("usage: byway-bench %s\n", commands[i].usage);
+			commands[i].help();
+			return EX_OK;
+		}
+		return commands[i].fn(argc - 1, argv + 1);
+	}
+	if (strcmp(word, "--version") == 0) {
 		puts("byway-bench " BYWAY_VERSION);
 		return EX_OK;
 	}
-	bool asked = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-
-	fputs(help, asked ? stdout : stderr);
-	return asked ? EX_OK : EX_USAGE;
+	if (asked) {
+		put_help();
+		return EX_OK;
+	}
+	fputs("usage: byway-bench load|sink|report ... (byway-bench --help)\n", stderr);
+	return EX_USAGE;
 }

@@ -42,7 +42,8 @@ failure_of(struct tally *t, enum phase p, int code, struct slice words)
 
 		/* Without a reply the words are ours and few: they tell kinds apart. */
 		if (f->phase == p && f->code == code &&
-		    (code > 0 || slice_eq(slice_str(f->words), slice_head(words, TALLY_WORDS_MAX - 1))))
+		    (code > 0 ||
+		        slice_eq(slice_str(f->words), slice_head(words, TALLY_WORDS_MAX - 1))))
 			return f;
 	}
 	if (t->failures_n == TALLY_FAILURES_MAX)

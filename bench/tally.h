@@ -29,8 +29,8 @@ struct sample {
 	uint64_t ns;     /* how long the interval was */
 	uint64_t done;
 	uint64_t failed;
-	uint64_t sessions; /* open at its end */
-	uint64_t waiting;  /* messages that are due and have no session, at its end */
+	uint64_t sessions;            /* open at its end */
+	uint64_t waiting;             /* messages that are due and have no session, at its end */
 	uint64_t p50, p90, p99, most; /* of the phase MESSAGE, ns */
 	uint64_t cpu_ns[PROCS_MAX];
 	uint64_t memory_kib[PROCS_MAX];

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""byway-bench: what its load says it did is what the server saw, and times are those that a client would have waited."""
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from servers import Sink as PostfixSink
+
+import stage
+
+BENCH = str(stage.BUILD / "byway-bench")
+
+
+class Sink:
+    """byway-bench sink; stop() gives what it counted."""
+
+    def __init__(self, *options):
+        self.port = stage.free_port()
+        self.process = subprocess.Popen([BENCH, "sink", "--json", *map(str, options), str(self.port)], stdout=subprocess.PIPE, text=True)
+        stage.wait_port(self.port, self.process)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        out = self.process.communicate(timeout=20)[0]
+        assert self.process.returncode == 0
+        return json.loads(out)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.stop()
+
+
+def load(port, *options, status=0, environment=None):
+    done = subprocess.run([BENCH, "load", "--json", *map(str, options), "127.0.0.1", str(port)], capture_output=True, text=True,
+                          timeout=120, env={**os.environ, **(environment or {})})
+    assert not stage.SANITIZER.search(done.stderr), done.stderr
+    assert done.returncode == status, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+def refused(*options):
+    """What a command says that does not even begin."""
+    done = subprocess.run([BENCH, *map(str, options)], capture_output=True, text=True, timeout=20)
+    assert done.returncode not in (0, 75) and not done.stdout, done.stdout
+    assert not stage.SANITIZER.search(done.stderr), done.stderr
+    return done.stderr
+
+
+@pytest.fixture()
+def logins(tmp_path):
+    path = tmp_path / "logins"
+    path.write_text("# the team\nann@bench.example  secret-of-ann\nbob secret of bob\n\n")
+    path.chmod(0o600)
+    return path
+
+
+# ---- what was sent is what was taken --------------------------------------------------------------
+
+@pytest.mark.parametrize("chunking", [(), ("--chunking",)], ids=["data", "bdat"])
+@pytest.mark.parametrize("pipelining", ["off", "message", "across"])
+def test_every_message_arrives_once(pipelining, chunking):
+    with Sink(*chunking) as sink:
+        got = load(sink.port, "--messages", 203, "--sessions", 7, "--recipients", 3, "--size", 5000, "--pipelining", pipelining, *chunking)
+        seen = sink.stop()
+    assert (got["messages"], got["failed"], got["octets"]) == (203, 0, 203 * 5000)
+    # The look whether the port is open is a connection, too.
+    assert (seen["messages"], seen["recipients"], seen["octets"], seen["connections"]) == (203, 609, 203 * 5000, 8)
+    assert {phase: got["phases"][phase]["n"] for phase in ("message", "mail", "rcpt", "dot", "connect")} == {
+        "message": 203, "mail": 203, "rcpt": 609, "dot": 203, "connect": 7}
+
+
+def test_a_server_without_pipelining_is_spoken_to_in_lockstep():
+    with Sink("--no-pipelining") as sink, Sink() as other:
+        alone, together = load(sink.port, "--messages", 50), load(other.port, "--messages", 50)
+        assert sink.stop()["messages"] == 50
+    # In lockstep each command waits for the one before; in a group all leave at once.
+    assert together["phases"]["rcpt"]["n"] == alone["phases"]["rcpt"]["n"] == 50
+    assert alone["phases"]["message"]["p50_us"] >= sum(alone["phases"][p]["min_us"] for p in ("mail", "rcpt", "data", "dot"))
+
+
+@pytest.mark.parametrize("size, octets", [("300", 300), ("64K", 65536), ("1M", 1048576), ("251", 251), ("252", 252), ("253", 253)])
+def test_sizes_are_exact(size, octets):
+    with Sink("--chunking") as sink:
+        load(sink.port, "--messages", 3, "--size", size)
+        load(sink.port, "--messages", 4, "--size", size, "--chunking")
+        assert sink.stop()["octets"] == 7 * octets
+
+
+def test_a_mix_comes_in_its_shares(tmp_path):
+    mix = tmp_path / "sizes"
+    mix.write_text("# octets weight\n1000 3\n10K 1\n")
+    with Sink() as sink:
+        got = load(sink.port, "--messages", 2000, "--size", mix)
+        assert sink.stop()["octets"] == got["octets"]
+    large = (got["octets"] - 2000 * 1000) / (10240 - 1000)
+    assert 400 < large < 600 and large == int(large)
+    assert "2 sizes" in got["load"]["content"]
+
+
+def test_a_message_of_ones_own(tmp_path):
+    """Dots are doubled for DATA, line ends made CRLF; the server gets the same by DATA and by BDAT."""
+    message = tmp_path / "message"
+    message.write_bytes(b"Subject: x\n\n.one\n..two\n.\nend")
+    with Sink("--chunking") as sink:
+        load(sink.port, "--messages", 1, "--message", message)
+        load(sink.port, "--messages", 1, "--message", message, "--chunking")
+        assert sink.stop()["octets"] == 2 * len(b"Subject: x\r\n\r\n.one\r\n..two\r\n.\r\nend\r\n")
+
+
+def test_sessions_end_after_so_many_messages():
+    with Sink() as sink:
+        load(sink.port, "--messages", 60, "--sessions", 3, "--messages-per-session", 5)
+        assert sink.stop()["connections"] == 1 + 12
+    with Sink() as sink:
+        load(sink.port, "--messages", 20, "--sessions", 3, "--reconnect")
+        assert sink.stop()["connections"] == 1 + 20
+
+
+def test_other_servers():
+    sink = PostfixSink().start()
+    try:
+        assert load(sink.port, "--messages", 300, "--pipelining", "across")["messages"] == 300
+    finally:
+        sink.stop()
+
+
+# ---- TLS and AUTH ---------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("how", ["plain", "login"])
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_tls_and_auth(tmp_path, logins, tls, how):
+    cert = tmp_path / "sink.crt"
+    with Sink("--tls", tls, "--certificate-out", cert, "--logins", logins) as sink:
+        got = load(sink.port, "--tls", tls, "--ca", cert, "--logins", logins, "--auth", how, "--messages", 20, "--sessions", 4)
+        seen = sink.stop()
+    assert (seen["messages"], seen["logins"], seen["tls"]) == (20, 4, 4)
+    assert got["phases"]["tls"]["n"] == got["phases"]["auth"]["n"] == 4 and ("starttls" in got["phases"]) == (tls == "starttls")
+
+
+def test_a_certificate_that_nobody_signed(tmp_path):
+    """Trusted by its fingerprint, or not at all."""
+    cert = tmp_path / "sink.crt"
+    with Sink("--tls", "implicit", "--certificate-out", cert) as sink:
+        got = load(sink.port, "--tls", "implicit", "--messages", 5, "--sessions", 1, status=75)
+        assert [f["phase"] for f in got["failures"]] == ["tls"] and "certificate" in got["failures"][0]["words"]
+        pin = subprocess.run(["openssl", "x509", "-in", cert, "-noout", "-fingerprint", "-sha256"], capture_output=True, text=True,
+                             check=True).stdout.split("=")[1].strip()
+        assert load(sink.port, "--tls", "implicit", "--pin", pin, "--messages", 5)["messages"] == 5
+
+
+def test_passwords_are_nowhere_to_be_seen(tmp_path, logins):
+    """Not in the arguments of the process, not in results; a list that others may read is not read."""
+    with Sink("--logins", logins) as sink:
+        got = load(sink.port, "--logins", logins, "--messages", 4)
+        assert "secret-of" not in json.dumps(got)
+        one = load(sink.port, "--user", "ann@bench.example", "--messages", 4, environment={"BYWAY_BENCH_PASSWORD": "secret-of-ann"})
+        assert one["messages"] == 4 and "secret-of" not in json.dumps(one)
+        wrong = load(sink.port, "--user", "bob", "--messages", 4, "--sessions", 1, environment={"BYWAY_BENCH_PASSWORD": "no"}, status=75)
+        assert [(f["phase"], f["code"]) for f in wrong["failures"]] == [("auth", 535)]
+    logins.chmod(0o640)
+    assert "chmod 600" in refused("load", "--logins", logins, "127.0.0.1", 9)
+    logins.chmod(0o600)
+    logins.write_text("only-a-name\n")
+    said = refused("load", "--logins", logins, "127.0.0.1", 9)
+    assert "NAME PASSWORD" in said and "only-a-name" not in said
+
+
+def test_senders_are_those_who_log_in(logins, stack):
+    up = stack.enter_context(stage.Upstream())
+    load(up.port, "--messages", 2, "--sessions", 1)
+    assert {m["from"] for m in up.take()} == {"a@bench.example"}
+    up.users = {}
+    load(up.port, "--messages", 2, "--sessions", 1, "--from", "x@y.example", "--to", "r%@z.example", "--recipients", 2)
+    assert {(m["from"], *m["to"]) for m in up.take()} == {("x@y.example", "r1@z.example", "r2@z.example")}
+
+
+# ---- failures -------------------------------------------------------------------------------------
+
+def test_refusals_by_phase_and_code():
+    """Each is counted once, at the phase and with the code that the server gave; the session goes on."""
+    with Sink("--refuse", "rcpt=450,10%", "--refuse", "dot=552,20%", "--refuse", "mail=451,1%") as sink:
+        got = load(sink.port, "--messages", 1000, "--sessions", 4, status=75)
+        seen = sink.stop()
+    counts = {(f["phase"], f["code"]): f["n"] for f in got["failures"]}
+    assert counts == {("mail", 451): seen["refused"]["mail"], ("rcpt", 450): seen["refused"]["rcpt"], ("dot", 552): seen["refused"]["dot"]}
+    assert counts["mail", 451] == 10 and counts["rcpt", 450] == seen["refused"]["rcpt"] == 99
+    assert got["messages"] == seen["messages"] and got["messages"] + got["failed"] == 1000
+    assert seen["connections"] == 1 + 4
+
+
+@pytest.mark.parametrize("pipelining", ["off", "message", "across"])
+def test_some_recipients_are_refused(pipelining):
+    with Sink("--refuse", "rcpt=550,50%") as sink:
+        got = load(sink.port, "--messages", 40, "--sessions", 1, "--recipients", 4, "--pipelining", pipelining, status=75)
+        seen = sink.stop()
+    assert (got["messages"], got["failed"], got["refused_recipients"]) == (40, 0, 80)
+    assert (seen["messages"], seen["recipients"]) == (40, 80)
+
+
+@pytest.mark.parametrize("chunking", [(), ("--chunking",)], ids=["data", "bdat"])
+@pytest.mark.parametrize("phase", ["mail", "rcpt", "data", "dot"])
+@pytest.mark.parametrize("pipelining", ["off", "message", "across"])
+def test_all_is_refused(pipelining, phase, chunking):
+    if chunking and phase == "data":
+        pytest.skip("BDAT knows no DATA")
+    with Sink("--refuse", f"{phase}=550", *chunking) as sink:
+        got = load(sink.port, "--messages", 30, "--sessions", 2, "--pipelining", pipelining, *chunking, status=75)
+        assert sink.stop()["messages"] == 0
+    assert [(f["phase"], f["code"], f["n"]) for f in got["failures"]] == [(phase, 550, 30)] and got["failed"] == 30
+
+
+@pytest.mark.parametrize("phase", ["greeting", "ehlo", "mail", "data", "dot"])
+def test_the_server_hangs_up(phase):
+    with Sink("--drop", f"{phase}=50%") as sink:
+        got = load(sink.port, "--messages", 40, "--sessions", 4, status=75)
+        seen = sink.stop()
+    assert sum(f["n"] for f in got["failures"]) == seen["dropped"][phase] > 0 and {f["code"] for f in got["failures"]} == {0}
+    assert got["messages"] + got["failed"] == 40 and got["messages"] == seen["messages"]
+
+
+def test_nobody_is_there():
+    got = load(stage.free_port(), "--messages", 1000000, status=75)
+    assert got["messages"] == 0 and [f["phase"] for f in got["failures"]] == ["connect"]
+
+
+def test_an_answer_that_never_comes():
+    with Sink("--delay", "dot=20") as sink:
+        got = load(sink.port, "--messages", 2, "--sessions", 2, "--timeout", 1, status=75)
+    assert [(f["phase"], f["words"], f["n"]) for f in got["failures"]] == [("dot", "no answer in time", 2)]
+
+
+# ---- time -----------------------------------------------------------------------------------------
+
+def test_times_are_found_where_they_were_spent():
+    with Sink("--delay", "dot=200ms", "--delay", "greeting=100ms") as sink:
+        got = load(sink.port, "--messages", 8, "--sessions", 4, "--pipelining", "off")["phases"]
+    assert got["dot"]["min_us"] >= 195e3 and got["greeting"]["min_us"] >= 95e3 and got["mail"]["p50_us"] < 195e3
+    assert got["message"]["max_us"] >= got["dot"]["min_us"] + got["greeting"]["min_us"]
+
+
+def test_an_open_loop_hides_no_waiting():
+    """A server that takes 50 ms a message, one session, 60 messages a second: a closed loop sees 50 ms each time, who had come at
+    a constant rate would have waited ever longer (coordinated omission)."""
+    with Sink("--delay", "dot=50ms") as sink:
+        closed = load(sink.port, "--sessions", 1, "--duration", 2)
+        opened = load(sink.port, "--sessions", 1, "--duration", 2, "--rate", 60, status=75)
+    assert closed["phases"]["message"]["p50_us"] < 3 * closed["phases"]["dot"]["min_us"]
+    assert opened["phases"]["message"]["p50_us"] > 5 * opened["phases"]["dot"]["p50_us"]
+    # Those that never got a session until the end are told, and their waiting counts.
+    assert [(f["phase"], f["code"]) for f in opened["failures"]] == [("wait", 0)]
+    assert opened["messages"] + opened["failed"] == 120 == opened["phases"]["message"]["n"]
+
+
+def test_an_open_loop_keeps_its_rate():
+    """Slow answers do not slow it down while there are sessions."""
+    with Sink("--delay", "dot=100ms") as sink:
+        got = load(sink.port, "--sessions", 200, "--duration", 2, "--rate", 200, "--interval", "0.5")
+        assert sink.stop()["messages"] == 400
+    assert got["messages"] == 400 and got["failed"] == 0
+    assert [s["done"] for s in got["samples"]] and sum(s["done"] for s in got["samples"]) == 400
+
+
+def test_ramp_and_warm_up():
+    with Sink() as sink:
+        got = load(sink.port, "--duration", 3, "--rate", 200, "--ramp", 1, "--warm-up", 1, "--sessions", 50)
+        seen = sink.stop()
+    # Half as many as the rate says while it grows; none of these counts, but for those that end after.
+    assert seen["messages"] == 100 + 400 and 390 <= got["messages"] <= 410
+
+
+def test_processes_are_measured_with_their_children():
+    with Sink() as sink:
+        got = load(sink.port, "--duration", 2, "--pid", f"sink={sink.process.pid}", "--pid", f"me={os.getpid()}", "--interval", "0.5")
+    sink_row, me = got["processes"]
+    assert sink_row["name"] == "sink" and sink_row["cpu_us_per_message"] > 0 and sink_row["memory_kib_most"] > 100
+    assert sink_row["processes"] == 1 and me["processes"] >= 3
+    assert "NAME=PID" in refused("load", "--pid", "sink", "127.0.0.1", 9)
+
+
+def test_a_run_that_is_interrupted_still_tells():
+    with Sink() as sink:
+        process = subprocess.Popen([BENCH, "load", "--duration", "60", "--rate", "100", "--progress", "127.0.0.1", str(sink.port)],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out = process.communicate(timeout=20)[0]
+    assert process.returncode == 0 and "messages, 0 failed" in out
+    assert "/s" in line and "failed" in line and "s left" in line
+
+
+# ---- the command line -----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("words, said", [
+    (["load", "127.0.0.1"], "HOST and PORT"),
+    (["load", "192.0.2.1", "25"], "--anywhere"),
+    (["load", "127.0.0.1", "0"], "port"),
+    (["load", "--rate", "0", "127.0.0.1", "25"], "more than 0"),
+    (["load", "--rate", "inf", "127.0.0.1", "25"], "more than 0"),
+    (["load", "--sessions", "0", "127.0.0.1", "25"], "from 1 to"),
+    (["load", "--size", "4x", "127.0.0.1", "25"], "neither octets"),
+    (["load", "--tls", "ssl", "127.0.0.1", "25"], "starttls or implicit"),
+    (["load", "--duration", "soon", "127.0.0.1", "25"], "seconds"),
+    (["load", "--pipelining", "on", "127.0.0.1", "25"], "off, message or across"),
+    (["load", "--from", "<x@y>", "127.0.0.1", "25"], "no <"),
+    (["load", "--user", "x", "127.0.0.1", "25"], "BYWAY_BENCH_PASSWORD"),
+    (["load", "--duration", "1", "--warm-up", "2", "127.0.0.1", "25"], "shorter"),
+    (["sink", "--delay", "dot", "2600"], "PHASE=TIME"),
+    (["sink", "--refuse", "rcpt=250", "2600"], "PHASE=CODE"),
+    (["sink", "--drop", "connect", "2600"], "a phase is"),
+    (["sink", "--tls", "implicit", "2600"], "--certificate"),
+    (["report"], "files"),
+    (["report", "/dev/null"], "not a whole result"),
+], ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_mistakes_are_told(words, said):
+    assert said in refused(*words)
+
+
+def test_help_names_every_option():
+    said = subprocess.run([BENCH, "--help"], capture_output=True, text=True, check=True).stdout
+    for word in ("load", "sink", "report", "--rate", "--logins", "--chunking", "--delay", "--html", "--pid"):
+        assert word in said
+    assert max(map(len, said.splitlines())) <= 110
