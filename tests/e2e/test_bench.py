@@ -35,12 +35,13 @@ class Sink:
             self.stop()
 
 
-def load(port, *options, status=0, environment=None):
-    done = subprocess.run([BENCH, "load", "--json", *map(str, options), "127.0.0.1", str(port)], capture_output=True, text=True,
+def load(port, *options, status=0, environment=None, output=("--json",)):
+    """What it says of itself; OUTPUT None: it writes elsewhere."""
+    done = subprocess.run([BENCH, "load", *(output or ()), *map(str, options), "127.0.0.1", str(port)], capture_output=True, text=True,
                           timeout=120, env={**os.environ, **(environment or {})})
     assert not stage.SANITIZER.search(done.stderr), done.stderr
     assert done.returncode == status, done.stderr + done.stdout
-    return json.loads(done.stdout)
+    return json.loads(done.stdout) if output else done.stdout
 
 
 def refused(*options):
@@ -291,6 +292,70 @@ def test_a_run_that_is_interrupted_still_tells():
         out = process.communicate(timeout=20)[0]
     assert process.returncode == 0 and "messages, 0 failed" in out
     assert "/s" in line and "failed" in line and "s left" in line
+
+
+# ---- the page ------------------------------------------------------------------------------------
+
+def look(page, scheme="light", width=1200, picture=None):
+    """What Chromium shows of PAGE (tests/lib/look.js)."""
+    done = subprocess.run(["node", stage.ROOT / "tests/lib/look.js", page, scheme, str(width), *([str(picture)] if picture else [])],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    """Two runs, the second with refusals and words that would like to be markup."""
+    files = [folder / "a.json", folder / "b.json"]
+    evil = "</script><script>document.title='mine'</script><img src=x onerror=alert(1)>"
+    with Sink("--delay", "dot=2ms-9ms") as sink:
+        load(sink.port, "--duration", 2, "--rate", 300, "--label", "steady", "--html", folder / "one.html", f"--json={files[0]}",
+             "--pid", f"sink={sink.process.pid}", output=None)
+    with Sink("--refuse", "rcpt=550,10%") as sink:
+        load(sink.port, "--duration", 2, "--sessions", 4, "--label", evil, f"--json={files[1]}", status=75, output=None)
+    return files, evil
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_page_of_one_run(folder, results, scheme, width):
+    seen = look(folder / "one.html", scheme, width)
+    run = json.loads(results[0][0].read_text())
+    assert seen["title"] == "steady" and not seen["errors"] and not seen["requests"]
+    assert seen["sections"] == ["Messages a second", "Latency of a message over time", "Latency by percentile", "Where the time goes, by phase",
+                                "Times by phase", "Cores in use", "Memory", "The run"]
+    # A plot each over time, and a small one for each phase; every line has its points.
+    assert seen["plots"] == 5 + len(run["phases"]) and all("NaN" not in d and len(d) > 10 for d in seen["lines"])
+    assert not seen["wide"] and not seen["clashes"] and seen["redrawn"] > 0
+    assert "steady" in seen["tip"] and "/s" in seen["tip"] and f"{run['messages']:,}" in seen["text"]
+    dark = [int(n) < 128 for n in seen["colors"][0][4:-1].split(",")]
+    assert all(dark) if scheme == "dark" else not any(dark)
+
+
+def test_runs_side_by_side(folder, results):
+    files, evil = results
+    page = folder / "both.html"
+    subprocess.run([BENCH, "report", *files, "--html", page], check=True, timeout=20)
+    seen = look(page)
+    assert seen["title"] == "2 runs side by side" and seen["sections"][0] == "At a glance" and "Failures" in seen["sections"]
+    assert evil in seen["text"] and "550" in seen["text"] and "× " in seen["text"]
+    assert not seen["errors"] and not seen["requests"] and (seen["scripts"], seen["images"]) == (2, 0)
+    assert not seen["wide"] and not seen["clashes"]
+
+
+def test_a_run_in_which_nothing_worked(folder):
+    page = folder / "none.html"
+    load(stage.free_port(), "--messages", 5, "--html", page, status=75)
+    seen = look(page)
+    assert not seen["errors"] and "Failures" in seen["sections"] and "connection refused" in seen["text"]
+
+
+def test_a_result_that_is_cut_short_is_refused(folder, results):
+    cut = folder / "cut.json"
+    cut.write_text(results[0][0].read_text()[:-40])
+    assert "not a whole result" in refused("report", cut, "--html", folder / "never.html")
+    assert not (folder / "never.html").exists()
 
 
 # ---- the command line -----------------------------------------------------------------------------
