@@ -12,6 +12,7 @@
 static const double retry_s = 0.1;
 static const double ramp_step_s = 0.01;
 static const double progress_s = 1;
+static const double end_step_s = 0.005;
 
 static uint64_t
 elapsed(const struct load *l)
@@ -181,9 +182,14 @@ on_warm(struct ev_loop *ev, ev_timer *w, int revents)
 static void
 on_end(struct ev_loop *ev, ev_timer *w, int revents)
 {
-	(void)ev;
+	struct load *l = w->data;
+
 	(void)revents;
-	load_end(w->data);
+	/* An open loop goes on for a moment with what was due before. */
+	if (l->plan.idle_ns == 0 && !load_is_over(l))
+		return;
+	ev_timer_stop(ev, w);
+	load_end(l);
 }
 
 /* Once: what is under way may end. Twice: now. */
@@ -232,7 +238,7 @@ load_clock_start(struct load *l)
 	else if (p->pace.ramp_ns > 0)
 		start_timer(l, &l->ramp, on_ramp, 0, ramp_step_s);
 	if (end > 0)
-		start_timer(l, &l->end, on_end, clock_seconds(end), 0);
+		start_timer(l, &l->end, on_end, clock_seconds(end), end_step_s);
 	if (p->warmup_ns > 0)
 		start_timer(l, &l->warm, on_warm, clock_seconds(p->warmup_ns), 0);
 	l->counts_ns = l->began_ns;

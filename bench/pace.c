@@ -47,7 +47,10 @@ pace_is_over(const struct pace *p, uint64_t started, uint64_t now)
 {
 	if (p->messages > 0 && started >= p->messages)
 		return true;
-	return p->duration_ns > 0 && now >= p->duration_ns;
+	if (p->duration_ns == 0 || now < p->duration_ns)
+		return false;
+	return p->rate <= 0 || now >= p->duration_ns + p->grace_ns ||
+	    pace_due(p, started) >= p->duration_ns;
 }
 
 uint64_t

@@ -20,6 +20,8 @@ struct pace {
 	uint64_t ramp_ns;     /* 0: none */
 	uint64_t duration_ns; /* 0: until MESSAGES are through */
 	uint64_t messages;    /* 0: until the duration is over */
+	uint64_t
+	    grace_ns; /* open loop: how long behind the duration what was due in it may begin */
 };
 
 /* Open loop: when message I, from 0, is due. */

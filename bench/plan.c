@@ -17,6 +17,8 @@ static const char *const tls_words[] = { "none", "starttls", "implicit" };
 static const char *const auth_words[] = { "plain", "login" };
 static const char *const pipelining_words[] = { "off", "message", "across" };
 
+/* Messages that are due right before the end find a session a moment later: no failure. */
+enum { GRACE_SHARE = 10 };
 enum { TLS_WORDS = 3, AUTH_WORDS = 2, PIPELINING_WORDS = 3 };
 
 /* Which of the words it is; N, and WHY says what they are, where it is none. */
@@ -314,6 +316,7 @@ prepare_pace(struct plan *p)
 		return refuse(EX_USAGE, "--resume is for --tls");
 	if (pace->duration_ns > 0 && p->warmup_ns >= pace->duration_ns)
 		return refuse(EX_USAGE, "--warm-up must be shorter than --duration");
+	pace->grace_ns = pace->duration_ns / GRACE_SHARE;
 	if (p->interval_ns == 0)
 		p->interval_ns = pace->duration_ns > 0 ? pace->duration_ns / 100 : CLOCK_S / 4;
 	if (p->interval_ns < 50 * CLOCK_MS)

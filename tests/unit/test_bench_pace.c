@@ -57,6 +57,9 @@ test_rate(void **state)
 static void
 test_bounds(void **state)
 {
+	const struct pace closed = { .duration_ns = CLOCK_S };
+	const struct pace graceful = { .rate = 1000, .duration_ns = CLOCK_S, .grace_ns = 100 };
+
 	(void)state;
 	assert_int_equal(pace_due_by(&paces[0], 3600 * (uint64_t)CLOCK_S), 10000);
 	assert_int_equal(pace_due_by(&paces[1], 3600 * (uint64_t)CLOCK_S), 100);
@@ -64,6 +67,11 @@ test_bounds(void **state)
 	assert_false(pace_is_over(&paces[1], 99, UINT64_MAX));
 	assert_true(pace_is_over(&paces[0], 0, paces[0].duration_ns));
 	assert_false(pace_is_over(&paces[0], UINT64_MAX, paces[0].duration_ns - 1));
+	assert_true(pace_is_over(&closed, 0, closed.duration_ns));
+	/* What was due before the end may still begin behind it, for a moment. */
+	assert_false(pace_is_over(&graceful, 999, graceful.duration_ns + 99));
+	assert_true(pace_is_over(&graceful, 1000, graceful.duration_ns));
+	assert_true(pace_is_over(&graceful, 999, graceful.duration_ns + 100));
 }
 
 static void
