@@ -339,6 +339,9 @@ class Haraka(Peer):
             "exports.hook_rcpt = (next) => next(OK);\n")
         (config / "smtp_forward.ini").write_text(f"host=127.0.0.1\nport={self.stand.sink.port}\nenable_outbound=false\n")
         (config / "me").write_text("bench.example\n")
+        # Its own defaults, which it wants beside the settings.
+        for shipped in Path(os.path.realpath(self.program())).parents[1].glob("config/connection.ini"):
+            shutil.copy(shipped, config)
         (config / "log.ini").write_text("[main]\nlevel=warn\n")
         self.run(self.program(), "-c", self.folder)
 
