@@ -333,6 +333,28 @@ def test_a_page_of_one_run(folder, results, scheme, width):
     assert all(dark) if scheme == "dark" else not any(dark)
 
 
+@pytest.mark.parametrize("factor", [0.003, 0.07, 1, 23, 9000])
+def test_plots_are_legible_at_any_scale(folder, results, factor):
+    """The same run a thousand times faster, slower, longer: no words lie on one another or outside."""
+    run = json.loads(results[0][0].read_text())
+    for phase in run["phases"].values():
+        phase["histogram"] = [[high * factor, n] for high, n in phase["histogram"]]
+        for key in list(phase):
+            if key.endswith("_us"):
+                phase[key] *= factor
+    for sample in run["samples"]:
+        for key in ("t", "s", "p50_us", "p90_us", "p99_us", "max_us"):
+            sample[key] *= factor
+        sample["memory_kib"] = [int(kib * factor) for kib in sample["memory_kib"]]
+    path = folder / f"scaled-{factor}.json"
+    path.write_text(json.dumps(run))
+    page = folder / f"scaled-{factor}.html"
+    subprocess.run([BENCH, "report", path, path, "--html", page], check=True, timeout=20)
+    for width in (1200, 390):
+        seen = look(page, "light", width)
+        assert not seen["errors"] and not seen["clashes"] and not seen["wide"]
+
+
 def test_runs_side_by_side(folder, results):
     files, evil = results
     page = folder / "both.html"
