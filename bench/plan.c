@@ -134,6 +134,8 @@ static const struct option_row rows[] = {
 	    AT(tls_name), 0, 0, NULL },
 	{ "pin", "SHA256", "trust the certificate with this fingerprint instead", OPTION_TEXT,
 	    AT(pin), 0, 0, NULL },
+	{ "resume", NULL, "take TLS sessions up again by ticket, as mail clients do", OPTION_FLAG,
+	    AT(resume), 0, 0, NULL },
 	{ "user", "NAME",
 	    "log in; the password is in --password-file or, without one, in the\n"
 	    "variable BYWAY_BENCH_PASSWORD",
@@ -240,8 +242,9 @@ prepare_tls(struct plan *p)
 
 	if (p->tls == PLAN_PLAIN)
 		return EX_OK;
+	o.resume = p->resume;
 	if (p->pin) {
-		o = (struct tls_client_options){ .pinned = true };
+		o = (struct tls_client_options){ .pinned = true, .resume = p->resume };
 		if (!read_pin(p->pin, o.pin))
 			return refuse(EX_USAGE,
 			    "--pin must be a SHA-256 fingerprint, 64 hex digits");

@@ -61,6 +61,9 @@ struct tls_client_options {
 	struct slice ca_pem; /* a private CA, PEM text; replaces ca_file */
 	bool pinned; /* then the leaf's SHA-256 must be pin; chain and name are not looked at */
 	unsigned char pin[32]; /* SHA-256 of the certificate (DER) */
+	/* The last session is kept and offered to the next connection, which then sees no
+	 * certificate: only for a context that connects to one host. */
+	bool resume;
 };
 
 /* Once per process, after fork. */
@@ -101,6 +104,8 @@ void tls_close(struct tls *t);
 
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */
 const char *tls_cipher(const struct tls *t);
+/* As a server: the client has shown a ticket of ours. As a client: the server took the session that
+ * was offered. */
 bool tls_resumed(const struct tls *t);
 /* What the client asked for by SNI; empty if nothing. */
 struct slice tls_sni(const struct tls *t);

@@ -62,6 +62,9 @@ struct tls_ctx {
 	mbedtls_x509_crt own_store; /* a private CA; empty where the leaf is pinned */
 	bool pinned;
 	unsigned char pin[32];
+	bool resume;
+	bool has_session;
+	mbedtls_ssl_session session; /* the last one's; empty while there is none */
 };
 
 static struct store *stores;
@@ -86,6 +89,7 @@ ctx_new(bool server)
 	ctx->server = server;
 	mbedtls_ssl_config_init(&ctx->conf);
 	mbedtls_ssl_ticket_init(&ctx->tickets);
+	mbedtls_ssl_session_init(&ctx->session);
 	mbedtls_x509_crt_init(&ctx->own_store);
 	return ctx;
 }
@@ -117,6 +121,7 @@ ctx_free(struct tls_ctx *ctx)
 	}
 	free(ctx->pairs);
 	mbedtls_ssl_ticket_free(&ctx->tickets);
+	mbedtls_ssl_session_free(&ctx->session);
 	mbedtls_x509_crt_free(&ctx->own_store);
 	store_put(ctx->store);
 	mbedtls_ssl_config_free(&ctx->conf);
@@ -384,6 +389,26 @@ load_pairs(struct tls_ctx *ctx, const struct tls_server_options *o, struct text 
 	return true;
 }
 
+/* ---- a client's session ---------------------------------------------------------------------- */
+
+void
+tls_ctx_keep_session(struct tls_ctx *ctx, const mbedtls_ssl_context *ssl)
+{
+	if (!ctx->resume)
+		return;
+	mbedtls_ssl_session_free(&ctx->session);
+	mbedtls_ssl_session_init(&ctx->session);
+	ctx->has_session = mbedtls_ssl_get_session(ssl, &ctx->session) == 0;
+}
+
+void
+tls_ctx_offer_session(struct tls_ctx *ctx, mbedtls_ssl_context *ssl)
+{
+	/* One that cannot be offered costs a whole handshake, no more. */
+	if (ctx->has_session)
+		(void)mbedtls_ssl_set_session(ssl, &ctx->session);
+}
+
 /* ---- tickets --------------------------------------------------------------------------------- */
 
 static int
@@ -573,6 +598,11 @@ conf_client(struct tls_ctx *ctx, mbedtls_x509_crt *trust, bool pss, struct text 
 	mbedtls_ssl_conf_authmode(c, MBEDTLS_SSL_VERIFY_REQUIRED);
 	mbedtls_ssl_conf_max_tls_version(c,
 	    pss ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
+	if (ctx->resume) {
+		mbedtls_ssl_conf_session_tickets(c, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
+		mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(c,
+		    MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+	}
 	return true;
 }
 
@@ -619,6 +649,7 @@ tls_client_ctx(const struct tls_client_options *o, struct text *why)
 		text_put(why, SLICE("out of memory"));
 		return NULL;
 	}
+	ctx->resume = o->resume;
 	trust = load_trust(ctx, o, why);
 	if (trust && conf_client(ctx, trust, true, why) && add_second(ctx, trust, why))
 		return ctx;

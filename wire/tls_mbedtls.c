@@ -22,6 +22,7 @@ struct tls {
 	struct tls_bio bio;
 	struct tls_ctx *ctx;
 	bool ticket_ok;
+	bool verified;    /* as a client: a certificate came and was looked at */
 	enum tls_io over; /* the last word; TLS_OK while there is none */
 	size_t accepted;  /* by mbedTLS, of a write that we have not acknowledged yet */
 	char *sni;
@@ -208,6 +209,7 @@ on_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 	const unsigned char *pin = tls_ctx_pin(t->ctx);
 	unsigned char hash[32];
 
+	t->verified = true;
 	if (pin) {
 		/* Chain and name are not looked at; that the peer has the key is proven by the
 		 * handshake. */
@@ -275,6 +277,8 @@ tls_open(struct tls_ctx *ctx, int fd, struct slice host)
 	}
 	mbedtls_ssl_set_user_data_p(&t->ssl, t);
 	mbedtls_ssl_set_bio(&t->ssl, t, on_send, on_recv, NULL);
+	if (!tls_ctx_is_server(ctx))
+		tls_ctx_offer_session(ctx, &t->ssl);
 	return t;
 }
 
@@ -295,6 +299,12 @@ tls_handshake(struct tls *t)
 
 	leave(t);
 	r = result(t, code);
+	if (r == TLS_OK && !tls_ctx_is_server(t->ctx)) {
+		t->ticket_ok = !t->verified;
+		/* TLS 1.3 sends its tickets later. */
+		if (mbedtls_ssl_get_version_number(&t->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+			tls_ctx_keep_session(t->ctx, &t->ssl);
+	}
 	return r == TLS_OK && t->bio.held ? TLS_WANT_WRITE : r;
 }
 
@@ -307,9 +317,14 @@ tls_read(struct tls *t, char *mem, size_t n, size_t *n_r)
 	*n_r = 0;
 	if (!enter(t, true, &r))
 		return r;
+	/* Of a ticket mbedTLS says at first that it wants to read, and has it already: poll would
+	 * not tell of what came with it. */
 	do {
 		code = mbedtls_ssl_read(&t->ssl, (unsigned char *)mem, n);
-	} while (code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET);
+		if (code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+			tls_ctx_keep_session(t->ctx, &t->ssl);
+	} while (code == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET ||
+	    (code == MBEDTLS_ERR_SSL_WANT_READ && mbedtls_ssl_check_pending(&t->ssl)));
 	leave(t);
 
 	if (code > 0) {

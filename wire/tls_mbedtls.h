@@ -20,6 +20,9 @@ const struct mbedtls_ssl_config *tls_ctx_conf(const struct tls_ctx *ctx);
 bool tls_ctx_is_server(const struct tls_ctx *ctx);
 /* 32 octets; NULL where no certificate is pinned. */
 const unsigned char *tls_ctx_pin(const struct tls_ctx *ctx);
+/* A client's session: kept for the next connection, and offered to it, where the options say so. */
+void tls_ctx_keep_session(struct tls_ctx *ctx, const struct mbedtls_ssl_context *ssl);
+void tls_ctx_offer_session(struct tls_ctx *ctx, struct mbedtls_ssl_context *ssl);
 
 /* tls_lists_mbedtls.c: static, ended as mbedTLS wants them. */
 const int *tls_suites(bool server, bool old_devices);

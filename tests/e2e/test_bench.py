@@ -143,6 +143,32 @@ def test_tls_and_auth(tmp_path, logins, tls, how):
     assert got["phases"]["tls"]["n"] == got["phases"]["auth"]["n"] == 4 and ("starttls" in got["phases"]) == (tls == "starttls")
 
 
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_sessions_are_resumed_where_asked(tmp_path, tls):
+    """All but the first, which has no ticket yet; without --resume none."""
+    cert = tmp_path / "sink.crt"
+    with Sink("--tls", tls, "--certificate-out", cert) as sink:
+        common = ("--tls", tls, "--ca", cert, "--messages", 12, "--sessions", 1, "--reconnect")
+        resumed, whole = load(sink.port, *common, "--resume"), load(sink.port, *common)
+        assert sink.stop()["messages"] == 24
+    assert (resumed["resumed"], whole["resumed"]) == (11, 0)
+    assert resumed["phases"]["tls"]["n"] == 12
+
+
+def test_sessions_are_resumed_with_tls_1_2(tmp_path, pair):
+    """openssl's server, TLS 1.2 alone, speaks enough SMTP to fail after the handshake."""
+    port = stage.free_port()
+    server = subprocess.Popen(["openssl", "s_server", "-quiet", "-tls1_2", "-port", str(port), "-cert", pair[0], "-key", pair[1]],
+                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        stage.wait_port(port, server)
+        got = load(port, "--tls", "implicit", "--ca", pair[0], "--messages", 3, "--sessions", 1, "--resume", "--timeout", "0.5", status=75)
+    finally:
+        server.kill()
+        server.wait()
+    assert got["resumed"] == got["phases"]["tls"]["n"] - 1 >= 2
+
+
 def test_a_certificate_that_nobody_signed(tmp_path):
     """Trusted by its fingerprint, or not at all."""
     cert = tmp_path / "sink.crt"
