@@ -259,6 +259,9 @@ run(struct load *l)
 	else if (l->plan.pace.ramp_ns == 0)
 		load_open_more(l, l->plan.sessions);
 	loop_run(l->loop);
+	/* What sessions cost that only stay, they cost over all the time. */
+	if (l->plan.idle_ns > 0)
+		l->last_done_ns = clock_ns();
 	count_unsent(l);
 	load_clock_stop(l);
 }

@@ -26,7 +26,7 @@ struct load {
 	struct loop *loop;
 	uint64_t began_ns;     /* by clock_ns() */
 	uint64_t counts_ns;    /* when the warm-up ended */
-	uint64_t last_done_ns; /* when the last message was over */
+	uint64_t last_done_ns; /* when the last message was over; of --idle, the run */
 	uint64_t started;      /* messages that a session has taken */
 	uint64_t taken;        /* by the server, the warm-up included */
 	uint64_t sessions_begun;

@@ -103,8 +103,9 @@ say(struct guest *g, enum phase phase, struct slice reply)
 	if (g->sink->rules_n > 0)
 		fate = sink_decide(g->sink, phase, reply);
 	if (fate.drop) {
-		stream_reset(&g->s);
-		bury(g);
+		/* What was said of the commands before is heard. */
+		stream_flush(&g->s);
+		leave(g);
 		return false;
 	}
 	g->reply = fate.reply;

@@ -56,18 +56,20 @@ add_delay(void *object, const char *argument, struct text *why)
 	struct sink *s = object;
 	struct slice rest = slice_str(argument);
 	struct sink_rule *r = new_rule(s, SINK_DELAY, &rest);
-	struct slice least = slice_cut(&rest, '-');
+	struct slice times = slice_cut(&rest, ',');
+	struct slice least = slice_cut(&times, '-');
 	char mem[2][32];
 
 	snprintf(mem[0], sizeof(mem[0]), "%.*s", SLICE_FMT(least));
-	snprintf(mem[1], sizeof(mem[1]), "%.*s", SLICE_FMT(rest.n ? rest : least));
+	snprintf(mem[1], sizeof(mem[1]), "%.*s", SLICE_FMT(times.n ? times : least));
 	if (r && options_seconds(mem[0], &r->least_ns) && options_seconds(mem[1], &r->most_ns) &&
-	    r->least_ns <= r->most_ns) {
+	    r->least_ns <= r->most_ns && (rest.n == 0 || read_share(rest, &r->share))) {
 		s->rules_n++;
 		return true;
 	}
 	text_fmt(why,
-	    "must be PHASE=TIME or PHASE=TIME-TIME, such as dot=50ms or rcpt=10ms-2s; a phase is %s",
+	    "must be PHASE=TIME or PHASE=TIME-TIME, and maybe SHARE: dot=50ms, rcpt=10ms-2s, "
+	    "dot=1s,2%%; a phase is %s",
 	    phases_said);
 	return false;
 }
@@ -141,8 +143,9 @@ static const struct option_row rows[] = {
 	{ "chunking", NULL, "offer CHUNKING", OPTION_FLAG, AT(chunking), 0, 0, NULL },
 	{ "no-pipelining", NULL, "do not offer PIPELINING", OPTION_FLAG, AT(no_pipelining), 0, 0,
 	    NULL },
-	{ "delay", "PHASE=TIME", "wait before the answer: dot=50ms, rcpt=10ms-2s; repeat it",
-	    OPTION_CALL, 0, 0, 0, add_delay },
+	{ "delay", "PHASE=TIME",
+	    "wait before the answer: dot=50ms, rcpt=10ms-2s, dot=1s,2%; repeat it", OPTION_CALL, 0,
+	    0, 0, add_delay },
 	{ "refuse", "PHASE=CODE", "refuse: mail=451, rcpt=550,10% (every tenth); repeat it",
 	    OPTION_CALL, 0, 0, 0, add_refusal },
 	{ "drop", "PHASE", "hang up instead of answering: dot, data=5%; repeat it", OPTION_CALL, 0,

@@ -2,8 +2,11 @@
 """byway-bench: what its load says it did is what the server saw, and times are those that a client would have waited."""
 import json
 import os
+import re
 import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 from servers import Sink as PostfixSink
@@ -169,6 +172,19 @@ def test_sessions_are_resumed_with_tls_1_2(tmp_path, pair):
     assert got["resumed"] == got["phases"]["tls"]["n"] - 1 >= 2
 
 
+def test_certificates_of_ones_own_by_another_name(tmp_path, pair):
+    """The sink shows what it was given; the load wants the name that it was told."""
+    password = tmp_path / "password"
+    password.write_text("s3cret\n")
+    password.chmod(0o600)
+    with Sink("--tls", "implicit", "--certificate", pair[0], "--key", pair[1], "--auth") as sink:
+        common = ("--tls", "implicit", "--ca", pair[0], "--messages", 4, "--sessions", 2, "--user", "x", "--password-file", password)
+        assert load(sink.port, *common, "--tls-name", "localhost")["phases"]["auth"]["n"] == 2
+        assert [f["phase"] for f in load(sink.port, *common, "--tls-name", "mail.other.example", status=75)["failures"]] == ["tls"]
+    password.chmod(0o644)
+    assert "chmod 0600" in refused("load", "--user", "x", "--password-file", password, "127.0.0.1", 9)
+
+
 def test_a_certificate_that_nobody_signed(tmp_path):
     """Trusted by its fingerprint, or not at all."""
     cert = tmp_path / "sink.crt"
@@ -204,6 +220,8 @@ def test_senders_are_those_who_log_in(logins, stack):
     up.users = {}
     load(up.port, "--messages", 2, "--sessions", 1, "--from", "x@y.example", "--to", "r%@z.example", "--recipients", 2)
     assert {(m["from"], *m["to"]) for m in up.take()} == {("x@y.example", "r1@z.example", "r2@z.example")}
+    load(up.port, "--messages", 1, "--sessions", 1, "--helo", "here.bench.example")
+    assert [m["helo"] for m in up.take()] == ["here.bench.example"]
 
 
 # ---- failures -------------------------------------------------------------------------------------
@@ -241,13 +259,47 @@ def test_all_is_refused(pipelining, phase, chunking):
     assert [(f["phase"], f["code"], f["n"]) for f in got["failures"]] == [(phase, 550, 30)] and got["failed"] == 30
 
 
-@pytest.mark.parametrize("phase", ["greeting", "ehlo", "mail", "data", "dot"])
-def test_the_server_hangs_up(phase):
-    with Sink("--drop", f"{phase}=50%") as sink:
-        got = load(sink.port, "--messages", 40, "--sessions", 4, status=75)
+PHASES = ("greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot")
+
+
+@pytest.fixture(scope="module")
+def login():
+    """A sink that has all phases, and a load that goes through them."""
+    return lambda path: (("--tls", "starttls", "--certificate-out", path, "--auth"), ("--tls", "starttls", "--ca", path, "--user", "x"))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_server_hangs_up(phase, login, tmp_path):
+    """Every other time; each is a failure of its phase, without a code."""
+    offers, takes = login(tmp_path / "crt")
+    with Sink(*offers, "--drop", f"{phase}=50%") as sink:
+        got = load(sink.port, *takes, "--messages", 40, "--sessions", 4, status=75, environment={"BYWAY_BENCH_PASSWORD": "y"})
         seen = sink.stop()
-    assert sum(f["n"] for f in got["failures"]) == seen["dropped"][phase] > 0 and {f["code"] for f in got["failures"]} == {0}
+    assert sum(f["n"] for f in got["failures"]) > 0 and {(f["phase"], f["code"]) for f in got["failures"]} == {(phase, 0)}
     assert got["messages"] + got["failed"] == 40 and got["messages"] == seen["messages"]
+    # The look whether the port is open may be one of those that were hung up on.
+    assert seen["dropped"][phase] - sum(f["n"] for f in got["failures"]) in ((0, 1) if phase == "greeting" else (0,))
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_server_refuses_and_is_slow_where_it_was_told(phase, login, tmp_path):
+    """The first of five times it waits, the next it refuses; each is seen at its phase alone."""
+    offers, takes = login(tmp_path / "crt")
+    with Sink(*offers, "--refuse", f"{phase}=451,25%", "--delay", f"{phase}=150ms,25%") as sink:
+        got = load(sink.port, *takes, "--messages", 40, "--sessions", 1, "--messages-per-session", 2, "--pipelining", "off", status=75,
+                   environment={"BYWAY_BENCH_PASSWORD": "y"})
+        seen = sink.stop()
+    assert {(f["phase"], f["code"]) for f in got["failures"]} == {(phase, 451)}
+    assert got["messages"] + got["failed"] == 40 and got["messages"] == seen["messages"]
+    assert seen["refused"][phase] >= 2 and seen["delayed"] == seen["refused"][phase]
+
+
+def test_a_share_of_answers_is_late():
+    with Sink("--delay", "dot=200ms,5%") as sink:
+        dot = load(sink.port, "--messages", 100, "--sessions", 1)["phases"]["dot"]
+        assert sink.stop()["delayed"] == 5
+    late = sum(n for high, n in dot["histogram"] if high >= 195e3)
+    assert late == 5
 
 
 def test_nobody_is_there():
@@ -283,6 +335,29 @@ def test_an_open_loop_hides_no_waiting():
     assert opened["messages"] + opened["failed"] == 120 == opened["phases"]["message"]["n"]
 
 
+def test_an_open_loop_tells_of_a_stall():
+    """The server stands still for a second, a quarter of the run. Who comes at a constant rate waits for the rest of it, 200 of 800 messages:
+    one in ten for more than 0.6 s. In a closed loop nobody comes meanwhile, and all that is seen is one late answer a session."""
+    stall = 1
+    with Sink() as sink:
+        seen = {}
+        for name, options in (("open", ("--rate", 200)), ("closed", ())):
+            process = subprocess.Popen([BENCH, "load", "--json", "--sessions", "10", "--duration", "4", *map(str, options), "127.0.0.1", str(sink.port)],
+                                       stdout=subprocess.PIPE, text=True)
+            time.sleep(1)
+            sink.process.send_signal(signal.SIGSTOP)
+            time.sleep(stall)
+            sink.process.send_signal(signal.SIGCONT)
+            seen[name] = json.loads(process.communicate(timeout=60)[0])
+        sink.stop()
+    opened, closed = (seen[name]["phases"]["message"] for name in ("open", "closed"))
+    assert seen["open"]["messages"] == opened["n"] == 800 and seen["open"]["failed"] == 0
+    assert opened["p90_us"] > 0.5e6 * stall and opened["p99_us"] > 0.8e6 * stall
+    # The wait for a session is the larger part, and told.
+    assert seen["open"]["phases"]["wait"]["p90_us"] > 0.5e6 * stall
+    assert closed["max_us"] > 0.8e6 * stall and closed["p90_us"] < opened["p90_us"] / 10
+
+
 def test_an_open_loop_keeps_its_rate():
     """Slow answers do not slow it down while there are sessions."""
     with Sink("--delay", "dot=100ms") as sink:
@@ -298,6 +373,37 @@ def test_ramp_and_warm_up():
         seen = sink.stop()
     # Half as many as the rate says while it grows; none of these counts, but for those that end after.
     assert seen["messages"] == 100 + 400 and 390 <= got["messages"] <= 410
+
+
+def test_sessions_of_a_closed_loop_ramp_up():
+    """After half of the ramp about half of the sessions are there."""
+    with Sink("--delay", "dot=100ms") as sink:
+        got = load(sink.port, "--sessions", 40, "--duration", 4, "--ramp", 2, "--interval", "0.5")
+        assert sink.stop()["connections"] == 1 + 40
+    begun, whole = (sum(s["done"] for s in got["samples"] if low <= s["t"] < high) for low, high in ((0, 1.1), (2.4, 3.6)))
+    assert 0 < begun < whole / 2
+
+
+def test_nobody_is_told_who_wants_quiet():
+    port = stage.free_port()
+    sink = subprocess.Popen([BENCH, "sink", "--quiet", "--json", str(port)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        stage.wait_port(port, sink)
+        done = subprocess.run([BENCH, "load", "--quiet", "--progress", "--duration", "2", "--rate", "50", "--size", "mail", "127.0.0.1", str(port)],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and not done.stderr and "100 messages, 0 failed" in done.stdout
+    finally:
+        sink.send_signal(signal.SIGTERM)
+        assert sink.communicate(timeout=20) == (b"", b"")
+
+
+def test_sessions_that_only_stay():
+    """--idle logs in and sends nothing; the sessions are open at the same time."""
+    with Sink("--auth") as sink:
+        got = load(sink.port, "--sessions", 30, "--idle", 1, "--user", "x", environment={"BYWAY_BENCH_PASSWORD": "y"})
+        seen = sink.stop()
+    assert (got["messages"], got["failed"], got["ready"]) == (0, 0, 30) and got["seconds"] >= 1
+    assert (seen["messages"], seen["logins"]) == (0, 30)
 
 
 def test_processes_are_measured_with_their_children():
@@ -423,7 +529,11 @@ def test_a_result_that_is_cut_short_is_refused(folder, results):
     (["load", "--user", "x", "127.0.0.1", "25"], "BYWAY_BENCH_PASSWORD"),
     (["load", "--duration", "1", "--warm-up", "2", "127.0.0.1", "25"], "shorter"),
     (["sink", "--delay", "dot", "2600"], "PHASE=TIME"),
+    (["sink", "--delay", "dot=1s,2", "2600"], "PHASE=TIME"),
+    (["sink", "--delay", "dot=2s-1s", "2600"], "PHASE=TIME"),
     (["sink", "--refuse", "rcpt=250", "2600"], "PHASE=CODE"),
+    (["sink", "--tls", "implicit", "--certificate", "/dev/null", "2600"], "--key"),
+    (["load", "--resume", "127.0.0.1", "25"], "--tls"),
     (["sink", "--drop", "connect", "2600"], "a phase is"),
     (["sink", "--tls", "implicit", "2600"], "--certificate"),
     (["report"], "files"),
@@ -434,7 +544,10 @@ def test_mistakes_are_told(words, said):
 
 
 def test_help_names_every_option():
+    """And each is tried here."""
     said = subprocess.run([BENCH, "--help"], capture_output=True, text=True, check=True).stdout
-    for word in ("load", "sink", "report", "--rate", "--logins", "--chunking", "--delay", "--html", "--pid"):
-        assert word in said
+    named = re.findall(r"^ +--([a-z-]+)", said, re.M)
+    tried = Path(__file__).read_text()
+    assert len(named) > 40 and not [name for name in named if not re.search(rf"""["']--{name}["'=]""", tried)]
+    assert "load" in said and "sink" in said and "report" in said
     assert max(map(len, said.splitlines())) <= 110
