@@ -38,9 +38,10 @@ def need(*programs):
 
 
 class Peer:
-    """name, ports {"plain", "tls"}, process (the root of all its processes); login: whether even its plain port wants AUTH."""
+    """name, ports {"plain", "tls"}, process (the root of all its processes); login: whether even its plain port wants AUTH; crowds: whether
+    it is made for thousands of sessions in a process."""
 
-    name, login, packages, queues = "", False, (), False
+    name, login, packages, queues, crowds = "", False, (), False, False
 
     def __init__(self, stand):
         self.stand, self.ports, self.process, self.folder = stand, {}, None, None
@@ -96,6 +97,8 @@ class Direct(Peer):
 
 
 class Byway(Peer):
+    crowds = True
+
     def __init__(self, stand, build):
         super().__init__(stand)
         self.build = Path(build).resolve()
@@ -138,7 +141,7 @@ class Byway(Peer):
 class HAProxy(Peer):
     """TCP mode: it parses no SMTP. With TLS it ends TLS and passes the log-in on, to a sink that lets everybody in."""
 
-    name, packages = "HAProxy", ("haproxy",)
+    name, packages, crowds = "HAProxy", ("haproxy",), True
 
     def version(self):
         return said("haproxy", "-v")
@@ -150,7 +153,7 @@ class HAProxy(Peer):
         pem.write_text(self.stand.chain.read_text() + self.stand.key.read_text())
         config = self.folder / "haproxy.cfg"
         config.write_text(
-            "global\n maxconn 4000\n nbthread 1\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
+            "global\n maxconn 9000\n nbthread 1\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
             f"listen plain\n bind 127.0.0.1:{self.ports['plain']}\n server s 127.0.0.1:{self.stand.sink.port}\n"
             f"listen tls\n bind 127.0.0.1:{self.ports['tls']} ssl crt {pem}\n server s 127.0.0.1:{self.stand.login_sink.port}\n")
         self.run("haproxy", "-db", "-f", config)
@@ -159,7 +162,7 @@ class HAProxy(Peer):
 class Nginx(Peer):
     """Its mail proxy with the auth_http server in the same process; buffers enlarged."""
 
-    name, packages = "nginx mail", ("nginx-light", "libnginx-mod-mail")
+    name, packages, crowds = "nginx mail", ("nginx-light", "libnginx-mod-mail"), True
     module = Path("/usr/lib/nginx/modules/ngx_mail_module.so")
 
     def version(self):
@@ -173,7 +176,7 @@ class Nginx(Peer):
         config = self.folder / "nginx.conf"
         config.write_text(
             f"load_module {self.module};\ndaemon off;\nworker_processes 1;\n{'user nobody nogroup;' if os.geteuid() == 0 else ''}\n"
-            f"pid {self.folder}/pid;\nerror_log {self.folder}/error.log;\nevents {{ worker_connections 4000; }}\n"
+            f"pid {self.folder}/pid;\nerror_log {self.folder}/error.log;\nevents {{ worker_connections 19000; }}\n"
             f"http {{ access_log off;{temp}\n server {{ listen 127.0.0.1:{auth}; location / {{ add_header Auth-Status OK; add_header Auth-Server "
             f"127.0.0.1; add_header Auth-Port {self.stand.sink.port}; return 204; }} }} }}\n"
             f"mail {{ auth_http 127.0.0.1:{auth}/; smtp_capabilities PIPELINING 8BITMIME \"SIZE 0\"; xclient off; proxy_buffer 64k; smtp_client_buffer 16k;\n"

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """byway-bench: what its load says it did is what the server saw, and times are those that a client would have waited."""
+import importlib.machinery
+import importlib.util
 import json
 import os
 import re
@@ -117,9 +119,14 @@ def test_a_message_of_ones_own(tmp_path):
 
 
 def test_sessions_end_after_so_many_messages():
+    """Each session alone; of several that share a number of messages each may have one connection that was not full at the end."""
+    with Sink() as sink:
+        load(sink.port, "--messages", 60, "--sessions", 1, "--messages-per-session", 5)
+        assert sink.stop()["connections"] == 1 + 12
     with Sink() as sink:
         load(sink.port, "--messages", 60, "--sessions", 3, "--messages-per-session", 5)
-        assert sink.stop()["connections"] == 1 + 12
+        seen = sink.stop()
+        assert seen["messages"] == 60 and 12 <= seen["connections"] - 1 <= 12 + 2
     with Sink() as sink:
         load(sink.port, "--messages", 20, "--sessions", 3, "--reconnect")
         assert sink.stop()["connections"] == 1 + 20
@@ -510,6 +517,45 @@ def test_a_result_that_is_cut_short_is_refused(folder, results):
     cut.write_text(results[0][0].read_text()[:-40])
     assert "not a whole result" in refused("report", cut, "--html", folder / "never.html")
     assert not (folder / "never.html").exists()
+
+
+# ---- beside others --------------------------------------------------------------------------------
+
+def test_a_comparison_is_a_table_and_json(tmp_path):
+    """Byway alone, as peers need not be there; a peer that is not there is skipped and said so."""
+    done = subprocess.run([stage.ROOT / "bench/compare", "--only", "S1,S3r,IDLE,half", "--peers", "byway,no relay", "--build", stage.BUILD, "--rounds", "2",
+                           "--seconds", "1", "--out", tmp_path], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    got = json.loads(next(tmp_path.glob("*.json")).read_text())
+    byway, words = f"Byway ({stage.BUILD.name})", next(tmp_path.glob("*.md")).read_text()
+    figures = got["figures"]
+    assert set(figures) == {"S1", "S3r", "IDLE", "half"} and {len(rows[byway]) for rows in figures.values()} == {2}
+    assert all(m["us"] > 0 and m["messages"] > 0 and not m["failed"] for name in ("S1", "S3r", "half") for m in figures[name][byway])
+    # All but the first of each session may come by ticket.
+    assert all(m["messages"] - 40 <= m["resumed"] < m["messages"] for m in figures["S3r"][byway])
+    assert all(m["kib"] > 1 for m in figures["IDLE"][byway]) and "no relay" not in figures["IDLE"]
+    assert got["versions"][byway].startswith("bywayd ") and got["cpu"] and got["cores"] == os.cpu_count()
+    for name in figures:
+        assert re.search(rf"^## {name}: .*\n\n\| peer \|[^#]*^\| {re.escape(byway)} \| [0-9.]+ \([0-9.]+ to [0-9.]+\) \|", words, re.M)
+
+
+def test_ratios_are_to_the_better_that_did_not_fail(tmp_path):
+    """From made-up figures: a crowd stands beside the peer's own S1, too."""
+    loader = importlib.machinery.SourceFileLoader("compare", str(stage.ROOT / "bench/compare"))
+    compare = importlib.util.module_from_spec(importlib.util.spec_from_loader("compare", loader))
+    loader.exec_module(compare)
+
+    def runs(*us, failed=0):
+        return [{"us": v, "rate": 10, "dot_p50_ms": 1, "dot_p99_ms": 2, "memory_mib": 3, "failed": failed, "resumed": 0, "messages": 9} for v in us]
+
+    figures = {"S1": {"HAProxy": runs(20, 10, 30), "nginx mail": runs(25), "Byway": runs(30)},
+               "S1-2000": {"HAProxy": runs(40), "nginx mail": runs(5, failed=7), "Byway": runs(60)},
+               "IDLE": {"HAProxy": [{"kib": 20, "failed": 0}], "Byway": [{"kib": 15, "failed": 0}]}}
+    rows = {name: {row.split(" | ")[0][2:]: row.strip("| ").split(" | ")[1:] for row in compare.rows_of(name, {"figures": figures})} for name in figures}
+    assert rows["S1"]["HAProxy"][:2] == ["20.0 (10.0 to 30.0)", "1.00"] and rows["S1"]["Byway"][1] == "1.50"
+    assert list(rows["S1"])[2:] == ["HAProxy", "nginx mail", "Byway"]
+    assert rows["S1-2000"]["Byway"][1:3] == ["1.50", "2.00"] and rows["S1-2000"]["nginx mail"][-1] == "7"
+    assert rows["IDLE"]["Byway"] == ["15.0 (15.0 to 15.0)", "0.75", "0"]
 
 
 # ---- the command line -----------------------------------------------------------------------------
