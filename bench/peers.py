@@ -109,26 +109,22 @@ class Byway(Peer):
 
     def begin(self):
         need(self.build / "bywayd", self.build / "byway")
-        before, stage.BUILD = stage.BUILD, self.build
-        try:
-            self.byway = stage.Byway(self.folder / "b", name="bench.example", workers=1, settings={
-                "mta sink": {"host": "127.0.0.1", "port": self.stand.sink.port, "tls": "none", "max_connections": 1000,
-                             "messages_per_connection": 1000000},
-                "log": {"level": "info"},
-                "limits": {"connections": 20000, "connections_per_address": 20000, "connections_per_account": 20000},
-                "listener plain": {"address": f"127.0.0.1:{stage.free_port()}", "tls": "none"}})
-            self.byway.ports["plain"] = int(self.byway.settings["listener plain"]["address"].rsplit(":", 1)[1])
-            self.byway.init()
-            # One certificate and key for all.
-            for there, here in (("relay.crt", self.stand.chain), ("relay.key", self.stand.key)):
-                shutil.copyfile(here, self.byway.etc / there)
-            self.byway.apply(
-                "[plan bench]\ncan_send = yes\nmailbox_day = 100000000\naccount_day = 100000000\naccount_hour = 100000000\n"
-                "monthly = 1000000000\n[account bench]\nplan = bench\n[domain bench.example]\naccount = bench\n"
-                f"[mailbox {LOGIN}]\npassword_file = {self.stand.password}\n[ip 127.0.0.1]\naccount = bench\n")
-            self.byway.start()
-        finally:
-            stage.BUILD = before
+        self.byway = stage.Byway(self.folder / "b", name="bench.example", workers=1, build=self.build, settings={
+            "mta sink": {"host": "127.0.0.1", "port": self.stand.sink.port, "tls": "none", "max_connections": 1000,
+                         "messages_per_connection": 1000000},
+            "log": {"level": "info"},
+            "limits": {"connections": 20000, "connections_per_address": 20000, "connections_per_account": 20000},
+            "listener plain": {"address": f"127.0.0.1:{stage.free_port()}", "tls": "none"}})
+        self.byway.ports["plain"] = int(self.byway.settings["listener plain"]["address"].rsplit(":", 1)[1])
+        self.byway.init()
+        # One certificate and key for all.
+        for there, here in (("relay.crt", self.stand.chain), ("relay.key", self.stand.key)):
+            shutil.copyfile(here, self.byway.etc / there)
+        self.byway.apply(
+            "[plan bench]\ncan_send = yes\nmailbox_day = 100000000\naccount_day = 100000000\naccount_hour = 100000000\n"
+            "monthly = 1000000000\n[account bench]\nplan = bench\n[domain bench.example]\naccount = bench\n"
+            f"[mailbox {LOGIN}]\npassword_file = {self.stand.password}\n[ip 127.0.0.1]\naccount = bench\n")
+        self.byway.start()
         self.process = self.byway.process
         self.ports = {"plain": self.byway.ports["plain"], "tls": self.byway.ports["tls"]}
 

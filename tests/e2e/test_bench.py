@@ -534,6 +534,8 @@ def test_a_comparison_is_a_table_and_json(tmp_path):
     # All but the first of each session may come by ticket.
     assert all(m["messages"] - 40 <= m["resumed"] < m["messages"] for m in figures["S3r"][byway])
     assert all(m["kib"] > 1 for m in figures["IDLE"][byway]) and "no relay" not in figures["IDLE"]
+    # Which program it was is the kernel's word.
+    assert got["programs"][byway] == str((stage.BUILD / "bywayd").resolve())
     assert got["versions"][byway].startswith("bywayd ") and got["cpu"] and got["cores"] == os.cpu_count()
     for name in figures:
         assert re.search(rf"^## {name}: .*\n\n\| peer \|[^#]*^\| {re.escape(byway)} \| [0-9.]+ \([0-9.]+ to [0-9.]+\) \|", words, re.M)
@@ -562,6 +564,7 @@ def test_ratios_are_to_the_better_that_did_not_fail(tmp_path):
 
 @pytest.mark.parametrize("words, said", [
     (["load", "127.0.0.1"], "HOST and PORT"),
+    (["load", "--sess", "3", "127.0.0.1", "25"], "unrecognized option '--sess'"),
     (["load", "192.0.2.1", "25"], "--anywhere"),
     (["load", "127.0.0.1", "0"], "port"),
     (["load", "--rate", "0", "127.0.0.1", "25"], "more than 0"),

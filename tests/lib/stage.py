@@ -328,8 +328,8 @@ class Byway:
 
     running = []  # those that are up now
 
-    def __init__(self, folder, name="relay.test", workers=2, settings=None, ports=None, ip="127.0.0.1", program="bywayd"):
-        self.program, self.environment, self.descriptors = program, None, None
+    def __init__(self, folder, name="relay.test", workers=2, settings=None, ports=None, ip="127.0.0.1", program="bywayd", build=BUILD):
+        self.build, self.program, self.environment, self.descriptors = build, program, None, None
         self.folder, self.name, self.ip = Path(folder).resolve(), name, ip
         self.etc, self.ini = self.folder / "etc", self.folder / "etc/byway.ini"
         self.log, self.process = self.folder / "byway.log", None
@@ -391,7 +391,7 @@ class Byway:
 
     def cli(self, *args, stdin=None, config=True, check=True, json_out=False):
         """Runs `byway`; gives its output (parsed with json_out), raises with what it said when it failed."""
-        command = [str(BUILD / "byway")] + (["-c", str(self.ini)] if config else []) + [str(a) for a in args]
+        command = [str(self.build / "byway")] + (["-c", str(self.ini)] if config else []) + [str(a) for a in args]
         if json_out:
             command.append("--json")
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60 * SLOW)
@@ -418,7 +418,7 @@ class Byway:
 
     def start(self):
         err = open(self.folder / "stderr.log", "ab")
-        self.process = subprocess.Popen([str(BUILD / self.program), "-c", str(self.ini)], stdout=err, stderr=err,
+        self.process = subprocess.Popen([str(self.build / self.program), "-c", str(self.ini)], stdout=err, stderr=err,
                                         env={**os.environ, **(self.environment or {})}, preexec_fn=self.limit)
         err.close()
         try:
