@@ -154,6 +154,12 @@ def parts_of(text):
             block = None
             if named:
                 label, line = named[1], named[2]
+            if re.fullmatch(r"[a-z]+", line):  # what follows are options of this word
+                label = line
+                continue
+            if rows and re.match(r" {12,}[^ -]", line):  # what is said of a row goes on
+                rows[-1] = (*rows[-1][:2], f"{rows[-1][2]} {line.strip()}")
+                continue
             words, _, what = re.sub(r"\s{2,}", "\0", line.strip(), count=1).partition("\0")
             rows.append((label, words, what))
     return usage, rows, blocks

@@ -58,7 +58,7 @@ def test_what_documents_tell_people_to_type(folder):
     ran, left = [x for x in lines if x.startswith("ran ")], [x for x in lines if x.startswith("left ")]
     assert any("swaks" in x for x in ran) and len(ran) >= 15, done.stdout
     # Each thing that is left out says why; a new one is a decision.
-    assert len(left) <= 12, left
+    assert len(left) <= 13, left
 
 
 def test_blocks_are_found_and_marks_hold(tmp_path, monkeypatch):
