@@ -9,6 +9,7 @@
 #include "wire/options.h"
 #include "wire/privilege.h"
 #include "wire/text.h"
+#include "wire/tls.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static const char usage[] =
     "  -t, --check         check and end: 0 if all is well, 78 with all mistakes if not\n"
     "      --migrate       check, then bring a directory of an earlier version to this one's schema,\n"
     "                      after a copy beside it; a start does the same\n"
-    "      --version       what this is\n"
+    "      --version       what this is, and its TLS library\n"
     "  -h, --help          this text\n"
     "\n"
     "signals: TERM, INT  stop gracefully; twice: at once\n"
@@ -41,6 +42,8 @@ static const char usage[] =
     "example: bywayd -t -c byway.ini && bywayd -c byway.ini\n";
 
 enum { OPTION_VERSION = 256, OPTION_MIGRATE };
+
+static char version[128];
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -77,7 +80,9 @@ parse(int argc, char *argv[], struct choice *to)
 			to->errand = MIGRATE;
 			break;
 		case OPTION_VERSION:
-			to->said = "bywayd " BYWAY_VERSION "\n";
+			snprintf(version, sizeof(version), "bywayd " BYWAY_VERSION " (%s)\n",
+			    tls_library());
+			to->said = version;
 			break;
 		case 'h':
 			to->said = usage;

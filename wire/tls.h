@@ -66,6 +66,8 @@ struct tls_client_options {
 	bool resume;
 };
 
+/* Which library stands behind, and its version: "mbedTLS 3.6.6"; static. */
+const char *tls_library(void);
 /* Once per process, after fork. */
 bool tls_init(struct text *why) MUST_CHECK;
 struct tls_ctx *tls_server_ctx(const struct tls_server_options *o, struct text *why) MUST_CHECK;
@@ -103,6 +105,7 @@ void tls_shut(struct tls *t);
 void tls_close(struct tls *t);
 
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */
+/* By its name in IANA's registry, "TLS_AES_256_GCM_SHA384"; good until it is called again. */
 const char *tls_cipher(const struct tls *t);
 /* As a server: the client has shown a ticket of ours. As a client: the server took the session that
  * was offered. */

@@ -12,6 +12,7 @@
 #include <mbedtls/sha256.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/ssl_ticket.h>
+#include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
 #include <psa/crypto.h>
 
@@ -69,13 +70,36 @@ struct tls_ctx {
 
 static struct store *stores;
 
+static bool
+fail(struct text *why, enum tls_fault fault)
+{
+	text_put(why, slice_str(tls_words(fault)));
+	return false;
+}
+
+static bool
+fail_file(struct text *why, const char *file, enum tls_fault fault)
+{
+	text_fmt(why, "%s: %s", file,
+	    fault == TLS_FAULT_FILE_UNREADABLE && errno ? strerror(errno) : tls_words(fault));
+	return false;
+}
+
+const char *
+tls_library(void)
+{
+	static char mem[32] = "mbedTLS ";
+
+	mbedtls_version_get_string(mem + sizeof("mbedTLS ") - 1);
+	return mem;
+}
+
 bool
 tls_init(struct text *why)
 {
 	if (psa_crypto_init() == PSA_SUCCESS)
 		return true;
-	text_put(why, SLICE("the random number generator cannot be started"));
-	return false;
+	return fail(why, TLS_FAULT_NO_RANDOM);
 }
 
 static struct tls_ctx *
@@ -164,8 +188,7 @@ conf_base(struct tls_ctx *ctx, struct text *why)
 
 	if (mbedtls_ssl_config_defaults(c, endpoint, MBEDTLS_SSL_TRANSPORT_STREAM,
 	        MBEDTLS_SSL_PRESET_DEFAULT) != 0) {
-		text_put(why, SLICE("out of memory"));
-		return false;
+		return fail(why, TLS_FAULT_NO_MEMORY);
 	}
 	mbedtls_ssl_conf_rng(c, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
 	mbedtls_ssl_conf_min_tls_version(c, MBEDTLS_SSL_VERSION_TLS1_2);
@@ -206,11 +229,10 @@ load_chain(mbedtls_x509_crt *crt, const char *file, bool every, struct text *why
 
 	if (code == 0 || (code > 0 && !every && crt->version))
 		return true;
-	const char *words =
-	    code > 0 ? "some of its certificates cannot be read" : tls_words_of_file(code);
+	enum tls_fault fault =
+	    code > 0 ? TLS_FAULT_FILE_HAS_BAD_CERTIFICATES : tls_fault_of_file(code);
 
-	text_fmt(why, "%s: %s", file, words ? words : "no certificate in PEM form in it");
-	return false;
+	return fail_file(why, file, fault ? fault : TLS_FAULT_FILE_HAS_NO_CERTIFICATE);
 }
 
 static bool
@@ -226,35 +248,20 @@ load_pair(struct pair *p, const struct tls_pair *files, struct text *why)
 	    MBEDTLS_PSA_RANDOM_STATE);
 
 	if (code != 0) {
-		const char *words = tls_words_of_file(code);
+		enum tls_fault fault = tls_fault_of_file(code);
 
-		text_fmt(why, "%s: %s", files->key_file,
-		    words ? words : "no private key in PEM form in it");
-		return false;
+		return fail_file(why, files->key_file, fault ? fault : TLS_FAULT_FILE_HAS_NO_KEY);
 	}
 	if (mbedtls_pk_check_pair(&p->chain.pk, &p->key, mbedtls_psa_get_random,
 	        MBEDTLS_PSA_RANDOM_STATE) != 0) {
-		text_fmt(why, "%s: not the key of the first certificate in %s", files->key_file,
-		    files->chain_file);
+		text_fmt(why, "%s: %s %s", files->key_file,
+		    tls_words(TLS_FAULT_KEY_OF_OTHER_CERTIFICATE), files->chain_file);
 		return false;
 	}
 	return true;
 }
 
 /* ---- which certificate ----------------------------------------------------------------------- */
-
-/* PATTERN may start with "*.", which stands for exactly one label (RFC 6125, 6.4.3). */
-static bool
-name_fits(struct slice pattern, struct slice name, bool wildcard)
-{
-	if (!wildcard)
-		return slice_eq_nocase(pattern, name);
-	if (!slice_starts(pattern, SLICE("*.")))
-		return false;
-	size_t label = slice_find(name, '.');
-
-	return label > 0 && slice_eq_nocase(slice_skip(pattern, 1), slice_skip(name, label));
-}
 
 static struct slice
 common_name(const mbedtls_x509_crt *crt)
@@ -290,9 +297,9 @@ pair_fits(const struct pair *p, struct slice name, bool wildcard)
 	struct slice own = next_name(&at);
 
 	if (own.n == 0)
-		return name_fits(common_name(&p->chain), name, wildcard);
+		return tls_name_fits(common_name(&p->chain), name, wildcard);
 	for (; own.n; own = next_name(&at)) {
-		if (name_fits(own, name, wildcard))
+		if (tls_name_fits(own, name, wildcard))
 			return true;
 	}
 	return false;
@@ -360,13 +367,11 @@ static bool
 load_pairs(struct tls_ctx *ctx, const struct tls_server_options *o, struct text *why)
 {
 	if (o->pairs_n == 0) {
-		text_put(why, SLICE("no certificate is set"));
-		return false;
+		return fail(why, TLS_FAULT_NO_PAIR);
 	}
 	ctx->pairs = calloc(o->pairs_n, sizeof(*ctx->pairs));
 	if (!ctx->pairs) {
-		text_put(why, SLICE("out of memory"));
-		return false;
+		return fail(why, TLS_FAULT_NO_MEMORY);
 	}
 	for (size_t i = 0; i < o->pairs_n; i++) {
 		ctx->pairs_n++;
@@ -381,8 +386,7 @@ load_pairs(struct tls_ctx *ctx, const struct tls_server_options *o, struct text 
 		if (i > 0 && !is_twin(&ctx->pairs[0], p))
 			continue;
 		if (mbedtls_ssl_conf_own_cert(&ctx->conf, &p->chain, &p->key) != 0) {
-			text_put(why, SLICE("out of memory"));
-			return false;
+			return fail(why, TLS_FAULT_NO_MEMORY);
 		}
 	}
 	mbedtls_ssl_conf_cert_cb(&ctx->conf, on_client_hello);
@@ -455,8 +459,7 @@ conf_tickets(struct tls_ctx *ctx, const struct tls_server_options *o, struct tex
 	        MBEDTLS_PSA_RANDOM_STATE, MBEDTLS_CIPHER_AES_256_GCM,
 	        ctx->ticket_lifetime_s) != 0 ||
 	    !set_ticket_key(ctx, o->ticket_key)) {
-		text_put(why, SLICE("session tickets cannot be set up"));
-		return false;
+		return fail(why, TLS_FAULT_NO_TICKETS);
 	}
 	mbedtls_ssl_conf_session_tickets(&ctx->conf, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
 	mbedtls_ssl_conf_session_tickets_cb(&ctx->conf, mbedtls_ssl_ticket_write, on_ticket_read,
@@ -480,9 +483,7 @@ conf_client_cert(struct tls_ctx *ctx, const struct tls_server_options *o, struct
 		return true;
 	}
 	if (!o->client_ca_file) {
-		text_put(why,
-		    SLICE("client certificates are asked for, but no CA file is set for them"));
-		return false;
+		return fail(why, TLS_FAULT_NO_CLIENT_CA);
 	}
 	if (!load_chain(&ctx->own_store, o->client_ca_file, true, why))
 		return false;
@@ -499,7 +500,7 @@ tls_server_ctx(const struct tls_server_options *o, struct text *why)
 	struct tls_ctx *ctx = ctx_new(true);
 
 	if (!ctx) {
-		text_put(why, SLICE("out of memory"));
+		(void)fail(why, TLS_FAULT_NO_MEMORY);
 		return NULL;
 	}
 	if (!conf_base(ctx, why) || !load_pairs(ctx, o, why) || !conf_tickets(ctx, o, why) ||
@@ -543,7 +544,7 @@ store_get(const char *file, struct text *why)
 
 	if (!s || !(s->path = strdup(file))) {
 		free(s);
-		text_put(why, SLICE("out of memory"));
+		(void)fail(why, TLS_FAULT_NO_MEMORY);
 		return NULL;
 	}
 	mbedtls_x509_crt_init(&s->crt);
@@ -565,24 +566,19 @@ static bool
 load_private_ca(struct tls_ctx *ctx, struct slice pem, struct text *why)
 {
 	if (pem.n > PEM_FILE_MAX) {
-		text_put(why, SLICE("the private CA is too long"));
-		return false;
+		return fail(why, TLS_FAULT_PRIVATE_CA_TOO_LONG);
 	}
 	unsigned char *z = malloc(pem.n + 1); /* mbedTLS wants the NUL, and its octet counted */
 
 	if (!z) {
-		text_put(why, SLICE("out of memory"));
-		return false;
+		return fail(why, TLS_FAULT_NO_MEMORY);
 	}
 	memcpy(z, pem.p, pem.n);
 	z[pem.n] = 0;
 	int code = mbedtls_x509_crt_parse(&ctx->own_store, z, pem.n + 1);
 
 	free(z);
-	if (code != 0)
-		text_put(why,
-		    SLICE("the private CA holds no certificate in PEM form that can be read"));
-	return code == 0;
+	return code == 0 || fail(why, TLS_FAULT_PRIVATE_CA_BAD);
 }
 
 static bool
@@ -621,7 +617,7 @@ load_trust(struct tls_ctx *ctx, const struct tls_client_options *o, struct text 
 		ctx->store = store_get(o->ca_file, why);
 		return ctx->store ? &ctx->store->crt : NULL;
 	}
-	text_put(why, SLICE("neither a CA file nor a private CA nor a pin is set"));
+	(void)fail(why, TLS_FAULT_NO_TRUST);
 	return NULL;
 }
 
@@ -630,8 +626,7 @@ add_second(struct tls_ctx *ctx, mbedtls_x509_crt *trust, struct text *why)
 {
 	ctx->second = ctx_new(false);
 	if (!ctx->second) {
-		text_put(why, SLICE("out of memory"));
-		return false;
+		return fail(why, TLS_FAULT_NO_MEMORY);
 	}
 	ctx->second->parent = ctx;
 	ctx->second->pinned = ctx->pinned;
@@ -646,7 +641,7 @@ tls_client_ctx(const struct tls_client_options *o, struct text *why)
 	mbedtls_x509_crt *trust;
 
 	if (!ctx) {
-		text_put(why, SLICE("out of memory"));
+		(void)fail(why, TLS_FAULT_NO_MEMORY);
 		return NULL;
 	}
 	ctx->resume = o->resume;

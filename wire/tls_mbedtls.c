@@ -12,10 +12,9 @@
 #include <mbedtls/ssl.h>
 #include <mbedtls/x509_crt.h>
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
-enum { HOST_MAX = 253, WHY_MAX = 64 };
+enum { WHY_MAX = 64 };
 
 struct tls {
 	mbedtls_ssl_context ssl;
@@ -27,8 +26,7 @@ struct tls {
 	size_t accepted;  /* by mbedTLS, of a write that we have not acknowledged yet */
 	char *sni;
 	bool wants_again;
-	unsigned char address[16]; /* of a host that is an IP address */
-	size_t address_n;
+	struct tls_host host;
 	char why[WHY_MAX];
 };
 
@@ -45,21 +43,21 @@ say(struct tls *t, const char *words)
 }
 
 static void
-say_certificate(struct tls *t)
+say_fault(struct tls *t, enum tls_fault fault)
 {
-	const char *words = tls_words_of_certificate(mbedtls_ssl_get_verify_result(&t->ssl));
-
-	say(t, words ? words : "certificate: does not verify");
+	say(t, tls_words(fault));
 }
 
 static void
 say_failure(struct tls *t, int code)
 {
 	struct text w = text_over(t->why, sizeof(t->why));
-	const char *words = tls_words_of_failure(code, t->ssl.MBEDTLS_PRIVATE(in_msg)[1]);
+	enum tls_fault fault = tls_fault_of_code(code);
 
-	if (words)
-		text_put(&w, slice_str(words));
+	if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+		say(t, tls_words_of_alert(t->ssl.MBEDTLS_PRIVATE(in_msg)[1]));
+	else if (fault)
+		say_fault(t, fault);
 	else
 		text_fmt(&w, "TLS failure -0x%04x", (unsigned)-code);
 }
@@ -87,16 +85,16 @@ result(struct tls *t, int code)
 	case MBEDTLS_ERR_SSL_WANT_WRITE:
 		return TLS_WANT_WRITE;
 	case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
-		say(t, "connection closed by peer");
+		say_fault(t, TLS_FAULT_CLOSED);
 		r = TLS_EOF;
 		break;
 	case MBEDTLS_ERR_SSL_CONN_EOF:
 	case MBEDTLS_ERR_NET_CONN_RESET:
-		say(t, "connection lost");
+		say_fault(t, TLS_FAULT_LOST);
 		r = TLS_CUT;
 		break;
 	case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
-		say_certificate(t);
+		say_fault(t, tls_fault_of_certificate(mbedtls_ssl_get_verify_result(&t->ssl)));
 		r = TLS_CERTIFICATE;
 		break;
 	case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
@@ -143,7 +141,7 @@ static bool
 enter(struct tls *t, bool reads, enum tls_io *r_r)
 {
 	if (t->bio.broken && t->over == TLS_OK) {
-		say(t, "out of memory");
+		say_fault(t, TLS_FAULT_NO_MEMORY);
 		t->over = TLS_FAIL;
 	}
 	*r_r = t->over;
@@ -220,7 +218,8 @@ on_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 			*flags = MBEDTLS_X509_BADCERT_OTHER;
 		return 0;
 	}
-	if (depth == 0 && t->address_n && !has_address(crt, t->address, t->address_n))
+	if (depth == 0 && t->host.address_n &&
+	    !has_address(crt, t->host.address, t->host.address_n))
 		*flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
 	return 0;
 }
@@ -230,32 +229,18 @@ on_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 static bool
 set_host(struct tls *t, struct slice host)
 {
-	char name[HOST_MAX + 1];
-	bool address;
+	enum tls_fault fault = tls_host_set(&t->host, host);
+	bool named = t->host.name[0] && !t->host.address_n;
 
+	if (!fault && !t->host.name[0] && !tls_ctx_pin(t->ctx))
+		fault = TLS_FAULT_NO_HOST;
 	mbedtls_ssl_set_verify(&t->ssl, on_verify, t);
-	if (host.n && host.p[host.n - 1] == '.')
-		host.n--;
-	if (host.n > HOST_MAX || !slice_is_ascii(host) ||
-	    memchr(host.n ? host.p : "", ' ', host.n)) {
-		say(t, "certificate: no name that could be in one");
+	if (fault) {
+		say_fault(t, fault);
 		t->over = TLS_CERTIFICATE;
 		return true;
 	}
-	if (host.n == 0 && !tls_ctx_pin(t->ctx)) {
-		say(t, "certificate: no name to compare it with");
-		t->over = TLS_CERTIFICATE;
-		return true;
-	}
-	memcpy(name, host.p, host.n);
-	name[host.n] = 0;
-
-	if (inet_pton(AF_INET, name, t->address) == 1)
-		t->address_n = 4;
-	else if (inet_pton(AF_INET6, name, t->address) == 1)
-		t->address_n = 16;
-	address = t->address_n > 0;
-	return mbedtls_ssl_set_hostname(&t->ssl, address || host.n == 0 ? NULL : name) == 0;
+	return mbedtls_ssl_set_hostname(&t->ssl, named ? t->host.name : NULL) == 0;
 }
 
 /* ---- one connection -------------------------------------------------------------------------- */
@@ -351,7 +336,7 @@ tls_write(struct tls *t, const char *mem, size_t n, size_t *n_r)
 	leave(t);
 
 	if (code == MBEDTLS_ERR_NET_CONN_RESET || t->bio.unsendable) {
-		say(t, "connection lost");
+		say_fault(t, TLS_FAULT_LOST);
 		return TLS_CUT;
 	}
 	if (code < 0)
@@ -402,12 +387,22 @@ tls_version(const struct tls *t)
 	return mbedtls_ssl_get_version(&t->ssl);
 }
 
+/* "TLS1-3-AES-256-GCM-SHA384" and "TLS-ECDHE-..." are mbedTLS's own; the registry of IANA has
+ * "TLS_AES_256_GCM_SHA384", "TLS_ECDHE_...". */
 const char *
 tls_cipher(const struct tls *t)
 {
-	const char *name = mbedtls_ssl_get_ciphersuite(&t->ssl);
+	static char mem[64];
+	struct slice name = slice_str(mbedtls_ssl_get_ciphersuite(&t->ssl));
+	struct text out = text_over(mem, sizeof(mem));
 
-	return name ? name : "";
+	if (slice_starts(name, SLICE("TLS1-3-"))) {
+		text_put(&out, SLICE("TLS_"));
+		name = slice_skip(name, sizeof("TLS1-3-") - 1);
+	}
+	for (size_t i = 0; i < name.n; i++)
+		text_char(&out, name.p[i] == '-' ? '_' : name.p[i]);
+	return mem;
 }
 
 bool
@@ -454,5 +449,5 @@ tls_wants_again(const struct tls *t)
 const char *
 tls_why(const struct tls *t)
 {
-	return t->why[0] ? t->why : "no error";
+	return t->why[0] ? t->why : tls_words(TLS_FAULT_NONE);
 }

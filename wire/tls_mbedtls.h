@@ -8,9 +8,10 @@
  *      tls_ctx_mbedtls.c    contexts: certificates, tickets, trust
  *      tls_lists_mbedtls.c  which ciphers and signatures
  *      tls_mbedtls.c        connections
- *      tls_words_mbedtls.c  its codes in words
+ *      tls_words_mbedtls.c  its codes as faults
  */
 #include "wire/tls.h"
+#include "wire/tls_words.h"
 
 struct mbedtls_ssl_config;
 struct mbedtls_ssl_context;
@@ -34,11 +35,10 @@ void tls_note_sni(struct mbedtls_ssl_context *ssl, struct slice name);
 /* The connection in whose call we are has shown a ticket of ours. */
 void tls_note_ticket(void);
 
-/* tls_words_mbedtls.c: NULL where there are none. ALERT: what the peer sent, where CODE says that
- * it did. */
-const char *tls_words_of_failure(int code, int alert);
-const char *tls_words_of_certificate(uint32_t flags);
+/* tls_words_mbedtls.c: TLS_FAULT_NONE where there is none for CODE. */
+enum tls_fault tls_fault_of_code(int code);
+enum tls_fault tls_fault_of_certificate(uint32_t flags);
 /* Reading a key or a certificate from a file. */
-const char *tls_words_of_file(int code);
+enum tls_fault tls_fault_of_file(int code);
 
 #endif

@@ -222,7 +222,8 @@ def test_usage():
     status, text = said("--help")
     assert status == 0 and "example:" in text
     status, text = said("--version")
-    assert status == 0 and text.startswith("bywayd ")
+    library = "OpenSSL" if "openssl" in BUILD.name else "mbedTLS"
+    assert status == 0 and re.fullmatch(rf"bywayd \d+\.\d+\.\d+\S* \({library} 3\.\d+\.\d+\)\n", text)
 
 
 # ---- start --------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BYWAY_BUILD") or ROOT / "build/release")
+OPENSSL = "openssl" in BUILD.name  # the build with the other TLS library
 SLOW = 1 + 3 * ("san" in BUILD.name)  # how much longer things may take
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
