@@ -3,6 +3,7 @@
 # Byway: `make deps` once, then `make`, `make run`, `make test`. `make help` lists the rest.
 #
 #   FLAVOUR=release|san   -O2 with hardening (default) or ASan + UBSan
+#   TLS=mbedtls|openssl   the library behind wire/tls.h and wire/crypto.h (default mbedtls)
 #   CC=clang              objects go into a folder of their own
 #   V=1                   show the commands
 #   prefix, DESTDIR       for install
@@ -15,7 +16,15 @@ ifneq ($(filter default undefined,$(origin CC)),)
 CC := gcc
 endif
 FLAVOUR ?= release
-BUILD   := build/$(FLAVOUR)$(if $(findstring clang,$(notdir $(CC))),-clang)
+TLS     ?= mbedtls
+ifeq ($(filter mbedtls openssl,$(TLS)),)
+$(error TLS is '$(TLS)'; it must be mbedtls or openssl)
+endif
+# build/FLAVOUR, build/FLAVOUR-openssl; what tests run is SAN and FUZZED.
+WITH    := $(if $(filter openssl,$(TLS)),-openssl)
+SAN     := build/san$(WITH)
+FUZZED  := build/fuzz$(WITH)-clang
+BUILD   := build/$(FLAVOUR)$(WITH)$(if $(findstring clang,$(notdir $(CC))),-clang)
 V       ?= 0
 Q       := $(if $(filter 0,$(V)),@)
 say      = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
@@ -67,6 +76,7 @@ $(error FLAVOUR is '$(FLAVOUR)'; it must be release, san or fuzz)
 endif
 
 # mbedTLS: what `make deps` unpacked (Debian 12), or the system's (Debian 13).
+ifeq ($(TLS),mbedtls)
 MBED_DIR := $(patsubst %/include/mbedtls/build_info.h,%,$(wildcard .deps/usr/include/mbedtls/build_info.h))
 ifneq ($(MBED_DIR),)
 MBED_CFLAGS := -isystem $(MBED_DIR)/include
@@ -74,6 +84,7 @@ MBED_LIBS   := $(foreach l,tls x509 crypto,$(wildcard $(MBED_DIR)/lib/*/libmbed$
 else ifeq ($(shell pkg-config --exists 'mbedtls >= 3.6.6' 2>/dev/null && echo yes),yes)
 MBED_CFLAGS := $(shell pkg-config --cflags mbedtls mbedx509 mbedcrypto)
 MBED_LIBS   := $(shell pkg-config --libs mbedtls mbedx509 mbedcrypto)
+endif
 endif
 
 GMIME_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags gmime-3.0 2>/dev/null))
@@ -92,7 +103,9 @@ FLOORS  := wire conf relay proxy console
 MAINS   := proxy/main.c console/main.c console/service/main.c bench/main.c
 SRC     := $(sort $(foreach f,$(FLOORS),$(wildcard $(f)/*.c $(f)/*/*.c)))
 BENCH   := $(filter-out bench/main.c,$(wildcard bench/*.c))
-LIBSRC  := $(filter-out $(MAINS),$(SRC))
+# Of both libraries one: libcurl's trust (wire/trust_openssl.c, wire/pem_openssl.c) is OpenSSL's always.
+OTHER   := $(if $(WITH),$(wildcard wire/tls*_mbedtls.c wire/crypto*_mbedtls.c),$(wildcard wire/tls*_openssl.c wire/crypto*_openssl.c))
+LIBSRC  := $(filter-out $(MAINS) $(OTHER),$(SRC))
 UNIT    := $(wildcard tests/unit/test_*.c)
 FUZZ    := $(wildcard tests/fuzz/fuzz_*.c)
 HELPERS := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
@@ -131,49 +144,49 @@ help:
 	@echo 'make dist       build/byway-$(VERSION).tar.gz from the last commit'
 	@echo 'make deb        Debian packages of this release into build/deb/, and what lintian says of them'
 	@echo 'make clean      remove build/ (.deps/ stays)'
-	@echo 'FLAVOUR=san, CC=clang, V=1 work with all of them'
+	@echo 'FLAVOUR=san, TLS=openssl, CC=clang, V=1 work with all of them'
 
 deps:
-	$(Q)sh dist/deps $(or $(FOR),build)
+	$(Q)TLS=$(TLS) sh dist/deps $(or $(FOR),build)
 
 san:
 	+$(Q)$(MORE) FLAVOUR=san all
 
 run:
-	$(Q)sh dist/deps build run
+	$(Q)TLS=$(TLS) sh dist/deps build run
 	+$(Q)$(MORE) all
 	$(Q)BYWAY_BUILD='$(CURDIR)/$(BUILD)' CHECK='$(CHECK)' dist/run
 
 test:
-	$(Q)sh dist/deps build test
-	+$(Q)$(MORE) FLAVOUR=san all build/san/bywayd-faults $(patsubst %.c,build/san/%,$(UNIT))
-	$(Q)dist/test --build build/san unit e2e
+	$(Q)TLS=$(TLS) sh dist/deps build test
+	+$(Q)$(MORE) FLAVOUR=san all $(SAN)/bywayd-faults $(patsubst %.c,$(SAN)/%,$(UNIT))
+	$(Q)dist/test --build $(SAN) unit e2e
 
 unit:
-	+$(Q)$(MORE) FLAVOUR=san $(patsubst %.c,build/san/%,$(if $(T),$(T:%=tests/unit/test_%.c),$(UNIT)))
-	$(Q)dist/test --build build/san unit $(addprefix --only ,$(T))
+	+$(Q)$(MORE) FLAVOUR=san $(patsubst %.c,$(SAN)/%,$(if $(T),$(T:%=tests/unit/test_%.c),$(UNIT)))
+	$(Q)dist/test --build $(SAN) unit $(addprefix --only ,$(T))
 
 e2e:
-	+$(Q)$(MORE) FLAVOUR=san all build/san/bywayd-faults
-	$(Q)dist/test --build build/san e2e $(if $(K),-k '$(K)')
+	+$(Q)$(MORE) FLAVOUR=san all $(SAN)/bywayd-faults
+	$(Q)dist/test --build $(SAN) e2e $(if $(K),-k '$(K)')
 
 soak:
-	$(Q)sh dist/deps build test
-	+$(Q)$(MORE) FLAVOUR=san all build/san/bywayd-faults
-	$(Q)BYWAY_SOAK=1 dist/test --build build/san e2e -k 'torture or soak'
+	$(Q)TLS=$(TLS) sh dist/deps build test
+	+$(Q)$(MORE) FLAVOUR=san all $(SAN)/bywayd-faults
+	$(Q)BYWAY_SOAK=1 dist/test --build $(SAN) e2e -k 'torture or soak'
 
 fuzz:
-	$(Q)sh dist/deps build check
-	+$(Q)$(MORE) FLAVOUR=fuzz CC=clang $(patsubst %.c,build/fuzz-clang/%,$(if $(T),$(T:%=tests/fuzz/fuzz_%.c),$(FUZZ)))
-	$(Q)dist/test --build build/fuzz-clang fuzz --seconds $(or $(SECS),10) $(addprefix --only ,$(T))
+	$(Q)TLS=$(TLS) sh dist/deps build check
+	+$(Q)$(MORE) FLAVOUR=fuzz CC=clang $(patsubst %.c,$(FUZZED)/%,$(if $(T),$(T:%=tests/fuzz/fuzz_%.c),$(FUZZ)))
+	$(Q)dist/test --build $(FUZZED) fuzz --seconds $(or $(SECS),10) $(addprefix --only ,$(T))
 
 check:
-	$(Q)sh dist/deps check
+	$(Q)TLS=$(TLS) sh dist/deps check
 	$(Q)dist/check --self-test
 	$(Q)dist/check
 
 lint:
-	$(Q)sh dist/deps build check
+	$(Q)TLS=$(TLS) sh dist/deps build check
 	+$(Q)$(MORE) CC=clang all
 	$(Q)dist/check clang-tidy
 
@@ -203,7 +216,7 @@ deb:
 $(BUILD)/ready: $(wildcard .deps/usr/include/mbedtls/build_info.h)
 	@command -v $(CC) >/dev/null || \
 	    { echo 'byway: no $(CC) here: run `make deps`' >&2; exit 1; }
-	@$(if $(MBED_LIBS),:,{ echo 'byway: mbedTLS 3.6.6 or later is not here: run `make deps`' >&2; exit 1; })
+	@$(if $(MBED_LIBS)$(WITH),:,{ echo 'byway: mbedTLS 3.6.6 or later is not here: run `make deps`' >&2; exit 1; })
 	@echo '#include <ev.h>\n#include <ini.h>\n#include <sqlite3.h>\n#include <crypt.h>\n#include <libmemcached/memcached.h>\n#include <curl/curl.h>\n#include <ares.h>\n#include <idn2.h>\n#include <openssl/ssl.h>\n#include <gmime/gmime.h>\n#include <seccomp.h>\n#include <stddef.h>\n#include <microhttpd.h>\n#include <jansson.h>' | \
 	    $(CC) $(GMIME_CFLAGS) -E -xc - >/dev/null 2>&1 || \
 	    { echo 'byway: a library'"'"'s header is missing (libev, inih, sqlite3, crypt, libmemcached, curl, c-ares, libidn2, ssl, gmime, seccomp, microhttpd, jansson): run `make deps`' >&2; exit 1; }

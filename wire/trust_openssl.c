@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire/trust.h"
 
+#include "wire/pem.h"
+
 #include <assert.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <stdlib.h>
@@ -16,27 +17,19 @@ struct trust {
 	unsigned char pin[PIN];
 };
 
-/* Each certificate of PEM. How many; 0 also where one of them is none. */
-static unsigned
+/* Each certificate of PEM. False where one of them is none, or none is there. */
+static bool
 add_pem(X509_STORE *store, struct slice pem)
 {
-	BIO *bio = pem.n <= INT32_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
-	unsigned n = 0;
-	bool good = true;
-	X509 *cert;
+	unsigned bad;
+	STACK_OF(X509) *certs = pem_certificates(pem, &bad);
+	bool good = certs && bad == 0 && sk_X509_num(certs) > 0;
 
-	if (!bio)
-		return 0;
-	while (good && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		good = X509_STORE_add_cert(store, cert) == 1;
-		X509_free(cert);
-		n++;
-	}
-	if (good && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-		good = false;
+	for (int i = 0; good && i < sk_X509_num(certs); i++)
+		good = X509_STORE_add_cert(store, sk_X509_value(certs, i)) == 1;
+	sk_X509_pop_free(certs, X509_free);
 	ERR_clear_error();
-	BIO_free(bio);
-	return good ? n : 0;
+	return good;
 }
 
 static bool
@@ -51,7 +44,7 @@ fill(struct trust *t, const char *file, struct slice pem, struct text *why)
 	 * SMTP. */
 	X509_STORE_set_flags(t->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
 	if (pem.n) {
-		if (add_pem(t->store, pem) > 0)
+		if (add_pem(t->store, pem))
 			return true;
 		text_put(why, SLICE("the private CA is not PEM"));
 		return false;

@@ -22,7 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BYWAY_BUILD") or ROOT / "build/release")
-OPENSSL = "openssl" in BUILD.name  # the build with the other TLS library
+OPENSSL = "openssl" in BUILD.name  # what stands behind wire/tls.h and wire/crypto.h; else mbedTLS
+TWIN = BUILD.with_name(BUILD.name.replace("-openssl", "") if OPENSSL else BUILD.name + "-openssl")  # the build with the other
 SLOW = 1 + 3 * ("san" in BUILD.name)  # how much longer things may take
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
