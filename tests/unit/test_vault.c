@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/vault/parcel.h"
+#include "conf/vault/password.h"
 #include "conf/vault/vault.h"
 #include "wire/base64.h"
 #include "wire/crypto.h"
@@ -171,6 +172,41 @@ test_bound_to_its_place(void **state)
 		if (unseal(v, &wrong[i], text_slice(&blob), SLICE("s3cret")) != VAULT_FORGED)
 			fail_msg("place %zu opens it", i);
 	assert_int_equal(unseal(v, &home, text_slice(&blob), SLICE("s3cret")), VAULT_OK);
+	vault_close(v);
+}
+
+/* What a build with the one library has sealed, a build with the other opens: both rows were made
+ * by this code, the first with mbedTLS 3.6.6 behind it and the second with OpenSSL 3.0. */
+static void
+test_of_both_libraries(void **state)
+{
+	static const struct {
+		const char *blob;
+		const char *hash; /* of a password that a machine made */
+	} made[] = {
+		{ "v2.k20261126a.9hBS3bFEpCQqQP/PE3DMh5syAk4GpUPKzgopl9Ab1PiL4g==",
+		    "$hm1$k20261126a$7f5f74808d546e69773059cddd492a4f$"
+		    "f4d5e334e98322431851cf31819d66954fd5c3fca0a3be6623c322534b1d8e04" },
+		{ "v2.k20261126a.tsM7jCnYVOWOAudkVtu3/ry16IVEs3FiPxI3c+QE8MglZQ==",
+		    "$hm1$k20261126a$0e4aa55984db54ec3c203007b9b0e0c0$"
+		    "02d7ecd6a16f698fceafb2d7d77315b57a46c6216dad6ea64945f8499e177838" },
+	};
+	struct secret s;
+	struct vault *v;
+
+	(void)state;
+	write_file("k20261126a 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n",
+	    0600);
+	v = open_vault();
+	assert_true(secret_init(&s, SLICE("abcdefghijklmnopqrstuvwxyz")));
+	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+		assert_int_equal(unseal(v, &home, slice_str(made[i].blob), SLICE("s3cret")),
+		    VAULT_OK);
+		assert_true(password_verify_machine(v, slice_str(made[i].hash), &s));
+	}
+	s.p[0] = 'b';
+	assert_false(password_verify_machine(v, slice_str(made[0].hash), &s));
+	secret_fini(&s);
 	vault_close(v);
 }
 
@@ -569,6 +605,7 @@ main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_bound_to_its_place),
+		cmocka_unit_test(test_of_both_libraries),
 		cmocka_unit_test(test_every_octet_counts),
 		cmocka_unit_test(test_short_tag),
 		cmocka_unit_test(test_v1),
