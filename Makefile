@@ -109,6 +109,10 @@ LIBSRC  := $(filter-out $(MAINS) $(OTHER),$(SRC))
 UNIT    := $(wildcard tests/unit/test_*.c)
 FUZZ    := $(wildcard tests/fuzz/fuzz_*.c)
 HELPERS := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
+# End to end tests that touch TLS or cryptography: by file, and by what a test's name says. pytest's -k.
+NEAR_TLS := both_libraries or test_tls or test_cases or test_check or test_clients or test_crash or test_dialog or \
+	test_faults or test_isolation or test_oauth or test_probe or test_process or test_setup or test_threats or \
+	test_upstreams or tls or certificate or key_rotate
 
 obj      = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY := $(BUILD)/libbyway.a
@@ -123,7 +127,7 @@ MORE     = $(MAKE) $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null 
 
 # ---- targets ------------------------------------------------------------------------------------
 
-.PHONY: all san deps run test unit e2e soak fuzz check lint format docs install uninstall clean dist deb help FORCE
+.PHONY: all san deps run test test-openssl unit e2e soak fuzz check lint format docs install uninstall clean dist deb help FORCE
 
 all: $(if $(LIBSRC),$(LIBRARY)) $(BINS)
 
@@ -132,6 +136,7 @@ help:
 	@echo 'make deps       install what a build lacks (Debian 12 and 13); FOR="run test check package" for the rest, FOR=all'
 	@echo 'make run        the whole thing live on loopback ports, until Ctrl-C; CHECK=1 ends by itself'
 	@echo 'make test       build with ASan and UBSan, then unit and end to end tests'
+	@echo 'make test-openssl  unit tests, and end to end tests of what touches TLS and cryptography, with OpenSSL'
 	@echo 'make unit       unit tests only; T="slice dots" picks some'
 	@echo 'make e2e        end to end tests only; K=expression picks some'
 	@echo 'make soak       the torture tests for every n, and all that takes long; an hour or more'
@@ -161,6 +166,13 @@ test:
 	$(Q)TLS=$(TLS) sh dist/deps build test
 	+$(Q)$(MORE) FLAVOUR=san all $(SAN)/bywayd-faults $(patsubst %.c,$(SAN)/%,$(UNIT))
 	$(Q)dist/test --build $(SAN) unit e2e
+
+# A folder of either build is served by the other in one of these, so both are made.
+test-openssl:
+	$(Q)sh dist/deps build test
+	+$(Q)$(MORE) FLAVOUR=san TLS=mbedtls all
+	+$(Q)$(MORE) FLAVOUR=san TLS=openssl all build/san-openssl/bywayd-faults $(patsubst %.c,build/san-openssl/%,$(UNIT))
+	$(Q)dist/test --build build/san-openssl unit e2e -k '$(or $(K),$(NEAR_TLS))'
 
 unit:
 	+$(Q)$(MORE) FLAVOUR=san $(patsubst %.c,$(SAN)/%,$(if $(T),$(T:%=tests/unit/test_%.c),$(UNIT)))
