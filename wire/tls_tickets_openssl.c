@@ -61,12 +61,14 @@ set_keys(const struct ticket_key *k, unsigned char *iv, EVP_CIPHER_CTX *cipher, 
 	    EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->cipher, iv, seal) == 1;
 }
 
-/* 1: go on; 2: and the client gets a new one; 0: a ticket that nobody here knows; -1: failure. */
+/* 1: go on; 2: and the client gets a new one; 0: a ticket that nobody here knows; -1: failure. In
+ * TLS 1.3 a client uses a ticket once (RFC 8446, C.4): it would be without one next time. */
 static int
 on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
     EVP_MAC_CTX *mac, int seal)
 {
 	const struct tls_tickets *t = tls_ctx_tickets(tls_ctx_of(ssl));
+	int known = SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
 
 	if (seal) {
 		if (!crypto_random(iv, IV_LEN) || !set_keys(&t->now, iv, cipher, mac, seal))
@@ -75,7 +77,7 @@ on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *ciph
 		return 1;
 	}
 	if (memcmp(name, t->now.name, NAME_LEN) == 0)
-		return set_keys(&t->now, iv, cipher, mac, seal) ? 1 : -1;
+		return set_keys(&t->now, iv, cipher, mac, seal) ? known : -1;
 	if (t->has_before && memcmp(name, t->before.name, NAME_LEN) == 0)
 		return set_keys(&t->before, iv, cipher, mac, seal) ? 2 : -1;
 	return 0;

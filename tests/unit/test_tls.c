@@ -1254,6 +1254,22 @@ test_tickets(void **state)
 	}
 }
 
+/* In TLS 1.3 a client uses a ticket once: a session that was resumed brings the next. */
+static void
+test_each_session_brings_a_ticket(void **state)
+{
+	const char *name[] = { "main" };
+	struct tls_ctx *ctx = server_of(name, 1, true, key_one);
+
+	(void)state;
+	assert_true(s_client(ctx, "-tls1_3 -sess_out first"));
+	assert_true(s_client(ctx, "-tls1_3 -sess_in first -sess_out second"));
+	assert_true(foreign_resumed);
+	assert_true(s_client(ctx, "-tls1_3 -sess_in second"));
+	assert_true(foreign_resumed);
+	tls_ctx_unref(ctx);
+}
+
 static void
 test_client_certificates(void **state)
 {
@@ -1440,6 +1456,7 @@ main(void)
 		cmocka_unit_test(test_starttls_waits_for_the_output),
 		cmocka_unit_test(test_openssl_as_client),
 		cmocka_unit_test(test_tickets),
+		cmocka_unit_test(test_each_session_brings_a_ticket),
 		cmocka_unit_test(test_client_certificates),
 		cmocka_unit_test(test_openssl_in_its_own_order),
 		cmocka_unit_test(test_openssl_as_server),
