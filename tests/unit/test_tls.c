@@ -221,6 +221,38 @@ test_days_left(void **state)
 	tls_ctx_unref(old);
 }
 
+/* Of a context's certificates, one is for these names, and none for those. */
+static void
+test_names_that_a_context_is_for(void **state)
+{
+	static const struct {
+		const char *name;
+		bool with_main;
+		bool with_both;
+	} cases[] = {
+		{ "mx.example", true, true },
+		{ "MX.example", true, true },
+		{ "b.wild.example", true, true },
+		{ "c.b.wild.example", false, false }, /* a wildcard is one label */
+		{ "wild.example", false, false },
+		{ "other.example", false, true },
+		{ "none.example", false, false },
+	};
+	const char *both[] = { "main", "other" };
+	struct tls_ctx *one = server("main", true);
+	struct tls_ctx *two = server_of(both, 2, true, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct slice name = slice_str(cases[i].name);
+
+		assert_int_equal(tls_ctx_is_for(one, name), cases[i].with_main);
+		assert_int_equal(tls_ctx_is_for(two, name), cases[i].with_both);
+	}
+	tls_ctx_unref(one);
+	tls_ctx_unref(two);
+}
+
 /* ---- ourselves against ourselves ------------------------------------------------------------- */
 
 static bool
@@ -1437,6 +1469,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_contexts_say_what_is_wrong),
 		cmocka_unit_test(test_days_left),
+		cmocka_unit_test(test_names_that_a_context_is_for),
 		cmocka_unit_test(test_both_versions),
 		cmocka_unit_test(test_certificates),
 		cmocka_unit_test(test_addresses_are_not_sent),
