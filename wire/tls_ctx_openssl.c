@@ -37,6 +37,7 @@ struct tls_ctx {
 	SSL_CTX *inner;
 	struct tls_pairs *pairs;
 	struct tls_tickets *tickets;
+	SSL_SESSION *session; /* a client's last one; NULL: none, or none is kept */
 	struct store *store;
 	bool pinned;
 	unsigned char pin[32];
@@ -97,6 +98,7 @@ store_put(struct store *s)
 static void
 ctx_free(struct tls_ctx *ctx)
 {
+	SSL_SESSION_free(ctx->session);
 	SSL_CTX_free(ctx->inner);
 	tls_pairs_free(ctx->pairs);
 	tls_tickets_free(ctx->tickets);
@@ -346,6 +348,35 @@ load_trust(struct tls_ctx *ctx, const struct tls_client_options *o, struct text 
 	return true;
 }
 
+/* Copies are kept and offered: OpenSSL spoils a session when its connection ends badly or gets
+ * another ticket, for all who hold it. */
+static int
+on_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls_ctx *ctx = tls_ctx_of(ssl);
+	SSL_SESSION *copy = SSL_SESSION_dup(session);
+
+	if (copy) {
+		SSL_SESSION_free(ctx->session);
+		ctx->session = copy;
+	}
+	return 0;
+}
+
+bool
+tls_ctx_offer_session(const struct tls_ctx *ctx, struct ssl_st *ssl)
+{
+	SSL_SESSION *copy;
+
+	if (!ctx->session)
+		return true;
+	copy = SSL_SESSION_dup(ctx->session);
+	bool taken = copy && SSL_set_session(ssl, copy) == 1;
+
+	SSL_SESSION_free(copy);
+	return taken;
+}
+
 struct tls_ctx *
 tls_client_ctx(const struct tls_client_options *o, struct text *why)
 {
@@ -358,6 +389,12 @@ tls_client_ctx(const struct tls_client_options *o, struct text *why)
 		return NULL;
 	}
 	SSL_CTX_set_verify(ctx->inner, SSL_VERIFY_PEER, NULL);
+	if (o->resume) {
+		SSL_CTX_clear_options(ctx->inner, SSL_OP_NO_TICKET);
+		SSL_CTX_set_session_cache_mode(ctx->inner,
+		    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+		SSL_CTX_sess_set_new_cb(ctx->inner, on_session);
+	}
 	return ctx;
 }
 

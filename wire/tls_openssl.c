@@ -281,7 +281,7 @@ set_up(struct tls *t, struct slice host)
 		return true;
 	}
 	SSL_set_connect_state(t->ssl);
-	return set_host(t, host);
+	return tls_ctx_offer_session(t->ctx, t->ssl) && set_host(t, host);
 }
 
 struct tls *

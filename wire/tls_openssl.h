@@ -31,6 +31,8 @@ const unsigned char *tls_ctx_pin(const struct tls_ctx *ctx);
 bool tls_ctx_takes_any(const struct tls_ctx *ctx);
 const struct tls_pairs *tls_ctx_pairs(const struct tls_ctx *ctx);
 struct tls_tickets *tls_ctx_tickets(const struct tls_ctx *ctx);
+/* A client's last session, where one is kept. False: out of memory. */
+bool tls_ctx_offer_session(const struct tls_ctx *ctx, struct ssl_st *ssl) MUST_CHECK;
 
 /* tls_lists_openssl.c */
 bool tls_lists_put(struct ssl_ctx_st *c, bool server, bool old_devices) MUST_CHECK;
