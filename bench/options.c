@@ -126,7 +126,7 @@ options_read(const struct options *o, void *object, int argc, char **argv, int *
 		struct text why = text_over(mem, sizeof(mem));
 
 		if (got == '?') {
-			fprintf(stderr, "%s --help lists the options\n", o->command);
+			fprintf(stderr, "Try `%s --help`.\n", o->command);
 			return false;
 		}
 		const struct option_row *row = &o->rows[got - FIRST];

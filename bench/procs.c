@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/procs.h"
 #include "bench/clock.h"
+#include "wire/slice.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,19 +60,29 @@ find_family(struct family *f, pid_t pid)
 static uint64_t
 cpu_ns_of(pid_t pid)
 {
+	enum { COMM = 2, UTIME = 14, CSTIME = 17 }; /* proc_pid_stat(5) counts fields from 1 */
 	char path[64], mem[1024];
-	unsigned long long user = 0, system_time = 0;
-	long long user_gone = 0, system_gone = 0;
-	const char *at;
+	uint64_t ticks = 0;
+	uint64_t v;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	slurp(path, mem, sizeof(mem));
-	at = strrchr(mem, ')');
-	if (!at ||
-	    sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld",
-	        &user, &system_time, &user_gone, &system_gone) != 4)
+	const char *end = strrchr(mem, ')');
+
+	if (!end)
 		return 0;
-	uint64_t ticks = user + system_time + (uint64_t)user_gone + (uint64_t)system_gone;
+	struct slice rest = slice_str(end + 1);
+
+	(void)slice_cut(&rest, ' ');
+	for (int field = COMM + 1; field <= CSTIME; field++) {
+		struct slice word = slice_cut(&rest, ' ');
+
+		if (field < UTIME)
+			continue;
+		if (!slice_to_u64(word, &v))
+			return 0;
+		ticks += v;
+	}
 
 	return ticks * (CLOCK_S / (uint64_t)sysconf(_SC_CLK_TCK));
 }
