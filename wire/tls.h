@@ -104,6 +104,8 @@ enum tls_io tls_write(struct tls *t, const char *mem, size_t n, size_t *n_r) MUS
 void tls_shut(struct tls *t);
 void tls_close(struct tls *t);
 
+/* Whether the peer has said anything at all, were it half a hello. */
+bool tls_peer_spoke(const struct tls *t);
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */
 /* By its name in IANA's registry, "TLS_AES_256_GCM_SHA384"; good until it is called again. */
 const char *tls_cipher(const struct tls *t);

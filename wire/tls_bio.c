@@ -68,6 +68,7 @@ bool
 tls_bio_give(struct tls_bio *b, struct slice octets)
 {
 	assert(!b->kept && ahead.owner != b);
+	b->heard = octets.n > 0;
 	b->kept = malloc(octets.n ? octets.n : 1);
 	if (!b->kept)
 		return false;
@@ -120,6 +121,7 @@ tls_bio_recv(struct tls_bio *b, unsigned char *mem, size_t n)
 		return errno == EAGAIN ? BIO_WAIT : BIO_LOST;
 	if (got == 0)
 		return 0;
+	b->heard = true;
 	b->drained = (size_t)got < sizeof(ahead.mem);
 	ahead.owner = b;
 	ahead.at = 0;

@@ -29,6 +29,7 @@ enum { BIO_WAIT = -1, BIO_LOST = -2 };
 
 struct tls_bio {
 	int fd;
+	bool heard; /* the peer has said something */
 	bool drained;
 	bool gathering;
 	bool unsendable; /* the peer takes no more; what it has said can still be read */

@@ -400,6 +400,12 @@ tls_close(struct tls *t)
 
 /* ---- what can be told about it --------------------------------------------------------------- */
 
+bool
+tls_peer_spoke(const struct tls *t)
+{
+	return t->bio.heard;
+}
+
 const char *
 tls_version(const struct tls *t)
 {

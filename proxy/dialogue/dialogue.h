@@ -105,7 +105,7 @@ struct session {
 	char *auth_user;  /* LOGIN: the name while the password is awaited; malloc'd */
 	size_t auth_user_n;
 	bool auth_named;     /* it is surely no password: it may be in the log */
-	char *auth_password; /* while other nodes are asked; malloc'd */
+	char *auth_password; /* while other nodes are asked, or there is no room; malloc'd */
 	size_t auth_password_n;
 	struct guess_inquiry *query; /* what asks them */
 	struct guess_mark mark;
@@ -113,6 +113,7 @@ struct session {
 	struct ask *login;    /* what the directory is asked */
 	bool attempt_last;    /* a wrong password ends the connection */
 	ev_tstamp answer_due; /* of the log-in */
+	ev_tstamp room_until; /* it waits for others of its name or address to end */
 	ev_timer answer;      /* runs while the answer is held back */
 	struct sender *held;  /* what it will be; NULL: refused */
 };

@@ -2,10 +2,11 @@
 /*
  * login - an attempt to log in, once name and password are there (BEHAVIOUR A1 to A4)
  *
- *      start -> nodes asked -> heard? -> directory -> answer when due
- *        |           |            |          |
- *        |           '------------+----------+--- the client leaves: counts, and is in the log
- *        '-- counts from here on, until the password proves right
+ *      room? -> start -> nodes asked -> heard? -> directory -> answer when due
+ *        |        |           |            |          |
+ *        |        |           '------------+----------+--- the client leaves: counts, and is in the log
+ *        |        '-- counts from here on, until the password proves right
+ *        '-- while many of that name or address are under way: looked again, for room_wait_s
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -15,6 +16,10 @@
 #include "proxy/rules/policy.h"
 #include "wire/crypto.h"
 #include "wire/path.h"
+
+static const double room_wait_s = 30, room_look_s = 0.1;
+
+static enum verdict begin(struct session *s, struct slice password);
 
 static void
 forget_password(struct session *s)
@@ -204,12 +209,22 @@ answer(struct session *s)
 		session_resume(s);
 }
 
+/* The answer is due, or it is time to look for room again. */
 static void
 on_due(struct ev_loop *ev, ev_timer *t, int revents)
 {
+	struct session *s = t->data;
+
 	(void)ev;
 	(void)revents;
-	answer(t->data);
+	if (s->attempt.state != GUESS_NONE) {
+		answer(s);
+		return;
+	}
+	enum verdict v = begin(s, slice_of(s->auth_password, s->auth_password_n));
+
+	if (v != WAIT && s->state != STATE_GONE)
+		session_resume(s);
 }
 
 void
@@ -345,32 +360,68 @@ on_nodes(void *ctx, uint64_t owner)
 		session_resume(s);
 }
 
-/* The password waits until all nodes have said what they know of the name and the address. */
-static enum verdict
-wait_for_nodes(struct session *s, struct slice password)
+/* The password waits until all nodes have said what they know of the name and the address, or until
+ * there is room. */
+static bool
+keep_password(struct session *s, struct slice password)
 {
+	if (s->auth_password != NULL)
+		return true;
 	s->auth_password = malloc(password.n + 1);
 	if (s->auth_password == NULL)
-		return login_refuse(s, SAY_AUTH_UNAVAILABLE);
+		return false;
 	memcpy(s->auth_password, password.p, password.n);
 	s->auth_password_n = password.n;
+	return true;
+}
+
+static enum verdict
+wait_with(struct session *s, struct slice password)
+{
+	if (!keep_password(s, password))
+		return login_refuse(s, SAY_AUTH_UNAVAILABLE);
 	session_enter(s, STATE_AUTH);
 	return WAIT;
 }
 
-enum verdict
-login_start(struct session *s, struct slice password)
+static enum verdict
+wait_for_room(struct session *s, struct slice password)
+{
+	ev_timer_set(&s->answer, room_look_s, 0.);
+	ev_timer_start(loop_ev(s->worker->loop), &s->answer);
+	return wait_with(s, password);
+}
+
+static enum verdict
+begin(struct session *s, struct slice password)
 {
 	struct worker *w = s->worker;
 	struct guess_rules rules = guess_rules_of(s->lane->conf);
 	const struct sockaddr *from = (const struct sockaddr *)&s->peer;
 	struct slice user = slice_of(s->auth_user, s->auth_user_n);
+	double now = loop_now(w->loop);
 
-	s->auth_named = looks_like_address(user) && !looks_like_address(password);
-	s->mark = (struct guess_mark){ 0 };
-	guess_start(scoreboard_guess(w->board), &rules, from, user, loop_now(w->loop), &s->attempt);
+	if (!guess_start(scoreboard_guess(w->board), &rules, from, user, now < s->room_until, now,
+	        &s->attempt))
+		return wait_for_room(s, password);
 	if (!s->attempt.known)
 		s->query = guess_ask(w->counters, w->vault, &rules, from, user, &s->mark, on_nodes,
 		    w, s->number);
-	return s->query != NULL ? wait_for_nodes(s, password) : try(s, password);
+	if (s->query != NULL)
+		return wait_with(s, password);
+	enum verdict v = try(s, password);
+
+	forget_password(s);
+	return v;
+}
+
+enum verdict
+login_start(struct session *s, struct slice password)
+{
+	struct slice user = slice_of(s->auth_user, s->auth_user_n);
+
+	s->auth_named = looks_like_address(user) && !looks_like_address(password);
+	s->mark = (struct guess_mark){ 0 };
+	s->room_until = loop_now(s->worker->loop) + room_wait_s;
+	return begin(s, password);
 }

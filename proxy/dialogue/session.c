@@ -13,6 +13,7 @@
 #include "proxy/dialogue/proxy_protocol.h"
 #include "proxy/dialogue/table.h"
 #include "wire/crypto.h"
+#include "wire/tls.h"
 
 static const char *const doings[] = {
 #define STATE(id, doing) [STATE_##id] = doing,
@@ -128,6 +129,8 @@ log_tls(struct log_line *l, const struct tls *t)
 static bool
 only_looked(const struct session *s, enum close_row row)
 {
+	if (row == CLOSE_TLS_FAILED)
+		return s->commands == 0 && s->stream.tls != NULL && !tls_peer_spoke(s->stream.tls);
 	return (row == CLOSE_QUIT || row == CLOSE_CLIENT_GONE || row == CLOSE_CLIENT_RESET) &&
 	    s->commands <= 1 && s->bad_commands == 0 && !s->secure && s->sender == NULL;
 }

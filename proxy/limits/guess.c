@@ -243,13 +243,15 @@ address_rate(const struct guess_rules *r)
 	return rate(r->address_failures, r);
 }
 
-/* Failures of HASH, but for OWN attempts of the asker. Others that are out are none as long as they
- * are few; both words leak alike. */
+/* Failures of HASH, here or at all NODES, but for OWN attempts of the asker. Others that are out
+ * are none as long as they are few; both words leak alike. NODES holds what others of this node have
+ * begun, but nothing of the asker. */
 static unsigned
-failures_of(struct guess *g, struct table *t, uint64_t hash, unsigned own, double rate,
-    uint64_t now)
+failures_of(struct guess *g, struct table *t, uint64_t hash, unsigned own, unsigned nodes,
+    double rate, uint64_t now)
 {
-	unsigned all = move(t, hash, 0, rate, now) / UNIT;
+	unsigned here = move(t, hash, 0, rate, now) / UNIT;
+	unsigned all = here > nodes + own ? here : nodes + own;
 	unsigned out = (move(&g->pending, hash, 0, rate, now) + UNIT - 1) / UNIT;
 	unsigned others = out > own ? out - own : 0;
 	unsigned light = own + (others < GUESS_PENDING ? others : GUESS_PENDING);
@@ -308,7 +310,7 @@ static struct guess_verdict
 judge_known(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
     uint64_t now)
 {
-	unsigned failures = failures_of(g, &g->names, a->pair, 1, name_rate(r), now);
+	unsigned failures = failures_of(g, &g->names, a->pair, 1, 0, name_rate(r), now);
 
 	return (struct guess_verdict){
 		.delay_s = r->name_failures > 0 ? delay_of(failures, r->name_free, r) : 0,
@@ -322,12 +324,11 @@ judge_address(struct guess *g, const struct guess_rules *r, const struct guess_a
 {
 	unsigned more = 1u << 2 * width;
 	unsigned users = users_at(g, r, a->address[width], now);
-	int64_t failures =
-	    failures_of(g, &g->addresses, a->address[width], 1, address_rate(r), now);
+	int64_t failures = failures_of(g, &g->addresses, a->address[width], 1, c->address[width],
+	    address_rate(r), now);
 
 	if (r->address_failures == 0)
 		return;
-	failures = failures > c->address[width] ? failures : c->address[width];
 	users = users > c->users[width] ? users : c->users[width];
 	failures -= (int64_t)r->per_user * users;
 	double delay = delay_of(failures, r->address_free * more, r);
@@ -341,9 +342,8 @@ judge_stranger(struct guess *g, const struct guess_rules *r, const struct guess_
     const struct guess_common *c, uint64_t now)
 {
 	struct guess_verdict v = { 0 };
-	unsigned name = failures_of(g, &g->names, a->name, 1, name_rate(r), now);
+	unsigned name = failures_of(g, &g->names, a->name, 1, c->name, name_rate(r), now);
 
-	name = name > c->name ? name : c->name;
 	if (r->name_failures > 0 && name >= r->name_failures)
 		return (struct guess_verdict){ .refuse = true };
 	if (r->name_failures > 0)
@@ -358,12 +358,31 @@ static bool
 mistypes_little(struct guess *g, const struct guess_rules *r, uint64_t pair, uint64_t now)
 {
 	return r->name_failures == 0 ||
-	    failures_of(g, &g->names, pair, 0, name_rate(r), now) < r->name_failures;
+	    failures_of(g, &g->names, pair, 0, 0, name_rate(r), now) < r->name_failures;
 }
 
-void
+static bool
+is_crowd(struct guess *g, uint64_t hash, double rate, uint64_t now)
+{
+	return rate > 0 && move(&g->pending, hash, 0, rate, now) / UNIT >= GUESS_CROWD;
+}
+
+static bool
+is_crowded(struct guess *g, const struct guess_rules *r, const struct guess_attempt *a,
+    uint64_t now)
+{
+	if (is_crowd(g, a->known ? a->pair : a->name, name_rate(r), now))
+		return true;
+	for (unsigned i = 0; !a->known && i < a->widths; i++) {
+		if (is_crowd(g, a->address[i], address_rate(r), now))
+			return true;
+	}
+	return false;
+}
+
+bool
 guess_start(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
-    struct slice name, double now_s, struct guess_attempt *a_r)
+    struct slice name, bool may_wait, double now_s, struct guess_attempt *a_r)
 {
 	uint64_t now = ticks(now_s);
 	char mem[LOGIN_MAX];
@@ -371,7 +390,6 @@ guess_start(struct guess *g, const struct guess_rules *r, const struct sockaddr 
 	struct slice who = lower(name, mem);
 
 	*a_r = (struct guess_attempt){
-		.state = GUESS_OUT,
 		.widths = guess_widths(from),
 		.name = hash(g, 'n', who, SLICE("")),
 		.pair = hash(g, 'p', who, place(from, 0, &net)),
@@ -379,7 +397,11 @@ guess_start(struct guess *g, const struct guess_rules *r, const struct sockaddr 
 	for (unsigned i = 0; i < a_r->widths; i++)
 		a_r->address[i] = hash(g, 'a', place(from, i, &net), SLICE(""));
 	a_r->known = is_known(g, r, a_r->pair, now) && mistypes_little(g, r, a_r->pair, now);
+	if (may_wait && is_crowded(g, r, a_r, now))
+		return false;
+	a_r->state = GUESS_OUT;
 	count(g, r, a_r, 1, 1, now);
+	return true;
 }
 
 struct guess_verdict

@@ -9,10 +9,12 @@
  * name, whether there is such a name or not. An attempt counts when it starts, and is taken back
  * when the password was right or could not be checked: hanging up before the answer is a failure
  * like any other. What is counted leaks away: a limit's worth in a window. Of attempts whose
- * answer is still out, GUESS_PENDING do not weigh yet: a program that opens many sessions at once
- * with the right password waits for nothing, and more at once buy no free guesses.
+ * answer is still out, GUESS_PENDING do not weigh yet, and who comes while GUESS_CROWD are out may
+ * wait until one has ended: a program that opens any number of sessions at once with the right
+ * password is not refused, and more at once buy no free guesses.
  *
- *      start -> decide -> refuse                             does not count
+ *      start -> wait, and start again                        does not count
+ *            -> decide -> refuse                             does not count
  *                      -> right, void                        does not count
  *                      -> stays: wrong, or the client left   counts
  *
@@ -53,7 +55,7 @@ struct guess_rules {
 
 struct guess;
 
-enum { GUESS_PENDING = 64, GUESS_WIDTHS = 3 };
+enum { GUESS_PENDING = 64, GUESS_CROWD = 48, GUESS_WIDTHS = 3 };
 
 enum guess_state { GUESS_NONE, GUESS_OUT, GUESS_ENDED };
 
@@ -83,9 +85,10 @@ struct guess_verdict {
 struct guess *guess_open(void) MUST_CHECK;
 void guess_close(struct guess *g);
 
-/* The attempt starts, and counts. NOW_S: monotonic, the same clock in all workers. */
-void guess_start(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
-    struct slice name, double now_s, struct guess_attempt *a_r);
+/* The attempt starts, and counts. False, only where it MAY_WAIT: a crowd is out already; it has not
+ * started. NOW_S: monotonic, the same clock in all workers. */
+bool guess_start(struct guess *g, const struct guess_rules *r, const struct sockaddr *from,
+    struct slice name, bool may_wait, double now_s, struct guess_attempt *a_r) MUST_CHECK;
 /* Whether its password is looked at. C: NULL, or all zero, where other nodes are not asked. One
  * that is refused has ended. */
 struct guess_verdict guess_decide(struct guess *g, const struct guess_rules *r,

@@ -11,6 +11,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import stage  # noqa: E402
 
 
+def pytest_configure(config):
+    """A client or server on a thread that dies of an exception fails the test: its assertions are the test's."""
+    config.addinivalue_line("filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")
+
+
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory):
     """Certificate and key of upstreams on localhost."""

@@ -650,7 +650,8 @@ def test_F01_one_address_several_times_is_several_recipients(scene):
 @pytest.mark.parametrize("n, port, said, level", [
     (1, "starttls", b"", "debug"), (2, "starttls", b"QUIT\r\n", "debug"), (3, "starttls", b"EHLO balancer\r\nQUIT\r\n", "debug"),
     (4, "starttls", b"MAIL FROM:<a@b.example>\r\nQUIT\r\n", "info"), (5, "tls", b"QUIT\r\n", "info"),
-    (6, "starttls", b"EHLO a\r\nNOOP\r\nQUIT\r\n", "info")])
+    (6, "starttls", b"EHLO a\r\nNOOP\r\nQUIT\r\n", "info"), (7, "tls", b"", "debug"), (8, "tls", b"\x16\x03\x01", "info"),
+    (9, "starttls", b"EHLO a\r\nSTARTTLS\r\n", "info")])
 def test_G01_a_health_check_is_not_at_info(scene, n, port, said, level):
     me = f"127.0.1.{n}"
     with socket.create_connection(("127.0.0.1", scene.byway.ports[port]), timeout=30, source_address=(me, 0)) as s:
@@ -658,6 +659,8 @@ def test_G01_a_health_check_is_not_at_info(scene, n, port, said, level):
             assert s.recv(4096).startswith(b"220 ")
         if said:
             s.sendall(said)
+            if b"QUIT" not in said:
+                s.shutdown(socket.SHUT_WR)
             while s.recv(4096):
                 pass
     row = scene.byway.wait_event("session", client=me)

@@ -268,6 +268,23 @@ def test_leaving_early_is_counted_and_logged(byway):
     assert "a-guess-of-mine" not in text and "nobody3@acme.example" in text
 
 
+@pytest.mark.parametrize("names", [["alice"], NAMES])
+def test_crowd_that_logs_in_at_once_is_not_refused(tmp_path, names):
+    """A cluster that starts, a device farm behind one address: hundreds of first log-ins in the same moment, all right, the rules as shipped."""
+    with make(tmp_path, {}, limits={"connections_per_address": 1000, "connections_per_account": 1000}) as byway:
+        talks = [talk.Talk(byway, "tls", source="127.0.8.1") for _ in range(300)]
+        try:
+            for i, t in enumerate(talks):
+                n = names[i % len(names)]
+                t.raw(plain(f"{n}@acme.example", f"secret of {n}"))
+            assert {str(t.read()) for t in talks} == {"235 2.7.0 Authentication succeeded"}
+            assert right(byway, "127.0.8.1", names[0])[0].code == 235
+        finally:
+            for t in talks:
+                t.close()
+    assert not byway.faults(), byway.faults()
+
+
 @pytest.mark.parametrize(("name", "password"), [("hunter2", "alice@acme.example"), ("p@ss.word", "alice@acme.example"), ("P@ssword", "x"), ("two p@ss.words", "x")])
 def test_password_in_the_field_of_the_name_is_not_logged(byway, name, password):
     assert attempt(byway, None, "x@acme.example", "x")[0].code == 535

@@ -61,7 +61,7 @@ at(const char *text)
 static struct guess_verdict
 begin(const struct guess_rules *r, const char *address, const char *name, struct guess_attempt *a_r)
 {
-	guess_start(g, r, at(address), slice_str(name), now, a_r);
+	assert_true(guess_start(g, r, at(address), slice_str(name), false, now, a_r));
 	return guess_decide(g, r, a_r, NULL, now);
 }
 
@@ -293,6 +293,91 @@ test_many_at_once_with_the_right_password_wait_for_nothing(void **state)
 	}
 }
 
+/* All of a crowd that may wait, in the order of a queue: how many are refused. RIGHT: those of them
+ * who know the password. */
+static unsigned
+crowd(unsigned n, bool same_name, bool right, unsigned *most_r)
+{
+	enum { ROOM = 2 * GUESS_CROWD }; /* a name is two: unknown there, then known */
+	static struct guess_attempt out[ROOM];
+	unsigned started = 0, ended = 0, refused = 0;
+
+	*most_r = 0;
+	while (ended < n) {
+		unsigned k = started - ended;
+		struct guess_attempt a;
+
+		if (started < n &&
+		    guess_start(g, &rules, at("192.0.2.1"),
+		        slice_str(other_name(same_name ? 0 : started)), true, now, &a)) {
+			assert_true(k < ROOM);
+			started++;
+			if (guess_decide(g, &rules, &a, NULL, now).refuse) {
+				refused++;
+				n--; /* it is not heard, and not out */
+				started--;
+				continue;
+			}
+			out[started % ROOM] = a;
+			*most_r = k + 1 > *most_r ? k + 1 : *most_r;
+			continue;
+		}
+		ended++;
+		if (right)
+			guess_right(g, &rules, &out[ended % ROOM], now);
+		else
+			guess_stays(g, &rules, &out[ended % ROOM], now);
+	}
+	return refused;
+}
+
+static void
+test_a_crowd_that_is_right_is_never_refused(void **state)
+{
+	(void)state;
+	for (unsigned same = 0; same < 2; same++) {
+		unsigned most;
+
+		(void)close_guess(state);
+		assert_int_equal(open_guess(state), 0);
+		assert_int_equal(crowd(500, same, true, &most), 0);
+		assert_true(most == GUESS_CROWD || (same && most < 2 * GUESS_CROWD));
+	}
+}
+
+static void
+test_a_crowd_that_guesses_gets_no_more(void **state)
+{
+	unsigned most;
+
+	(void)state;
+	/* The limit, and those that were under way when it was reached. */
+	assert_true(crowd(500, true, false, &most) >= 500 - GUESS_CROWD - rules.name_failures);
+	assert_true(begin(&rules, "192.0.2.9", other_name(0), &(struct guess_attempt){ 0 }).refuse);
+}
+
+/* What a dead worker left there leaks away; it may keep nobody waiting who does not have to. */
+static void
+test_who_may_not_wait_starts(void **state)
+{
+	struct guess_attempt a;
+
+	(void)state;
+	for (unsigned i = 0; i < GUESS_CROWD; i++)
+		assert_true(guess_start(g, &rules, at("192.0.2.1"), slice_str(other_name(i)), true,
+		    now, &a));
+	assert_false(guess_start(g, &rules, at("192.0.2.1"), slice_str(other_name(99)), true, now,
+	    &a));
+	assert_int_equal(a.state, GUESS_NONE);
+	assert_true(guess_start(g, &rules, at("192.0.2.2"), slice_str(other_name(99)), true, now,
+	    &a));
+	assert_true(guess_start(g, &rules, at("192.0.2.1"), slice_str(other_name(99)), false, now,
+	    &a));
+	now += rules.window_s;
+	assert_true(guess_start(g, &rules, at("192.0.2.1"), slice_str(other_name(99)), true, now,
+	    &a));
+}
+
 /* Hanging up buys nothing: an attempt counts from its start until it proves right. */
 static void
 test_leaving_early_counts(void **state)
@@ -364,7 +449,7 @@ test_no_limits(void **state)
 static struct guess_verdict
 decide(const char *address, const char *name, struct guess_common c, struct guess_attempt *a_r)
 {
-	guess_start(g, &rules, at(address), slice_str(name), now, a_r);
+	assert_true(guess_start(g, &rules, at(address), slice_str(name), false, now, a_r));
 	return guess_decide(g, &rules, a_r, &c, now);
 }
 
@@ -409,6 +494,25 @@ test_the_larger_count_decides(void **state)
 	}
 }
 
+/* A crowd of this node is in what all nodes count, and weighs no more there. */
+static void
+test_a_crowd_here_is_no_failure_at_all_nodes(void **state)
+{
+	struct guess_attempt a[GUESS_CROWD + 1];
+
+	(void)state;
+	for (unsigned i = 0; i < GUESS_CROWD; i++)
+		(void)begin(&rules, "192.0.2.1", "alice@example.org", &a[i]);
+	struct guess_common all = { .name = GUESS_CROWD, .address = { GUESS_CROWD } };
+	struct guess_verdict v = decide("192.0.2.1", "alice@example.org", all, &a[GUESS_CROWD]);
+
+	assert_false(v.refuse || v.last);
+	assert_int_equal(v.delay_s, 0);
+	guess_void(g, &rules, &a[GUESS_CROWD], now);
+	all.name += rules.name_failures;
+	assert_true(decide("192.0.2.1", "alice@example.org", all, &a[GUESS_CROWD]).refuse);
+}
+
 /* What is known elsewhere is no licence to guess here, and a right password makes it known here. */
 static void
 test_known_elsewhere(void **state)
@@ -426,7 +530,8 @@ test_known_elsewhere(void **state)
 	assert_false(a.known);
 	assert_false(decide("192.0.2.2", "alice@example.org", there, &a).refuse);
 	guess_right(g, &rules, &a, now);
-	guess_start(g, &rules, at("192.0.2.2"), SLICE("alice@example.org"), now, &a);
+	assert_true(guess_start(g, &rules, at("192.0.2.2"), SLICE("alice@example.org"), false, now,
+	    &a));
 	assert_true(a.known);
 }
 
@@ -489,11 +594,15 @@ main(void)
 		TEST(test_office_behind_one_address),
 		TEST(test_many_at_once_see_each_other),
 		TEST(test_many_at_once_with_the_right_password_wait_for_nothing),
+		TEST(test_a_crowd_that_is_right_is_never_refused),
+		TEST(test_a_crowd_that_guesses_gets_no_more),
+		TEST(test_who_may_not_wait_starts),
 		TEST(test_void_does_not_count),
 		TEST(test_looking_often_does_not_stop_the_leak),
 		TEST(test_no_limits),
 		TEST(test_flood_of_names),
 		TEST(test_the_larger_count_decides),
+		TEST(test_a_crowd_here_is_no_failure_at_all_nodes),
 		TEST(test_known_elsewhere),
 		TEST(test_subjects_are_the_same_everywhere),
 	};
