@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/directory/directory_front.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "wire/log.h"
@@ -320,6 +321,7 @@ directory_put(struct directory *d)
 	pthread_mutex_destroy(&d->lock);
 	pthread_mutex_destroy(&d->vault_lock);
 	crypto_wipe(d->secret, sizeof(d->secret));
+	hashing_close(d->hashing_own);
 	free(d->path);
 	free(d);
 }
@@ -359,7 +361,9 @@ directory_open(struct loop *l, struct work *w, const struct conf *c, struct vaul
 	d->loop = l;
 	d->work = w;
 	d->hashing_max = work_threads(w) < HASHING_MAX ? work_threads(w) : HASHING_MAX;
-	d->at_once = 2;
+	d->hashing_all = d->hashing_own = hashing_open(1);
+	ev_timer_init(&d->again, turn_on_again, 0, 0);
+	d->again.data = d;
 	d->vault = v;
 	d->ctx = ctx;
 	d->path = strdup(c->directory.path);
@@ -367,7 +371,7 @@ directory_open(struct loop *l, struct work *w, const struct conf *c, struct vaul
 	pthread_mutex_init(&d->vault_lock, NULL);
 	ev_timer_init(&d->timer, directory_on_timer, 0, 0);
 	d->timer.data = d;
-	bool ok = d->path && crypto_random(d->secret, sizeof(d->secret)) &&
+	bool ok = d->path && d->hashing_own && crypto_random(d->secret, sizeof(d->secret)) &&
 	    cache_init(&d->mailboxes, MAILBOXES_MAX, MAILBOXES_OCTETS) &&
 	    cache_init(&d->addresses, ADDRESSES_MAX, ADDRESSES_OCTETS) &&
 	    cache_init(&d->domains, DOMAINS_MAX, DOMAINS_OCTETS) &&
@@ -384,9 +388,11 @@ directory_open(struct loop *l, struct work *w, const struct conf *c, struct vaul
 }
 
 void
-directory_share(struct directory *d, unsigned workers)
+directory_share(struct directory *d, struct hashing *h, unsigned p)
 {
-	d->at_once = workers > 1 ? 1 : 2;
+	assert(d->cells == 0 && p < hashing_processes(h));
+	d->hashing_all = h;
+	d->process = p;
 }
 
 void
@@ -396,6 +402,7 @@ directory_close(struct directory *d)
 		return;
 	d->closed = true;
 	ev_timer_stop(loop_ev(d->loop), &d->timer);
+	ev_timer_stop(loop_ev(d->loop), &d->again);
 	ask_forget_all(d);
 	pthread_mutex_lock(&d->vault_lock);
 	d->vault = NULL;

@@ -100,15 +100,18 @@ struct directory;
 typedef void directory_fn(void *ctx, uint64_t owner, enum login_result result,
     struct sender *sender, const char *why);
 
+struct hashing;
+
 /* WORK may be shared. CTX is passed to every callback. Opens (and migrates) the database; WHY tells
  * file and reason; an absent file is an error. After fork, in the process that will use it. */
 struct directory *directory_open(struct loop *l, struct work *w, const struct conf *c,
     struct vault *v, void *ctx, struct text *why) MUST_CHECK;
 /* No callback any more, whatever was asked. Not from inside a callback. */
 void directory_close(struct directory *d);
-/* So many processes of this machine ask the same directory: log-ins of one name or address are
- * checked two at once by one, and one at once by each of several. */
-void directory_share(struct directory *d, unsigned workers);
+/* Others of this machine ask the same directory, and this process is number P in H: no more than
+ * two log-ins of one name or address are checked at once by all of them. Right after
+ * directory_open(); H outlives D. */
+void directory_share(struct directory *d, struct hashing *h, unsigned p);
 /* The old vault may go as soon as this returns. A change of path needs a restart. */
 void directory_reconf(struct directory *d, const struct conf *c, struct vault *v);
 
@@ -122,7 +125,7 @@ struct login_from {
 struct ask;
 
 /* USER and PASSWORD are copied, PASSWORD is wiped after use. Few checks at once are of one name or
- * one address (directory_share()); others wait in line, and where that is full hear
+ * one address (hashing.h); others wait in line, and where that is full hear
  * LOGIN_UNAVAILABLE. Lives until FN is called or directory_drop(). NULL: no memory, FN is not
  * called. */
 struct ask *directory_login(struct directory *d, struct slice user, struct slice password,

@@ -27,9 +27,10 @@
 
 #include "conf/directory/directory_backend.h"
 #include "conf/directory/directory_cache.h"
+#include "conf/directory/hashing.h"
 #include "wire/crypto.h"
 
-enum { BACKENDS_IDLE = 8, CHANGED_MAX = 4096, ASK_KEY = 32, WHY_MAX = 192, HASHING_MAX = 64 };
+enum { BACKENDS_IDLE = 8, CHANGED_MAX = 4096, ASK_KEY = 32, WHY_MAX = 192 };
 
 enum ask_kind { ASK_LOGIN, ASK_ADDRESS, ASK_MAILBOX, ASK_REFRESH, ASK_FIND, ASK_DOMAIN, ASK_POLL };
 
@@ -61,7 +62,8 @@ struct ask {
 	directory_fn *fn;
 	uint64_t known_at; /* d's revision when asked */
 	ev_timer due;
-	double began; /* the check, CLOCK_MONOTONIC */
+	unsigned cell; /* of HASHING, while a thread has it */
+	double began;  /* the check, CLOCK_MONOTONIC */
 	unsigned char key[ASK_KEY];
 	/* the question */
 	size_t name_n;
@@ -109,7 +111,10 @@ struct directory {
 	struct ask *line[LANES];
 	struct ask *hashing[HASHING_MAX];
 	unsigned hashing_n, hashing_max;
-	unsigned at_once; /* of one name or address */
+	struct hashing *hashing_all, *hashing_own; /* of all processes; ours where we are alone */
+	unsigned process;
+	uint64_t cells; /* of ours, that are taken */
+	ev_timer again; /* one of those in line may wait for another process */
 	unsigned turns;
 
 	/* what is known */
@@ -155,6 +160,7 @@ bool turn_put(struct directory *d, struct ask *a) MUST_CHECK;
 void turn_leave(struct directory *d, struct ask *a);
 /* Sends to threads what may run now. */
 void turn_move(struct directory *d);
+void turn_on_again(struct ev_loop *ev, ev_timer *t, int revents);
 /* A's thread has ended. */
 void turn_done(struct directory *d, const struct ask *a);
 

@@ -2,11 +2,12 @@
 /*
  * Log-ins that wait for their hash, so that guessing holds up guessing and nobody else (A3).
  *
- *      ask_send --> known    --. two at once for a name and for an address,
+ *      ask_send --> known    --. two at once for a name and for an address (hashing.h),
  *               --> strangers -+-> no more than there are threads, strangers one less --> thread
  *
  * Known: the name has logged in from the address before; strangers: all others. The known go first,
- * but for every fourth turn.
+ * but for every fourth turn. Whom other processes keep waiting looks again soon: nobody tells us
+ * when they are done.
  */
 #include "conf/directory/directory_front.h"
 
@@ -16,6 +17,8 @@ enum {
 	ADDRESS_MAX_WAITING = 256,
 	STRANGERS_TURN = 4,
 };
+
+static const double again_s = 0.01;
 
 static bool
 is_same_name(const struct ask *a, const struct ask *b)
@@ -52,27 +55,45 @@ turn_leave(struct directory *d, struct ask *a)
 	*at = a->behind;
 }
 
-/* Two at once for a name and for an address. */
 static bool
-may_run(const struct directory *d, const struct ask *a)
+is_lane_open(const struct directory *d, enum ask_lane lane)
 {
-	unsigned name = 0, address = 0, strangers = 0;
+	unsigned strangers = 0;
 
-	for (unsigned i = 0; i < d->hashing_n; i++) {
-		name += is_same_name(d->hashing[i], a);
-		address += d->hashing[i]->address == a->address;
+	for (unsigned i = 0; i < d->hashing_n; i++)
 		strangers += d->hashing[i]->lane == LANE_STRANGERS;
-	}
-	return name < d->at_once && address < d->at_once &&
-	    (a->lane == LANE_KNOWN || strangers == 0 || strangers + 1 < d->hashing_max);
+	return lane == LANE_KNOWN || strangers == 0 || strangers + 1 < d->hashing_max;
+}
+
+/* Takes a cell of ours for A. */
+static bool
+take(struct directory *d, struct ask *a)
+{
+	unsigned cell = 0;
+
+	while (d->cells >> cell & 1)
+		cell++;
+	if (!hashing_take(d->hashing_all, d->process, cell,
+	        hashing_name(d->hashing_all, slice_of(a->name, a->name_n)), a->address))
+		return false;
+	d->cells |= (uint64_t)1 << cell;
+	a->cell = cell;
+	return true;
+}
+
+static void
+leave(struct directory *d, const struct ask *a)
+{
+	d->cells &= ~((uint64_t)1 << a->cell);
+	hashing_leave(d->hashing_all, d->process, a->cell);
 }
 
 static struct ask *
-first_of(const struct directory *d, enum ask_lane lane)
+first_of(struct directory *d, enum ask_lane lane)
 {
-	struct ask *a = d->line[lane];
+	struct ask *a = is_lane_open(d, lane) ? d->line[lane] : NULL;
 
-	while (a && !may_run(d, a))
+	while (a && !take(d, a))
 		a = a->behind;
 	return a;
 }
@@ -94,6 +115,7 @@ turn_move(struct directory *d)
 	while (d->hashing_n < d->hashing_max && (a = next(d))) {
 		turn_leave(d, a);
 		if (!work_submit(d->work, &a->job)) {
+			leave(d, a);
 			ask_answer(a, LOGIN_UNAVAILABLE, NULL, "too much to do");
 			continue;
 		}
@@ -101,6 +123,19 @@ turn_move(struct directory *d)
 		d->pending++;
 		d->hashing[d->hashing_n++] = a;
 	}
+	if (hashing_processes(d->hashing_all) > 1 && d->hashing_n < d->hashing_max &&
+	    (d->line[LANE_KNOWN] || d->line[LANE_STRANGERS]) && !d->closed) {
+		ev_timer_set(&d->again, again_s, 0);
+		ev_timer_start(loop_ev(d->loop), &d->again);
+	}
+}
+
+void
+turn_on_again(struct ev_loop *ev, ev_timer *t, int revents)
+{
+	(void)ev;
+	(void)revents;
+	turn_move(t->data);
 }
 
 void
@@ -108,6 +143,7 @@ turn_done(struct directory *d, const struct ask *a)
 {
 	unsigned i = 0;
 
+	leave(d, a);
 	while (d->hashing[i] != a)
 		i++;
 	d->hashing[i] = d->hashing[--d->hashing_n];

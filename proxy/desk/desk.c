@@ -348,12 +348,21 @@ on_usage(void *ctx, struct slice json)
 }
 
 static void
-on_reset(void *ctx, bool ok)
+on_reset(void *ctx, bool ok, struct slice unreached)
 {
 	struct question *q = ctx;
+	char mem[512];
+	struct text why = text_over(mem, sizeof(mem));
 
 	if (!ok) {
 		sorry(q, "the counters cannot be asked about ");
+		return;
+	}
+	if (unreached.n > 0) {
+		text_fmt(&why,
+		    "%.*s cannot be reached: what this node knows is 0, but what that server holds and other nodes have counted may come back with it. Reset again then: ",
+		    SLICE_FMT(unreached));
+		sorry(q, mem);
 		return;
 	}
 	log_say(LOG_NOTICE, "limits", "the counters of %s are reset", q->name);

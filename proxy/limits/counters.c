@@ -102,6 +102,7 @@ static enum counters_when
 ask(struct counters *t, struct counters_order *o, enum counters_verb verb)
 {
 	o->verb = verb;
+	o->here = false;
 	if (t->remote)
 		return counters_remote_ask(t->remote, o);
 	if (verb >= COUNTERS_BARE_ADD) {
@@ -136,6 +137,13 @@ enum counters_when
 counters_reset(struct counters *t, struct counters_order *o)
 {
 	return ask(t, o, COUNTERS_RESET);
+}
+
+void
+counters_write_server(const struct counters *t, const struct counters_order *o, struct text *out)
+{
+	if (t->remote)
+		counters_remote_write_server(t->remote, o->server, out);
 }
 
 bool

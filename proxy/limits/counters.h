@@ -76,6 +76,7 @@ struct counters_order {
 	enum counters_verdict verdict;
 	unsigned over;
 	bool likely; /* LATER was said, and far from every cap a moment ago */
+	bool here; /* the server that has the numbers could not be asked: this node alone did it */
 	/* the backend's */
 	enum counters_verb verb;
 	unsigned server;
@@ -102,8 +103,11 @@ enum counters_when counters_reserve(struct counters *t, struct counters_order *o
 enum counters_when counters_look(struct counters *t, struct counters_order *o);
 /* As it stands, on the server. The caps do not matter. */
 enum counters_when counters_read(struct counters *t, struct counters_order *o);
-/* All numbers of the lines' spans become 0. */
+/* All numbers of the lines' spans become 0: where O is done here, those that this node knows. */
 enum counters_when counters_reset(struct counters *t, struct counters_order *o);
+/* The server that has the numbers of O, "host:port" or a socket's path. */
+void counters_write_server(const struct counters *t, const struct counters_order *o,
+    struct text *out);
 /* N of what O had reserved goes back, from where it was added. O is not kept. */
 void counters_refund(struct counters *t, const struct counters_order *o, uint32_t n);
 /* Numbers all nodes share: there are servers. */

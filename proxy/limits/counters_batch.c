@@ -490,8 +490,13 @@ batch_decide_here(struct counters_shared *s, struct counters_order *o, enum coun
     uint64_t now_ms)
 {
 	o->again = false;
+	o->here = true;
 	if (is_bare(o)) {
 		o->verdict = COUNTERS_LOST;
+		return;
+	}
+	if (o->verb == COUNTERS_READ || o->verb == COUNTERS_RESET) {
+		(void)counters_shared_do(s, o, now_ms);
 		return;
 	}
 	switch (loss) {
@@ -505,8 +510,6 @@ batch_decide_here(struct counters_shared *s, struct counters_order *o, enum coun
 		(void)counters_shared_add(s, o, now_ms);
 		break;
 	}
-	if (o->verb == COUNTERS_READ)
-		(void)counters_shared_do(s, o, now_ms);
 }
 
 /* What the server has of OP's number is more, or less, than its cell says. */

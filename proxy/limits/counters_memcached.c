@@ -263,6 +263,16 @@ counters_remote_reconf(struct counters_remote *r, const struct conf *c)
 }
 
 void
+counters_remote_write_server(const struct counters_remote *r, unsigned server, struct text *out)
+{
+	const struct counter_server *at = &r->server[server].at;
+
+	text_put(out, slice_str(at->host));
+	if (at->port != 0)
+		text_fmt(out, ":%u", at->port);
+}
+
+void
 counters_remote_status(const struct counters_remote *r, struct text *out)
 {
 	text_put(out, SLICE("\"servers\":["));

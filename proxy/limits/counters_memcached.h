@@ -36,6 +36,8 @@ enum counters_when counters_remote_ask(struct counters_remote *r, struct counter
 void counters_remote_refund(struct counters_remote *r, const struct counters_order *o, uint32_t n);
 /* Which server a group's numbers are on. */
 unsigned counters_remote_server(struct counters_remote *r, uint64_t group);
+void counters_remote_write_server(const struct counters_remote *r, unsigned server,
+    struct text *out);
 void counters_remote_status(const struct counters_remote *r, struct text *out);
 
 /* ---- counters_memcached_server.c: one server as its thread sees it ---- */

@@ -244,8 +244,8 @@ address_rate(const struct guess_rules *r)
 }
 
 /* Failures of HASH, here or at all NODES, but for OWN attempts of the asker. Others that are out
- * are none as long as they are few; both words leak alike. NODES holds what others of this node have
- * begun, but nothing of the asker. */
+ * are none as long as they are few; both words leak alike. NODES holds what others of this node
+ * have begun, but nothing of the asker. */
 static unsigned
 failures_of(struct guess *g, struct table *t, uint64_t hash, unsigned own, unsigned nodes,
     double rate, uint64_t now)

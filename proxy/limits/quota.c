@@ -445,7 +445,12 @@ tell_usage(struct quota_ticket *t)
 static void
 tell_reset(struct quota_ticket *t)
 {
-	t->reset(t->ctx, t->order.verdict != COUNTERS_LOST);
+	char mem[sizeof(((struct counter_server *)0)->host) + 8];
+	struct text server = text_over(mem, sizeof(mem));
+
+	if (t->order.here)
+		counters_write_server(t->quota->counters, &t->order, &server);
+	t->reset(t->ctx, t->order.verdict != COUNTERS_LOST, text_slice(&server));
 	free_ticket(t);
 }
 

@@ -69,7 +69,9 @@ typedef void quota_usage_fn(void *ctx, struct slice json);
 bool quota_usage(struct quota *q, const struct sender *s, bool whole, quota_usage_fn *fn, void *ctx)
     MUST_CHECK;
 /* All counters of S's account, and of S itself unless WHOLE, to 0. OK: they are. */
-typedef void quota_reset_fn(void *ctx, bool ok);
+/* UNREACHED: the server that could not be told, "host:port": what this node knows is 0, and what the
+ * server holds and other nodes have counted may come back with it; or empty. */
+typedef void quota_reset_fn(void *ctx, bool ok, struct slice unreached);
 bool quota_reset(struct quota *q, const struct sender *s, bool whole, quota_reset_fn *fn, void *ctx)
     MUST_CHECK;
 

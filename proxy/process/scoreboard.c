@@ -10,6 +10,7 @@
  */
 #include "proxy/process/scoreboard.h"
 
+#include "conf/directory/hashing.h"
 #include "proxy/limits/guess.h"
 #include "proxy/desk/recent.h"
 #include "wire/net.h"
@@ -38,6 +39,7 @@ struct scoreboard {
 	size_t size; /* of the mapping */
 	unsigned workers;
 	struct guess *guess;
+	struct hashing *hashing;
 	struct recent *recent;
 	uint64_t key[2];
 	struct column column[];
@@ -119,8 +121,9 @@ scoreboard_open(unsigned workers)
 	b->size = size;
 	b->workers = workers;
 	b->guess = guess_open();
+	b->hashing = hashing_open(workers);
 	b->recent = recent_open(workers);
-	if (!b->guess || !b->recent ||
+	if (!b->guess || !b->hashing || !b->recent ||
 	    getrandom(b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key)) {
 		scoreboard_close(b);
 		return NULL;
@@ -134,6 +137,7 @@ scoreboard_close(struct scoreboard *b)
 	if (!b)
 		return;
 	guess_close(b->guess);
+	hashing_close(b->hashing);
 	recent_close(b->recent);
 	munmap(b, b->size);
 }
@@ -142,6 +146,12 @@ struct guess *
 scoreboard_guess(const struct scoreboard *b)
 {
 	return b->guess;
+}
+
+struct hashing *
+scoreboard_hashing(const struct scoreboard *b)
+{
+	return b->hashing;
 }
 
 struct recent *
@@ -176,6 +186,7 @@ scoreboard_clear_gauges(struct scoreboard *b, unsigned w)
 		atomic_store_explicit(&b->column[w].gauge[g], 0, memory_order_relaxed);
 	clear_sketch(&b->column[w].address);
 	clear_sketch(&b->column[w].account);
+	hashing_clear(b->hashing, w);
 }
 
 /* One writer a column: a load and a store do, and no lock prefix is paid for. */

@@ -44,6 +44,7 @@ enum gauge {
 };
 
 struct guess;
+struct hashing;
 struct recent;
 struct scoreboard;
 
@@ -51,6 +52,8 @@ struct scoreboard *scoreboard_open(unsigned workers) MUST_CHECK;
 void scoreboard_close(struct scoreboard *b);
 /* Failed log-ins, shared likewise. */
 struct guess *scoreboard_guess(const struct scoreboard *b);
+/* Whose passwords the workers check. */
+struct hashing *scoreboard_hashing(const struct scoreboard *b);
 /* What was refused of late. */
 struct recent *scoreboard_recent(const struct scoreboard *b);
 unsigned scoreboard_workers(const struct scoreboard *b);

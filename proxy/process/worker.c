@@ -316,7 +316,7 @@ open_all(struct running *r, struct text *why)
 		return false;
 	if (!(w->directory = directory_open(w->loop, w->work, w->conf, w->vault, w, why)))
 		return false;
-	directory_share(w->directory, scoreboard_workers(w->board));
+	directory_share(w->directory, scoreboard_hashing(w->board), o->number);
 	w->relay = relay_new(w->loop, r->relay_work, w->conf, w->vault, &session_relay_events, w);
 	if (w->relay)
 		relay_on_token(w->relay, on_token);

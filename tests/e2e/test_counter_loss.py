@@ -55,6 +55,11 @@ def used(b, account):
     return CAP - left(b, account, CAP)
 
 
+def told(b, account):
+    """What `byway usage` says was used this hour; asks nothing of the limits."""
+    return next(row["used"] for row in b.cli("usage", account, json_out=True)["limits"] if row["limit"] == "account_hour")
+
+
 def state(b, word):
     return stage.wait_until(lambda: b.events("counters", state=word), 15)
 
@@ -115,6 +120,23 @@ def test_frozen(daemons):
         time.sleep(0.5)
         assert used(b, "a0") == 70
         assert limited.worst_ms(b) < TURN_MS
+
+
+@pytest.mark.parametrize("loss", ["local", "closed", "open"])
+def test_unheard_reset(daemons, loss):
+    with limited.Memcached() as m:
+        b = daemons("n", {**limited.servers(m), "on_counter_loss": loss})
+        fill(b, "a0", 5)
+        m.freeze()
+        try_one(b, "a0")
+        assert state(b, "lost")
+        answer = b.cli("limits", "reset", "a0", check=False)
+        assert answer.returncode == 69 and f"127.0.0.1:{m.port} cannot be reached" in answer.stderr and "a0" in answer.stderr, answer
+        assert told(b, "a0") == 0
+        m.thaw()
+        assert is_up(b) and state(b, "back")
+        b.cli("limits", "reset", "a0")
+        assert told(b, "a0") == 0
 
 
 def test_limits_hold_while_lost(daemons):

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two accounts with one provider host and different credentials: interleaved by the thousand, never crossed (BEHAVIOUR L6, THREATS U10)."""
+import hashlib
 import smtplib
+import sqlite3
 import ssl
 import threading
 
+import pytest
 import stage
 
 ACCOUNTS = {"one": "secret-of-one-provider", "two": "secret-of-two-provider"}
@@ -77,3 +80,44 @@ def test_L6_a_changed_password_is_never_used_on_an_old_connection(folder, stack,
     assert stage.wait_until(lambda: not failures.clear() and not client(byway, "one", 1, failures) and not failures and
                             len(upstream.logins) >= 2, 10)
     assert upstream.logins[-1] == ("login-one", True)
+
+
+def fingerprint(certificate):
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
+
+
+# What who writes the database and sits on the path would edit, so that the next login goes to a server of his own.
+EDITS = {
+    "port and ca": lambda port, crt: {"port": port, "ca": crt.read_text()}, "port and pin": lambda port, crt: {"port": port, "pin": fingerprint(crt)},
+    "ca": lambda port, crt: {"ca": crt.read_text()}, "pin": lambda port, crt: {"pin": fingerprint(crt)},
+    "pin, all else as it was": lambda port, crt: {"pin": fingerprint(crt), "version": 1}, "tls": lambda port, crt: {"tls": "none"},
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_R3_an_edited_row_gets_no_password(folder, stack, stage_byway, pair, edit, tmp_path):
+    """The server that stands in the way never hears a login, whatever the database says of it."""
+    users = {f"login-{name}": password for name, password in ACCOUNTS.items()}
+    upstream = stack.enter_context(stage.Upstream(users=users, tls="starttls", pair=pair))
+    (tmp_path / "other").mkdir()
+    other = stage.certificate(tmp_path / "other", "localhost")
+    with stage.Upstream(users=users, tls="starttls", pair=other) as thief:
+        byway = stage.Byway(folder / f"edited-{list(EDITS).index(edit)}", workers=1,
+                            settings={"upstream": {"allow_ports": f"{upstream.port} {thief.port}"}})
+        byway.init()
+        byway.apply(directory(byway, upstream, pair))
+        changes = EDITS[edit](thief.port, other[0])
+        with sqlite3.connect(byway.folder / "state/directory.db") as d:
+            done = d.execute(f"UPDATE profile SET {', '.join(f'{c} = ?' for c in changes)} WHERE account = (SELECT id FROM account WHERE name = 'one')",
+                             list(changes.values()))
+            assert done.rowcount == 1
+        d.close()
+        stage_byway(byway)
+        failures = []
+        client(byway, "one", 1, failures)
+        # Where TLS comes up with the thief it is the blob that does not open.
+        told = "4.3.0 The stored credentials cannot be opened" if thief.port in changes.values() else "4."
+        assert len(failures) == 1 and "451" in failures[0] and told in failures[0], failures
+        assert not thief.logins and not upstream.logins and not thief.messages
+        client(byway, "two", 1, failures)  # the other account's row is as it was
+        assert len(failures) == 1 and upstream.logins == [("login-two", True)]

@@ -531,15 +531,60 @@ test_line(void **state)
 			assert_int_equal(f->answers[i].n, 1);
 		forget(f);
 	}
-	/* Two at once of a name, and one by each of several processes. */
-	for (unsigned workers = 1; workers < 3; workers++) {
-		directory_share(f->d, workers);
+}
+
+/* Two at once of a name, by all processes together; and who waits for another process comes in when
+ * that is done, though nobody says so. */
+static void
+test_line_of_several_processes(void **state)
+{
+	struct fixture *f = *state;
+	struct hashing *all = hashing_open(3);
+	uint64_t alice = hashing_name(all, SLICE("Alice@acme.example"));
+
+	assert_non_null(all);
+	directory_share(f->d, all, 1);
+	for (unsigned others = 0; others < 3; others++) {
+		for (unsigned i = 0; i < others; i++)
+			assert_true(hashing_take(all, 2 * i, 0, alice, 200 + i));
 		for (unsigned i = 0; i < 4; i++)
 			login_from(f, "alice@acme.example", 100 + i, true, i);
-		assert_int_equal(f->d->hashing_n, workers == 1 ? 2 : 1);
+		assert_int_equal(f->d->hashing_n, 2 - others);
+		turn(f, 0.1);
+		if (others == 2)
+			assert_int_equal(waiting(f), 4);
+		for (unsigned i = 0; i < others; i++)
+			hashing_clear(all, 2 * i);
 		wait_for(f, 4);
 		forget(f);
 	}
+	directory_share(f->d, f->d->hashing_own, 0);
+	hashing_close(all);
+}
+
+static void
+test_hashing(void **state)
+{
+	struct hashing *h = hashing_open(4);
+	uint64_t a = hashing_name(h, SLICE("a@x.example")),
+	         b = hashing_name(h, SLICE("b@x.example"));
+
+	(void)state;
+	assert_non_null(h);
+	assert_true(a != b && a == hashing_name(h, SLICE("A@X.example")));
+	/* Of one address two, whatever the name; in whichever row and cell. */
+	assert_true(hashing_take(h, 0, 0, a, 1));
+	assert_true(hashing_take(h, 3, HASHING_MAX - 1, b, 1));
+	assert_false(hashing_take(h, 0, 1, 77, 1));
+	assert_true(hashing_take(h, 0, 1, a, 2));
+	assert_false(hashing_take(h, 1, 0, a, 3));
+	hashing_leave(h, 0, 0);
+	assert_true(hashing_take(h, 1, 0, a, 3));
+	assert_false(hashing_take(h, 2, 0, a, 4));
+	/* A process that is dead holds nothing. */
+	hashing_clear(h, 0);
+	assert_true(hashing_take(h, 2, 0, a, 4));
+	hashing_close(h);
 }
 
 /* Who has left hears nothing, and makes no work. */
@@ -1439,6 +1484,8 @@ main(void)
 		TEST(joined),
 		TEST(too_much),
 		TEST(line),
+		TEST(line_of_several_processes),
+		cmocka_unit_test(test_hashing),
 		TEST(left),
 		TEST(timing),
 		TEST(freshness),

@@ -320,11 +320,11 @@ on_usage(void *ctx, struct slice json)
 }
 
 static void
-on_reset(void *ctx, bool ok)
+on_reset(void *ctx, bool ok, struct slice unreached)
 {
 	struct rig *r = ctx;
 
-	assert_true(ok);
+	assert_true(ok && unreached.n == 0);
 	loop_stop(r->loop);
 }
 
