@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "console/ask.h"
+#include "console/ctl.h"
 #include "console/kind_profile.h"
 #include "console/out.h"
 #include "relay/probe.h"
@@ -17,10 +18,11 @@
  * not stored yet
  */
 
-enum { WRONG_MAX = 16 * 1024 };
+enum { WRONG_MAX = 16 * 1024, QUICK_S = 10 };
 
-/* The secrets of what is tried. */
+/* What is tried: its secrets, and whether it is the stored profile as it is. */
 struct trial {
+	bool stored;
 	struct credential cred;
 	struct secret refresh;
 };
@@ -81,6 +83,7 @@ read_profile(struct store *s, struct object *o, void *row, struct trial *t)
 			return wrong_values(c, &wrong);
 		same = !object_moves(was, object_of(c, k, row));
 		stored = object_has_password(was) && same;
+		t->stored = same;
 	} else if (r != ADMIN_MISSING ||
 	    (c->args_n && !cli_has(c, "host") && !cli_has(c, "provider"))) {
 		return store_fail(s, r);
@@ -230,6 +233,22 @@ allow_all(struct conf *conf)
 	conf->upstream.allow_networks_n = sizeof(all) / sizeof(all[0]);
 }
 
+/* The workers need not find out by themselves (P9); where no daemon runs they will. */
+static void
+tell_daemon(struct cli *c, const struct store *s, const struct probe_report *r)
+{
+	const char *path = cli_value(c, "socket");
+	const char *why = NULL;
+	struct slice said;
+
+	if (!path)
+		path = s->conf->server.control_socket;
+	if (*r->offer && *path &&
+	    ctl_ask(c, path, cli_print(c, "offer %s", r->offer), QUICK_S, &said, &why) ==
+	        CTL_FAILED)
+		cli_note(c, "the daemon was not told what the server offers: %s", why);
+}
+
 static int
 probe(struct store *s, const struct admin_profile *row, const struct trial *t)
 {
@@ -261,6 +280,8 @@ probe(struct store *s, const struct admin_profile *row, const struct trial *t)
 	if (!probe_run(&o, r))
 		return cli_fail(c, EX_USAGE,
 		    "the test cannot begin: are --from and --to addresses?");
+	if (t->stored)
+		tell_daemon(c, s, r);
 	if (c->json)
 		write_report(&p, r);
 	else

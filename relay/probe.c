@@ -7,6 +7,7 @@
 
 #include "relay/transaction.h"
 #include "relay/observer.h"
+#include "relay/pool/offers.h"
 #include "wire/buf.h"
 
 #include <stdlib.h>
@@ -647,6 +648,16 @@ begin(struct probe *p)
 	return path_parse_bare(slice_str(to_of(p)), &rcpt.path) && relay_rcpt(p->txn, &rcpt);
 }
 
+static void
+note_offer(struct probe *p)
+{
+	struct relay_offer o = relay_offers(p->relay, p->o->profile);
+	struct text t = text_over(p->report->offer, sizeof(p->report->offer));
+
+	if (o.known && !is_api(p->o->profile))
+		offers_write(p->o->profile, &o, &t);
+}
+
 static bool
 run(struct probe *p, struct work *w)
 {
@@ -670,6 +681,7 @@ run(struct probe *p, struct work *w)
 	ev_timer_stop(loop_ev(p->loop), &p->bound);
 	ev_timer_stop(loop_ev(p->loop), &p->greeting);
 	p->report->ms = now_ms() - p->began;
+	note_offer(p);
 	return true;
 }
 

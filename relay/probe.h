@@ -69,7 +69,8 @@ struct probe_report {
 	char certificate[512]; /* "subject; issuer; until"; empty: none */
 	bool verified;
 	char capabilities[1024]; /* of the last EHLO, blanks between lines */
-	char action[512];        /* one thing to do about FAILED */
+	char offer[512];  /* the same in shape_hear_offer()'s words; empty: no SMTP, or not heard */
+	char action[512]; /* one thing to do about FAILED */
 	char transcript[PROBE_TRANSCRIPT_MAX];
 	double ms;
 };

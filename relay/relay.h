@@ -138,6 +138,9 @@ void shape_close(struct shape *s);
 void shape_clear(struct shape *s, unsigned w);
 /* A profile's health: JSON object members without braces. NAME: "account/name", for the advice. */
 void shape_profile(struct shape *s, uint64_t profile, struct slice name, struct text *json);
+/* What a profile's test has heard its upstream offer (struct probe_report). False: no such
+ * words. */
+bool shape_hear_offer(struct shape *s, struct slice words) MUST_CHECK;
 /* What the upstreams of all workers offered, kept in the file PATH. False: errno. */
 bool shape_load_offers(struct shape *s, const char *path) MUST_CHECK;
 bool shape_save_offers(const struct shape *s, const char *path) MUST_CHECK;

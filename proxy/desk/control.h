@@ -39,6 +39,9 @@
  *                    long nobody may try (the breaker), for how long it is held for its rate, what
  *                    was learned of its limits (0: nothing), and what it said last about itself;
  *                    "known":false where nothing was sent there since the start; null: never
+ *      offer ID VERSION HOST PORT SIZE TRAITS       (offers.h)
+ *                {"ok":true}                          what a profile's test has heard its upstream
+ *                    offer is known to all workers (P9)
  *      else      {"ok":false,"error":"unknown request: ..."}
  *
  * Owns:   the socket (unlinked by control_close), its clients. A stale socket is replaced; one

@@ -317,6 +317,11 @@ on_request(void *ctx, struct control_ask *ask, struct slice word)
 			stop(m);
 	} else if (slice_starts(word, SLICE("profile "))) {
 		profile(m, ask, slice_skip(word, strlen("profile ")));
+	} else if (slice_starts(word, SLICE("offer "))) {
+		if (shape_hear_offer(m->shape, slice_skip(word, strlen("offer "))))
+			answer(ask, "{\"ok\":true}");
+		else
+			refuse(ask, word);
 	} else if (is_for_a_worker(word)) {
 		query_ask(m->query, ask, word);
 	} else {

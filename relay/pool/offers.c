@@ -98,6 +98,36 @@ offers_find(const struct offers *all, uint64_t key)
 	return none;
 }
 
+/* ---- words ----------------------------------------------------------------------------------- */
+
+void
+offers_write(const struct profile *p, const struct relay_offer *o, struct text *out)
+{
+	text_fmt(out, "%" PRIu64 " %" PRIu64 " %s %u %" PRIu64 " %" PRIu64, p->id, p->version,
+	    p->host, p->port, o->size, traits_of(o));
+}
+
+bool
+offers_hear(struct offers *all, struct slice words)
+{
+	uint64_t id, version, port, size, traits;
+	char host[256];
+
+	if (!slice_to_u64(slice_cut(&words, ' '), &id) ||
+	    !slice_to_u64(slice_cut(&words, ' '), &version))
+		return false;
+	struct slice name = slice_cut(&words, ' ');
+
+	if (name.n == 0 || name.n >= sizeof(host) || !slice_to_u64(slice_cut(&words, ' '), &port) ||
+	    port > UINT16_MAX || !slice_to_u64(slice_cut(&words, ' '), &size) ||
+	    !slice_to_u64(words, &traits) || !(traits & KNOWN))
+		return false;
+	memcpy(host, name.p, name.n);
+	host[name.n] = '\0';
+	put(all, offers_key(id, version, host, (unsigned)port), size, traits);
+	return true;
+}
+
 /* ---- the file -------------------------------------------------------------------------------- */
 
 bool

@@ -35,6 +35,11 @@ void offers_note(struct offers *all, uint64_t key, const struct relay_offer *o);
 /* known is false where nothing is. */
 struct relay_offer offers_find(const struct offers *all, uint64_t key);
 
+/* One upstream and what it offers, as words: what a profile's test tells the daemon. */
+void offers_write(const struct profile *p, const struct relay_offer *o, struct text *out);
+/* False: WORDS are no such words; nothing is noted. */
+bool offers_hear(struct offers *all, struct slice words) MUST_CHECK;
+
 bool offers_save(const struct offers *all, const char *path) MUST_CHECK;
 bool offers_load(struct offers *all, const char *path) MUST_CHECK;
 

@@ -124,6 +124,12 @@ shape_offers(struct shape *s)
 }
 
 bool
+shape_hear_offer(struct shape *s, struct slice words)
+{
+	return offers_hear(&s->offers, words);
+}
+
+bool
 shape_load_offers(struct shape *s, const char *path)
 {
 	return offers_load(&s->offers, path);

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a route can do is known to every worker after the first contact, and still after a restart (P9)."""
+import json
+import socket
+
 import stage
 import talk
 
@@ -55,4 +58,31 @@ def test_P9_every_worker_knows_and_a_restart_forgets_nothing(tmp_path, stack):
         # Settings that change are another upstream.
         b.cli("profile", "set", "own/up", "--host", "localhost")
         assert stage.wait_until(lambda: not KNOWN & keywords("own"))
+    assert not b.faults()
+
+
+def test_P9_a_profiles_test_tells_the_daemon(tmp_path, stack):
+    """Before the first message: a test of the stored profile as it is, and no other, is what the workers know from then on."""
+    up = stack.enter_context(stage.Upstream(offers=("LIMITS RCPTMAX=400",), size=1000000, smtputf8=False))
+    b = stage.Byway(tmp_path, workers=4, settings={"upstream": {"allow_networks": "127.0.0.0/8 ::1", "allow_ports": str(up.port)}})
+    b.init()
+    b.secret("pw", "secret")
+    b.apply("[plan wide]\ncan_send = yes\nrecipients = 500\n[account own]\nplan = wide\nroute = up\n[domain own.example]\naccount = own\n"
+            f"[mailbox me@own.example]\npassword_file = {b.folder}/pw\n[profile own/up]\nhost = 127.0.0.1\nport = {up.port}\ntls = none\n")
+
+    def keywords():
+        with talk.Talk(b, "tls", login=("me@own.example", "secret")) as t:
+            return set(t.cmd("EHLO c.example", 250).keywords)
+
+    assert b.cli("profile", "test", "own/up", check=False)  # nobody listens yet: no matter
+    with b:
+        b.cli("profile", "test", "own/up", "--host", "localhost", check=False)  # other values than the stored ones
+        assert not KNOWN & keywords()
+        b.cli("profile", "test", "own/up", check=False)
+        assert all(KNOWN < keywords() for _ in range(12))
+        for words in ("", "x", "1 1 h 25 1", "1 1 h 99999 1 1", "1 1  25 1 1", "1 1 h 25 1 0"):
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(str(b.folder / "ctl.sock"))
+                s.sendall(f"offer {words}\n".encode())
+                assert json.loads(s.makefile().read())["ok"] is False
     assert not b.faults()
