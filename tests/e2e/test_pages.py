@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages in Chromium, before a real daemon and its real API: what they show, without a fault of policy, console or access."""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pages_dev
+import pytest
+import stage
+
+NODE = {**os.environ, "NODE_PATH": os.environ.get("NODE_PATH") or str(stage.ROOT / "build/node/node_modules")}
+SCHEMES, WIDTHS = ["light", "dark"], [360, 768, 1440]
+PICTURES = os.environ.get("PAGES_PICTURES")  # a folder for pictures of all, to be looked at
+BANNERS = {
+    "unpaid": "There is a billing issue with your account. Please update payment details or contact support.",
+    "bounced": "We've temporarily paused outbound mail because too many of your recent messages were rejected by recipient servers. "
+               "This is usually a quick fix — please reach out to support and we'll help you get sending again.",
+    "barred": "Your account is temporarily restricted. Please contact support for details.",
+    "unsure": "Sending blocked — please verify your email.",
+}
+OWNER_PATHS = ["/"]
+OPERATOR_PATHS = []
+
+
+@pytest.fixture(scope="module")
+def sample(folder, stack):
+    sample = pages_dev.Sample(folder)
+    stack.callback(sample.stop)
+    for n in range(3):
+        assert sample.send("ann@bakery.example", f"guest{n}@x.example") == {}
+        assert sample.send("orders@bakery.example", "gone@x.example")
+    return sample
+
+
+@pytest.fixture(scope="module")
+def pages(sample, stack):
+    pages = pages_dev.Pages(sample.socket)
+    stack.callback(pages.stop)
+    return pages
+
+
+def walk(pages, *walks, script="pages.js"):
+    done = subprocess.run(["node", stage.ROOT / "tests/lib" / script, pages.url, PICTURES or "-"], input=json.dumps(walks), text=True,
+                          capture_output=True, timeout=300 * stage.SLOW, env=NODE, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def sound(seen):
+    """Nothing that no page may have."""
+    for page in seen:
+        at = (page["path"], page["scheme"], page["width"])
+        assert page["errors"] == [], at
+        assert page["axe"] == [], at
+        assert page["wide"] <= 0, f"{at}: wider than its window by {page['wide']}"
+        assert page["scripts"] == page["styles"] == 0, at
+        assert page["title"].endswith(" - Byway") and not page["title"].startswith("Not "), at
+    return seen
+
+
+def test_strangers(pages):
+    """Who is not signed in: the pages that are for them, and from any other to the first of these. Chromium itself logs the 401."""
+    seen = walk(pages, {"name": "stranger", "paths": ["/sign-in", "/invitation#x", "/verify#x", "/"], "schemes": SCHEMES, "widths": WIDTHS,
+                        "keyboard": True})
+    for page in seen:
+        if page["path"] == "/":
+            assert [error for error in page["errors"] if "401" not in error] == [] != page["errors"]
+            page["errors"] = []
+    sound(seen)
+    assert all(not page["keys"]["missed"] and not page["keys"]["dim"] for page in seen), seen
+    assert {page["title"] for page in seen if page["path"] == "/"} == {"Sign in - Byway"}
+
+
+def test_owner(pages):
+    seen = sound(walk(pages, {"name": "owner", "link": pages.link("ann@bakery.example"), "paths": OWNER_PATHS, "schemes": SCHEMES,
+                              "widths": WIDTHS}))
+    first = seen[0]["text"]
+    assert "3 of 500" in first and "3 of 6,000" in first and "550 5.1.1 No such user here" in first, first
+    assert "Mail of bakery.example goes by mailgun" in first, first
+    assert seen[0]["banner"] == ""
+
+
+def test_keyboard(pages):
+    """Tab reaches all that can be pressed or typed into, and shows where it is."""
+    for page in walk(pages, {"link": pages.link("ann@bakery.example"), "paths": OWNER_PATHS, "keyboard": True, "axe": False}):
+        assert page["keys"]["met"][0] == "To the content", page
+        assert page["keys"]["missed"] == [] and page["keys"]["dim"] == [], (page["path"], page["keys"])
+
+
+def test_banners(pages):
+    """T's words, the worst alone, on every page."""
+    link = pages.link("all@hoster.example")
+    seen = sound(walk(pages, {"name": "banner", "link": link, "paths": [f"/?account={name}" for name in BANNERS], "schemes": SCHEMES}))
+    assert {(page["path"].partition("=")[2], page["banner"].split("\n")[0]) for page in seen} == set(BANNERS.items())
+
+
+def test_nano(pages):
+    (seen,) = sound(walk(pages, {"name": "nano", "link": pages.link("nora@nano.example"), "paths": ["/"]}))
+    assert "Your plan does not send" in seen["text"] and "SMTP Settings" in seen["text"]
+
+
+def test_a_link_works_once(pages):
+    link = pages.link("ann@bakery.example")
+    walk(pages, {"link": link, "paths": ["/"], "axe": False})
+    path = link.removeprefix(pages.url)
+    (seen,) = walk(pages, {"paths": [path], "axe": False})
+    assert seen["title"] == "Sign in - Byway" and "This link was used already" in seen["text"], seen
+
+
+def test_sizes():
+    """Nothing of others, and not much of ours."""
+    files = list(Path(pages_dev.PAGES).iterdir())
+    assert {file.suffix for file in files} == {".html", ".css", ".js"}
+    assert (pages_dev.PAGES / "style.css").stat().st_size <= 12 * 1024
+    assert sum(file.stat().st_size for file in files) <= 128 * 1024
+    for file in files:
+        text = file.read_text()
+        for bad in ("innerHTML", "eval(", "document.write", "insertAdjacentHTML", " style="):
+            assert bad not in text, (file, bad)
