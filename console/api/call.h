@@ -112,6 +112,8 @@ call_fn call_status, call_reload, call_drain, call_usage, call_refusals, call_ex
 call_fn call_records, call_verify_domain;
 /* routes.c */
 call_fn call_routes, call_route, call_route_put, call_route_delete;
+/* providers.c */
+call_fn call_providers;
 /* machine.c */
 call_fn call_config, call_trace;
 

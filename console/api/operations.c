@@ -77,6 +77,8 @@ const struct operation operations[] = {
 	    "Says where the domain's mail goes: native, a profile or inherit" },
 	{ "deleteDomainRoute", "DELETE", A "/domains/{domain}/route", SCOPE_PROFILES, call_route_delete, &kind_domain, SHAPE_NONE, SHAPE_DOCUMENT,
 	    "As its account says" },
+	{ "listProviders", "GET", "/v1/providers", SCOPE_READ, call_providers, NULL, SHAPE_NONE, SHAPE_DOCUMENT,
+	    "Presets of providers: hosts, ports, what the user name is and where the password is found" },
 	/* The machine. */
 	{ "getConfig", "GET", "/v1/config", SCOPE_OPERATOR, call_config, NULL, SHAPE_NONE, SHAPE_DOCUMENT,
 	    "The configuration as its file says it now" },

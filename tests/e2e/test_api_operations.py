@@ -122,6 +122,13 @@ def test_what_the_daemon_is_asked(api):
 
 # ---- the machine --------------------------------------------------------------------------------
 
+def test_presets_are_those_of_the_tool(api):
+    told = api.ok("GET", "/v1/providers")
+    assert told == {"items": json.loads(api.tool("provider", "list", "--json"))}
+    assert {"mailgun", "sendgrid", "custom"} <= {preset["name"] for preset in told["items"]}
+    api.refused(422, "GET", "/v1/providers?name=x")
+
+
 def test_config_is_that_of_the_tool(api):
     assert api.ok("GET", "/v1/config")["config"] == json.loads(api.tool("config", "print", "--changed", "--json"))
     assert api.ok("GET", "/v1/config?changed=0")["config"] == json.loads(api.tool("config", "print", "--json"))
