@@ -11,8 +11,10 @@ const PAGES = [
 	[/^\/invitation$/, "signin", "invitation", "anybody"],
 	[/^\/verify$/, "signin", "verify", "anybody"],
 	[/^\/$/, "overview", "overview", "owner"],
+	[/^\/smtp$/, "smtp", "smtp", "owner"],
+	[/^\/smtp\/([^/]+)$/, "profile", "profile", "owner"],
 ];
-const NAV = [["/", "Overview"]];
+const NAV = [["/", "Overview"], ["/smtp", "SMTP Settings"]];
 const OPS_NAV = [];
 
 function bar(ctx) {

@@ -89,9 +89,13 @@ export function field(label, name, props = {}, note = "") {
 // Shows PROBLEM at the fields of FORM that it names, the rest in the form's own line.
 export function show_problem(form, problem) {
 	clear_problem(form);
-	const mistakes = problem.mistakes?.length ? problem.mistakes : [{ field: problem.field, detail: problem.message }];
+	// Each is "field: sentence".
+	const told = problem.mistakes?.length ? problem.mistakes : [problem.field && !problem.message.startsWith(`${problem.field}: `)
+		? `${problem.field}: ${problem.message}` : problem.message];
 	const rest = [];
-	for (const { field: name, detail } of mistakes) {
+	for (const sentence of told) {
+		const name = sentence.match(/^(\w+): /)?.[1];
+		const detail = name ? sentence.slice(name.length + 2) : sentence;
 		const control = name && form.elements[name];
 		const place = name && form.querySelector(`#w-${CSS.escape(name)}`);
 		if (control && place) {
@@ -99,7 +103,7 @@ export function show_problem(form, problem) {
 			place.textContent = detail;
 			control.closest("details")?.setAttribute("open", "");
 		} else {
-			rest.push(detail);
+			rest.push(sentence);
 		}
 	}
 	form.querySelector(".all-wrong").textContent = rest.join(" ");
@@ -133,6 +137,10 @@ export const values = form => Object.fromEntries(new FormData(form));
 
 export const number = n => Number(n).toLocaleString("en");
 const two = n => String(n).padStart(2, "0");
+
+// Advice of the tool for who has no shell: without its commands.
+export const without_commands = text => text.replace(/\s*\([^()]*byway[^()]*\)/g, "")
+	.replace(/\s*[;,:]?[^;,:.()]*\bbyway\s[^;.]*/g, "").replace(/^[.;\s]+$/, "");
 
 // A moment of the API, seconds or ISO, as UTC: the hour alone when it is today.
 export function moment(when) {

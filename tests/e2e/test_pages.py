@@ -19,7 +19,7 @@ BANNERS = {
     "barred": "Your account is temporarily restricted. Please contact support for details.",
     "unsure": "Sending blocked — please verify your email.",
 }
-OWNER_PATHS = ["/"]
+OWNER_PATHS = ["/", "/smtp", "/smtp/new", "/smtp/mailgun"]
 OPERATOR_PATHS = []
 
 
@@ -35,7 +35,7 @@ def sample(folder, stack):
 
 @pytest.fixture(scope="module")
 def pages(sample, stack):
-    pages = pages_dev.Pages(sample.socket)
+    pages = pages_dev.Pages(sample)
     stack.callback(pages.stop)
     return pages
 
@@ -106,6 +106,60 @@ def test_a_link_works_once(pages):
     path = link.removeprefix(pages.url)
     (seen,) = walk(pages, {"paths": [path], "axe": False})
     assert seen["title"] == "Sign in - Byway" and "This link was used already" in seen["text"], seen
+
+
+def test_check_9_smtp_settings_are_broken_and_mended(pages, sample):
+    """A wrong password is tried, the first failing step told in the server's words; the right one is tried, then saved."""
+    walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/smtp/mailgun"],
+        ["type", "Password or key", "wrong"],
+        ["press", "Test and save"],
+        ["see", "It fails at auth"],
+        ["see", "535 5.7.8"],
+        ["picture", "test-fails"],
+        ["type", "Password or key", pages_dev.PASSWORD],
+        ["press", "Test"],
+        ["see", "The profile works."],
+        ["picture", "test-works"],
+        ["press", "Test and save"],
+        ["see", "Routes"],
+    ]})
+    assert sample.byway.cli("profile", "show", "bakery/mailgun", json_out=True)["port"] == sample.upstream.port
+    assert any(message["to"] == ["ann@bakery.example"] for message in sample.upstream.messages)
+
+
+def test_a_profile_is_made_from_a_preset_and_used(pages, sample):
+    walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/smtp/new"],
+        ["mark", "Twilio SendGrid"],
+        ["see", "The word apikey, for everybody."],
+        ["picture", "new-sendgrid"],
+        ["choose", "Region", "smtp.eu.sendgrid.net"],
+        ["type", "Password or key", "SG.secret"],
+        ["press", "Save without a test"],
+        ["see", "smtp.eu.sendgrid.net:587"],
+        ["choose", "Route of shop.bakery.example", "sendgrid"],
+        ["press", "Save routes"],
+        ["see", "The routes are saved."],
+        ["choose", "Route of shop.bakery.example", "inherit"],
+        ["press", "Save routes"],
+        ["open", "/smtp/sendgrid"],
+        ["press", "Remove this profile"],
+        ["see", "New profile"],
+    ]})
+    assert {row["name"] for row in sample.byway.cli("profile", "list", json_out=True)} == {"bakery/mailgun", "bakery/postmark"}
+
+
+def test_mistakes_stand_at_their_fields(pages):
+    (seen,) = walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/smtp/new"],
+        ["type", "Name", "a b"],
+        ["type", "Host", "not a host"],
+        ["press", "Save without a test"],
+        ["see", "not a host name or IP address: one name without blanks"],
+        ["picture", "mistakes"],
+    ]})
+    assert seen["url"].endswith("/smtp/new") and "host: not" not in seen["text"], seen
 
 
 def test_sizes():

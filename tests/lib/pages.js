@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks pages in Chromium and tells, as JSON, what is on each: node pages.js BASE FOLDER < [{"link", "paths", "schemes", "widths", "axe"}, ...]
-// Signs in by each LINK (none: nobody), opens each path in each scheme and width; a picture of each goes to FOLDER unless that is "-".
+// Walks pages in Chromium and tells, as JSON, what is on each: node pages.js BASE FOLDER < [{"link", "steps", "paths", "schemes", "widths", "axe"}, ...]
+// Signs in by each LINK (none: nobody), does each step, opens each path in each scheme and width; a picture of each goes to FOLDER unless that is "-".
 const fs = require("fs");
 const { chromium } = require("playwright-core");
 
@@ -26,6 +26,20 @@ async function keyboard(page) {
 	return { met: met.map(([name]) => name), dim: met.filter(([, shown]) => !shown).map(([name]) => name), missed: all };
 }
 
+// One step of a person: what is pressed, typed, chosen, and what must be seen then.
+async function step(page, base, [verb, what, value]) {
+	const by = what => page.getByRole("button", { name: what, exact: true }).or(page.getByRole("link", { name: what, exact: true })).first();
+	const label = what => page.getByLabel(what, { exact: true }).first();
+	if (verb === "press") await by(what).click();
+	else if (verb === "type") await label(what).fill(value);
+	else if (verb === "choose") await label(what).selectOption(value);
+	else if (verb === "mark") await label(what).check();
+	else if (verb === "open") await page.goto(base + what).then(() => page.waitForFunction(() => "ready" in document.body.dataset));
+	else if (verb === "see") await page.getByText(what).filter({ visible: true }).first().waitFor();
+	else if (verb === "picture") { if (value !== "-") await page.screenshot({ path: `${value}/${what}.png`, fullPage: true }); }
+	else throw new Error(`no such step: ${verb}`);
+}
+
 (async () => {
 	const [base, folder] = process.argv.slice(2);
 	const walks = JSON.parse(fs.readFileSync(0));
@@ -46,7 +60,13 @@ async function keyboard(page) {
 			await page.waitForURL(url => !url.pathname.startsWith("/sign-in"), { timeout: 60000 });
 			await ready();
 		}
-		for (const path of walk.paths) for (const scheme of walk.schemes || ["light"]) for (const width of walk.widths || [1440]) {
+		page.setDefaultTimeout(60000);
+		for (const one of walk.steps || []) {
+			await step(page, base, one[0] === "picture" ? [...one, folder] : one)
+				.catch(async e => { throw new Error(`${one}: ${e.message}\n${await page.evaluate(() => document.body.innerText)}`); });
+		}
+		if (walk.steps) told.push({ name: walk.name, url: page.url(), text: await page.evaluate(() => document.body.innerText), errors });
+		for (const path of walk.paths || []) for (const scheme of walk.schemes || ["light"]) for (const width of walk.widths || [1440]) {
 			errors = [];
 			await page.emulateMedia({ colorScheme: scheme });
 			await page.setViewportSize({ width, height: 900 });

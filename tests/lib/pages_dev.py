@@ -99,6 +99,8 @@ PEOPLE = {
     "all@hoster.example": {"name": "Ali", "role": "none", "accounts": [{"name": name, "role": "owner"} for name in ALL]},
     "ops@hoster.example": {"name": "Olga", "role": "operator", "accounts": []},
 }
+# What the API will have: answered here, until it has them.
+MORE_CALLS = [("post", "/v1/accounts/{account}/profiles/test"), ("post", "/v1/accounts/{account}/profiles/{profile}/test")]
 MANAGERS = re.compile(r"/v1/accounts/[^/?]+/(mailboxes|profiles|domains/[^/]+/(verify|route)|route)\b")
 
 
@@ -198,6 +200,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.say(200, {"items": [{"when": "2026-11-25T14:02:11Z", "how": "password", "address": "192.0.2.7", "agent": "Firefox"}]})
         elif not self.may(path):
             self.problem(404, "There is nothing of that name")
+        elif self.command == "POST" and re.fullmatch(r"/v1/accounts/[^/]+/profiles/([^/]+/)?test", path):
+            self.try_profile(path, json.loads(body))
         else:
             self.ask_api(body)
 
@@ -207,7 +211,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def may(self, path):
         """Whether the one who is signed in may call PATH."""
         session = self.session()
-        if session["person"]["role"] == "operator" or path in ("/v1/openapi.json",):
+        if session["person"]["role"] == "operator" or path in ("/v1/openapi.json", "/v1/providers"):
             return True
         role = next((a["role"] for a in session["accounts"] if path == f"/v1/accounts/{a['name']}" or
                      path.startswith(f"/v1/accounts/{a['name']}/")), None)
@@ -230,6 +234,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.sessions[session["session"]] = session
             self.say(200, self.told(session), Set_Cookie=f"byway={session['session']}; HttpOnly; SameSite=Lax; Path=/")
 
+    def try_profile(self, path, said):
+        """What the API is to say of a profile's test, out of the tool's mouth: a line a step, and the end of it."""
+        account, name = re.fullmatch(r"/v1/accounts/([^/]+)/profiles/(?:([^/]+)/)?test", path).groups()
+        words = [f"--{k.replace('_', '-')}={v}" for k, v in said.items() if k not in ("password", "check_only")]
+        words += ["--check-only"] * bool(said.get("check_only")) + ["--password-stdin"] * ("password" in said)
+        done = self.server.tool("profile", "test", f"{account}/{name or 'new-one'}", *words, stdin=said.get("password", "") + "\n")
+        if "steps" not in done:
+            self.problem(422, done["error"])
+            return
+        lines = [*done.pop("steps"), done]
+        self.say(200, b"".join(json.dumps(line).encode() + b"\n" for line in lines), "application/x-ndjson")
+
     def ask_api(self, body):
         asked = http.client.HTTPConnection("localhost", timeout=60)
         asked.sock = socket.socket(socket.AF_UNIX)
@@ -238,20 +254,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked.request(self.command, self.path, body or None, headers)
         answer = asked.getresponse()
         extra = {"ETag": answer.headers["ETag"]} if answer.headers["ETag"] else {}
-        self.say(answer.status, answer.read(), answer.headers["Content-Type"], **extra)
+        text = answer.read()
+        if self.path == "/v1/openapi.json":
+            text = json.dumps({"paths": json.loads(text)["paths"] | {path: {method: {}} for method, path in MORE_CALLS}}).encode()
+        self.say(answer.status, text, answer.headers["Content-Type"], **extra)
         asked.close()
 
 
 class Pages(http.server.ThreadingHTTPServer):
-    """Serves the pages before the API at the unix socket API; links: {word: address of a person}."""
+    """Serves the pages before the API of SAMPLE; links: {word: address of a person}."""
 
     daemon_threads = True
 
-    def __init__(self, api):
+    def __init__(self, sample):
         super().__init__(("127.0.0.1", stage.free_port()), Handler)
-        self.api, self.sessions, self.links = api, {}, {}
+        self.api, self.sample, self.sessions, self.links = sample.socket, sample, {}, {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def tool(self, *words, stdin):
+        """What `byway` says to WORDS, as JSON, also where it fails."""
+        done = self.sample.byway.cli(*words, "--json", stdin=stdin, check=False)
+        return json.loads(done.stdout or done.stderr)
 
     def link(self, address, page="sign-in"):
         """A URL that works once: signs the person ADDRESS in, or what PAGE does."""
@@ -270,7 +294,7 @@ def main():
         for n in range(5):
             sample.send("ann@bakery.example", f"guest{n}@x.example")
             sample.send("orders@bakery.example", "gone@x.example")
-        pages = Pages(sample.socket)
+        pages = Pages(sample)
         try:
             print("\n".join(pages.link(address) for address in PEOPLE), flush=True)
             threading.Event().wait()
