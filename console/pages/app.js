@@ -13,8 +13,12 @@ const PAGES = [
 	[/^\/$/, "overview", "overview", "owner"],
 	[/^\/smtp$/, "smtp", "smtp", "owner"],
 	[/^\/smtp\/([^/]+)$/, "profile", "profile", "owner"],
+	[/^\/domains$/, "domains", "domains", "owner"],
+	[/^\/domains\/([^/]+)$/, "domains", "domain", "owner"],
+	[/^\/mailboxes$/, "mailboxes", "mailboxes", "owner"],
+	[/^\/mailboxes\/([^/]+)$/, "mailboxes", "mailbox", "owner"],
 ];
-const NAV = [["/", "Overview"], ["/smtp", "SMTP Settings"]];
+const NAV = [["/", "Overview"], ["/smtp", "SMTP Settings"], ["/domains", "Domains"], ["/mailboxes", "Mailboxes"]];
 const OPS_NAV = [];
 
 function bar(ctx) {

@@ -16,7 +16,8 @@ function fill(element, props, children) {
 
 export const h = (tag, props, ...children) => fill(document.createElement(tag), props, children);
 export const svg = (tag, props, ...children) => fill(document.createElementNS(SVG, tag), props, children);
-export const put = (where, ...children) => (where.replaceChildren(), fill(where, {}, children));
+export const add = (where, ...children) => fill(where, {}, children);
+export const put = (where, ...children) => (where.replaceChildren(), add(where, ...children));
 
 let clearing;
 // Says TEXT in the page's status line, which screen readers read out.
@@ -140,7 +141,7 @@ const two = n => String(n).padStart(2, "0");
 
 // Advice of the tool for who has no shell: without its commands.
 export const without_commands = text => text.replace(/\s*\([^()]*byway[^()]*\)/g, "")
-	.replace(/\s*[;,:]?[^;,:.()]*\bbyway\s[^;.]*/g, "").replace(/^[.;\s]+$/, "");
+	.replace(/\s*[;,:]?[^;,:.()]*\bbyway\s.*?(?=[.;](?:\s|$)|$)/g, "").replace(/^[.;\s]+/, "");
 
 // A moment of the API, seconds or ISO, as UTC: the hour alone when it is today.
 export function moment(when) {

@@ -2,6 +2,9 @@
 """The pages in Chromium, before a real daemon and its real API: what they show, without a fault of policy, console or access."""
 import json
 import os
+import re
+import smtplib
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -19,7 +22,8 @@ BANNERS = {
     "barred": "Your account is temporarily restricted. Please contact support for details.",
     "unsure": "Sending blocked — please verify your email.",
 }
-OWNER_PATHS = ["/", "/smtp", "/smtp/new", "/smtp/mailgun"]
+OWNER_PATHS = ["/", "/smtp", "/smtp/new", "/smtp/mailgun", "/domains", "/domains/bakery.example", "/mailboxes", "/mailboxes/ann@bakery.example",
+               "/mailboxes/news@bakery.example"]
 OPERATOR_PATHS = []
 
 
@@ -55,6 +59,7 @@ def sound(seen):
         assert page["axe"] == [], at
         assert page["wide"] <= 0, f"{at}: wider than its window by {page['wide']}"
         assert page["scripts"] == page["styles"] == 0, at
+        assert not re.search(r"falsefalse|undefined|\bnull\b|\[object|NaN", page["text"]), (at, page["text"])
         assert page["title"].endswith(" - Byway") and not page["title"].startswith("Not "), at
     return seen
 
@@ -148,6 +153,64 @@ def test_a_profile_is_made_from_a_preset_and_used(pages, sample):
         ["see", "New profile"],
     ]})
     assert {row["name"] for row in sample.byway.cli("profile", "list", json_out=True)} == {"bakery/mailgun", "bakery/postmark"}
+
+
+def test_check_2_a_domain_is_looked_up(pages):
+    walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/domains/shop.bakery.example"],
+        ["see", "Domain not verified"],
+        ["press", "Verify DNS"],
+        ["see", "Set what is wanted at your DNS provider, then verify again."],
+        ["picture", "domain-missing"],
+    ]})
+    walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/domains/bakery.example"],
+        ["press", "Verify DNS"],
+        ["see", "All that is required was found."],
+        ["picture", "domain-found"],
+    ]})
+
+
+def test_check_6_a_pause_is_ended_by_whose_it_is(pages, sample):
+    """Own pauses are ended; abuse's are not, in the page nor by the call behind it."""
+    state = lambda name: sample.byway.cli("mailbox", "show", name, json_out=True)["state"]
+    walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/mailboxes/till@bakery.example"],
+        ["see", "Paused by you"],
+        ["see", "Authentication failed"],
+        ["press", "Resume"],
+        ["see", "It can log in and send."],
+        ["press", "Pause"],
+        ["see", "It cannot log in until it is resumed."],
+        ["open", "/mailboxes/news@bakery.example"],
+        ["see", "Paused: abuse"],
+        ["see", "contact support"],
+        ["off", "Resume"],
+        ["call", "POST", "/v1/accounts/bakery/mailboxes/news@bakery.example/resume", 409],
+        ["picture", "paused"],
+    ]})
+    assert (state("till@bakery.example"), state("news@bakery.example")) == ("paused-owner", "paused-abuse")
+
+
+def test_check_8_a_password_is_made_and_shown_once(pages, sample):
+    (seen,) = walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/mailboxes"],
+        ["type", "Address", "new@bakery.example"],
+        ["press", "Add mailbox"],
+        ["see", "It is shown this once:"],
+        ["picture", "made"],
+    ]})
+    made = re.search(r"shown this once:\n+(\S+)", seen["text"]).group(1)
+    with smtplib.SMTP_SSL("127.0.0.1", sample.byway.ports["tls"], context=ssl._create_unverified_context()) as client:
+        assert client.login("new@bakery.example", made)[0] == 235
+    (seen,) = walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/mailboxes/new@bakery.example"],
+        ["press", "Set"],
+        ["see", "It is shown this once:"],
+        ["open", "/mailboxes/new@bakery.example"],
+    ]})
+    assert made not in seen["text"] and "shown this once" not in seen["text"]
+    sample.byway.cli("mailbox", "remove", "new@bakery.example")
 
 
 def test_mistakes_stand_at_their_fields(pages):

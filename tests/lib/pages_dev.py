@@ -18,7 +18,9 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
+from urllib.parse import unquote
 
+import dns
 import stage
 
 PAGES = stage.ROOT / "console/pages"
@@ -44,6 +46,7 @@ password_file = {secret}
 [domain bakery.example]
 account = bakery
 verified = yes
+dkim_selector = s1
 route = mailgun
 [domain shop.bakery.example]
 account = bakery
@@ -91,6 +94,13 @@ account = unsure
 [mailbox una@unsure.example]
 password_file = {secret}
 """
+ZONE = {
+    "bakery.example": {"TXT": ["v=spf1 include:spf.relay.test ~all"], "MX": ["10 mx.bakery.example"]},
+    "mx.bakery.example": {"A": ["192.0.2.1"]},
+    "s1._domainkey.bakery.example": {"TXT": ["v=DKIM1; k=rsa; p=MIGf"]},
+    "_dmarc.bakery.example": {"TXT": ["v=DMARC1; p=none"]},
+    "localhost": {"A": ["127.0.0.1"]},
+}
 ALL = ("bakery", "nano", "unpaid", "bounced", "barred", "unsure")
 PEOPLE = {
     "ann@bakery.example": {"name": "Ann Baker", "role": "none", "accounts": [{"name": "bakery", "role": "owner"}]},
@@ -111,7 +121,10 @@ class Sample:
         self.folder = Path(folder)
         self.upstream = stage.Upstream(users={"relay": PASSWORD}, refuse={"gone@x.example": "550 5.1.1 No such user here"})
         self.upstream.start()
-        self.byway = stage.Byway(self.folder / "byway", settings={"upstream": {"allow_networks": "127.0.0.0/8"}}).init()
+        self.names = dns.Server(dict(ZONE)).__enter__()
+        self.byway = stage.Byway(self.folder / "byway", settings={
+            "upstream": {"allow_networks": "127.0.0.0/8"}, "dns": {"resolver": self.names.address, "timeout": "2s", "spf_include": "spf.relay.test"},
+        }).init()
         secret = self.byway.secret("pw", PASSWORD)
         self.byway.apply(DIRECTORY.format(port=self.upstream.port, secret=secret))
         self.byway.start()
@@ -135,6 +148,7 @@ class Sample:
         stage.stop(self.api)
         self.byway.stop()
         self.upstream.stop()
+        self.names.__exit__(None, None, None)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -198,6 +212,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.say(200, {}, Set_Cookie="byway=; Max-Age=0; Path=/")
         elif path == "/v1/session/sign-ins":
             self.say(200, {"items": [{"when": "2026-11-25T14:02:11Z", "how": "password", "address": "192.0.2.7", "agent": "Firefox"}]})
+        elif self.ends_anothers_pause(path):
+            self.problem(409, "This pause is not yours to end")
         elif not self.may(path):
             self.problem(404, "There is nothing of that name")
         elif self.command == "POST" and re.fullmatch(r"/v1/accounts/[^/]+/profiles/([^/]+/)?test", path):
@@ -218,6 +234,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "GET":
             return role is not None or path.startswith("/v1/plans/")
         return role in ("owner", "manager") and MANAGERS.match(path) is not None
+
+    def ends_anothers_pause(self, path):
+        found = re.fullmatch(r"/v1/accounts/[^/]+/mailboxes/([^/]+)/resume", path)
+        if not found or self.session()["person"]["role"] == "operator":
+            return False
+        return self.server.tool("mailbox", "show", unquote(found.group(1)), stdin="").get("state") in ("paused-admin", "paused-abuse")
 
     def sign_in(self, way, said):
         address = said.get("address", "").lower() if way == "password" else self.server.links.pop(said.get("token"), None)
