@@ -17,9 +17,14 @@ const PAGES = [
 	[/^\/domains\/([^/]+)$/, "domains", "domain", "owner"],
 	[/^\/mailboxes$/, "mailboxes", "mailboxes", "owner"],
 	[/^\/mailboxes\/([^/]+)$/, "mailboxes", "mailbox", "owner"],
+	[/^\/account$/, "account", "account", "owner"],
+	[/^\/ops$/, "ops", "ops", "operator"],
+	[/^\/ops\/accounts$/, "ops", "accounts", "operator"],
+	[/^\/ops\/trace$/, "ops", "trace", "operator"],
+	[/^\/ops\/config$/, "ops", "config", "operator"],
 ];
-const NAV = [["/", "Overview"], ["/smtp", "SMTP Settings"], ["/domains", "Domains"], ["/mailboxes", "Mailboxes"]];
-const OPS_NAV = [];
+const NAV = [["/", "Overview"], ["/smtp", "SMTP Settings"], ["/domains", "Domains"], ["/mailboxes", "Mailboxes"], ["/account", "Account"]];
+const OPS_NAV = [["/ops", "Operations"], ["/ops/accounts", "Accounts"], ["/ops/trace", "Trace"], ["/ops/config", "Configuration"]];
 
 function bar(ctx) {
 	const entries = ctx.account ? NAV.map(([path, text]) => [ctx.href(path), text, path === ctx.section]) : [];
@@ -75,7 +80,7 @@ async function start() {
 	}
 	const ctx = open ? { path } : place(told, await calls());
 	if (!open) bar(ctx);
-	if (ctx.operator && path === "/" && PAGES.some(([, module]) => module === "ops")) {
+	if (ctx.operator && path === "/") {
 		location.replace("/ops");
 		return;
 	}
@@ -85,7 +90,7 @@ async function start() {
 		show("Not found", h("p", {}, "There is no page of this address. ", h("a", { href: "/" }, "To the first page")));
 		return;
 	}
-	if (ctx.account) {
+	if (found[3] === "owner") {
 		ctx.about = await get(ctx.root);
 		const banner = await banner_of(ctx);
 		put(document.getElementById("banner"), banner);

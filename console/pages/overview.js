@@ -2,6 +2,7 @@
 // What was sent of what may be, where mail goes, and what went wrong of late.
 import { at, get, maybe } from "./api.js";
 import { bar, card, clock, h, moment, number, table } from "./dom.js";
+import { account_actions } from "./ops.js";
 
 const LIMITS = { account_hour: ["This hour", "all mailboxes"], account_day: ["Today", "all mailboxes"], mailbox_day: ["Today", "this mailbox"], account_month: ["This month", "the whole account"] };
 const ORDER = ["mailbox_day", "account_hour", "account_day", "account_month"];
@@ -24,11 +25,11 @@ export function usage_bars(usage) {
 	];
 }
 
-export const problems = refusals => table([
+const problems = (ctx, refusals) => table([
 	["What", r => [`${number(r.count)} × `, h("span", { class: "mono" }, r.words)], "block"],
 	["From", r => r.sender || "-"],
 	["To", r => r.to || "-"],
-	["Last", r => moment(r.last)],
+	["Last", r => ctx.operator && r.id ? h("a", { href: `/ops/trace?id=${encodeURIComponent(r.id)}` }, moment(r.last)) : moment(r.last)],
 ], refusals, { empty: "Nothing was refused of late." });
 
 function where(ctx, routes, profiles) {
@@ -52,12 +53,13 @@ export async function overview(ctx) {
 	const stuck = plan && !plan.can_send && routes.items.every(({ effective }) => effective === "native" || effective === "nowhere");
 	return { title: "Overview", content: [
 		h("h1", {}, `Overview of ${ctx.account}`),
+		ctx.operator && account_actions(ctx),
 		stuck && h("section", { class: "card grey" }, h("h2", {}, "Your plan does not send"),
 			h("p", {}, "It receives, and it relays through a provider of your own, Mailgun or SendGrid for instance."),
 			h("p", {}, h("a", { class: "button act", href: ctx.href("/smtp") }, "Use your own provider: SMTP Settings"))),
 		usage ? h("div", { class: "cards two" },
 			card(`Sent, plan ${usage.plan}`, usage_bars(usage)), where(ctx, routes.items, usage.profiles))
 			: card("Sent", h("p", {}, "The mail service does not answer now: what was sent cannot be told. What is set up can be looked at and changed.")),
-		usage && card("Last problems", problems(usage.refusals)),
+		usage && card("Last problems", problems(ctx, usage.refusals)),
 	] };
 }

@@ -23,8 +23,8 @@ BANNERS = {
     "unsure": "Sending blocked — please verify your email.",
 }
 OWNER_PATHS = ["/", "/smtp", "/smtp/new", "/smtp/mailgun", "/domains", "/domains/bakery.example", "/mailboxes", "/mailboxes/ann@bakery.example",
-               "/mailboxes/news@bakery.example"]
-OPERATOR_PATHS = []
+               "/mailboxes/news@bakery.example", "/account"]
+OPERATOR_PATHS = ["/ops", "/ops/accounts", "/ops/trace", "/ops/config", "/ops/accounts/bakery", "/ops/accounts/bakery/mailboxes/news@bakery.example"]
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +86,52 @@ def test_owner(pages):
     assert seen[0]["banner"] == ""
 
 
-def test_keyboard(pages):
+def test_operator(pages, sample):
+    sample.send("ann@bakery.example", "traced@x.example")
+    last = sample.byway.wait_event("message", to="traced@x.example")["id"]
+    seen = sound(walk(pages, {"name": "operator", "link": pages.link("ops@hoster.example"), "paths": [*OPERATOR_PATHS, f"/ops/trace?id={last}"],
+                              "schemes": SCHEMES, "widths": WIDTHS}))
+    text = {page["path"]: page["text"] for page in seen}
+    for worker in sample.byway.workers():
+        assert str(worker) in text["/ops"], text["/ops"]
+    assert "submissions" in text["/ops"] and "sender_ok" in text["/ops"]
+    assert "traced@x.example" in text[f"/ops/trace?id={last}"]
+    assert "unpaid" in text["/ops/accounts"] and "suspended-billing" in text["/ops/accounts"]
+    assert "ctl.sock" in text["/ops/config"]
+    assert "For operators" in text["/ops/accounts/bakery"]
+
+
+def test_operator_suspends_and_resumes(pages, sample):
+    """Check 7: suspended on the operator's page, told on the owner's, and ended."""
+    operator, owner = pages.link("ops@hoster.example"), pages.link("ann@bakery.example")
+    walk(pages, {"link": operator, "steps": [
+        ["open", "/ops/accounts"],
+        ["type", "Search", "ann@bak"],
+        ["press", "bakery"],
+        ["choose", "Reason", "deliverability"],
+        ["press", "Suspend"],
+        ["press", "Resume the account"],
+        ["press", "Suspend"],
+        ["see", BANNERS["unpaid"]],
+    ]}, {"link": owner, "steps": [["see", BANNERS["unpaid"]]]})
+    assert sample.byway.cli("account", "show", "bakery", json_out=True)["state"] == "suspended-billing"
+    (seen,) = walk(pages, {"link": pages.link("ops@hoster.example"), "steps": [
+        ["open", "/ops/accounts/bakery"], ["press", "Resume the account"], ["see", "Suspend"]]})
+    assert sample.byway.cli("account", "show", "bakery", json_out=True)["state"] == "active"
+
+
+def test_owners_see_nothing_of_operators_and_others(pages):
+    for path in ("/ops", "/ops/accounts/bakery", "/no/such/page"):
+        (seen,) = walk(pages, {"link": pages.link("ann@bakery.example"), "paths": [path], "axe": False})
+        assert seen["title"] == "Not found - Byway", seen
+    (seen,) = walk(pages, {"link": pages.link("ann@bakery.example"), "paths": ["/?account=nano"], "axe": False})
+    assert "Overview of bakery" in seen["text"]
+
+
+@pytest.mark.parametrize("who,paths", [("ann@bakery.example", OWNER_PATHS), ("ops@hoster.example", OPERATOR_PATHS)])
+def test_keyboard(pages, who, paths):
     """Tab reaches all that can be pressed or typed into, and shows where it is."""
-    for page in walk(pages, {"link": pages.link("ann@bakery.example"), "paths": OWNER_PATHS, "keyboard": True, "axe": False}):
+    for page in walk(pages, {"link": pages.link(who), "paths": paths, "keyboard": True, "axe": False}):
         assert page["keys"]["met"][0] == "To the content", page
         assert page["keys"]["missed"] == [] and page["keys"]["dim"] == [], (page["path"], page["keys"])
 
