@@ -19,8 +19,8 @@ export function at(texts, ...parts) {
 	return texts.reduce((path, text, i) => path + encodeURIComponent(parts[i - 1]) + text);
 }
 
-async function ask(method, path, body) {
-	const headers = { Accept: "application/json" };
+async function ask(method, path, body, more = {}) {
+	const headers = { Accept: "application/json", ...more };
 	if (csrf) headers["X-Byway-CSRF"] = csrf;
 	if (body !== undefined) headers["Content-Type"] = "application/json";
 	let answer;
@@ -29,12 +29,24 @@ async function ask(method, path, body) {
 	} catch {
 		throw new Problem(0, { detail: "The server cannot be reached. Nothing was changed as far as this page knows; try again." });
 	}
-	if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
-	return answer;
+	if (answer.ok) return answer;
+	if (answer.status === 401 && csrf) throw new Problem(401, { detail: "You are signed out. Sign in again in another tab, then load this page anew: what is typed here was not saved." });
+	if (answer.status === 412) throw new Problem(412, { detail: "Somebody changed this meanwhile. Load the page anew to see it as it is now; nothing was saved." });
+	throw new Problem(answer.status, await answer.json().catch(() => ({})));
 }
 
 export async function call(method, path, body) {
 	return (await ask(method, path, body)).json();
+}
+
+// What is there, with the tag of what was seen; and a change of it that fails with 412 where that is no longer so.
+export async function get_tagged(path) {
+	const answer = await ask("GET", path);
+	return [await answer.json(), answer.headers.get("ETag")];
+}
+
+export async function call_if(tag, method, path, body) {
+	return (await ask(method, path, body, tag ? { "If-Match": tag } : {})).json();
 }
 
 export const get = path => call("GET", path);

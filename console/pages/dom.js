@@ -29,6 +29,8 @@ export function say(text) {
 }
 
 export const card = (title, ...children) => h("section", { class: "card" }, title && h("h2", {}, title), ...children);
+// What cannot be undone: opened first, then pressed.
+export const removal_card = (title, ...children) => h("section", { class: "card text" }, h("details", {}, h("summary", {}, title), ...children));
 export const badge = (text, tone = "") => h("span", { class: `badge ${tone}` }, text);
 
 // A button that does ACTION, is off meanwhile, and says what stood against it.

@@ -54,7 +54,7 @@ async function download_zone(ctx, name) {
 export async function domain(ctx, name) {
 	const [row, told] = await Promise.all([get(path_of(ctx, name)), get(`${path_of(ctx, name)}/records`)]);
 	const status = h("span", {}, state_of(row.verified));
-	const found = h("div", { role: "status" }, h("p", { class: "soft" }, "Verify DNS asks the name servers now. A change there can take an hour to be seen."));
+	const found = h("div", { role: "status" }, h("p", { class: "soft" }, ctx.writes ? "Verify DNS asks the name servers now. A change there can take an hour to be seen." : "Not asked now."));
 	const verify = button("Verify DNS", async () => {
 		put(found, h("p", {}, "Asking the name servers ..."));
 		try {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mailboxes: their states, who may end which, passwords that are shown once, what a device is to be told, and why mail would not go.
 import { all, at, call, get, maybe } from "./api.js";
-import { add, badge, button, card, copy, field, form, h, put, say, table, without_commands } from "./dom.js";
+import { add, badge, button, card, copy, field, form, h, put, removal_card, say, table, without_commands } from "./dom.js";
 import { usage_bars } from "./overview.js";
 
 const STATES = {
@@ -30,6 +30,55 @@ function made_password() {
 const once = (address, password) => h("div", { class: "once", role: "status" }, h("p", {}, `The password of ${address}. It is shown this once:`),
 	h("div", { class: "row" }, h("code", {}, password), copy(password, "the password")));
 
+// The rows of a CSV file (RFC 4180), and which columns are meant: those that its first row names, or address and password.
+function read_csv(text) {
+	const rows = [];
+	let row = [], cell = "", quoted = false;
+	const end_row = () => {
+		row.push(cell.trim());
+		if (row.some(Boolean)) rows.push(row);
+		row = [];
+		cell = "";
+	};
+	for (let i = 0; i < text.length; i++) {
+		const c = text[i];
+		if (quoted && c === '"' && text[i + 1] === '"') cell += text[++i];
+		else if (c === '"') quoted = !quoted;
+		else if (quoted) cell += c;
+		else if (c === "," || c === ";") row.push(cell.trim()), cell = "";
+		else if (c === "\n") end_row();
+		else if (c !== "\r" && c !== "\uFEFF") cell += c;
+	}
+	end_row();
+	const named = rows.length > 0 && !rows[0][0].includes("@") ? rows.shift().map(name => name.toLowerCase()) : ["address", "password"];
+	const column = (...names) => named.findIndex(name => names.includes(name));
+	const address = column("address", "email", "mailbox"), password = column("password");
+	return address < 0 ? [] : rows.map(cells => ({ address: cells[address] || "", password: cells[password] || "" }));
+}
+
+function import_card(ctx, on_made) {
+	const place = h("div", { role: "status" });
+	const file = field("CSV file", "file", { type: "file", accept: ".csv,text/csv" }, "Columns address and password; where a password is empty, one is made. Mailboxes that are there get the new password.");
+	return h("section", { class: "card text" }, h("details", {}, h("summary", {}, "Import a CSV file"), form(file, "Import", async said => {
+		const rows = read_csv(await said.file.text());
+		if (!rows.length) throw Object.assign(new Error("No row with an address is in it"), { field: "file" });
+		const results = [];
+		for (const { address, password } of rows) {
+			const given = password || made_password();
+			put(place, h("p", {}, `${results.length + 1} of ${rows.length}: ${address}`));
+			try {
+				on_made(await call("PUT", path_of(ctx, address), { password: given }));
+				results.push([address, password ? "as in the file" : given, "done"]);
+			} catch (problem) {
+				results.push([address, "-", problem.message]);
+			}
+		}
+		const failed = results.filter(([, , words]) => words !== "done").length;
+		put(place, h("p", {}, h("strong", {}, `${results.length - failed} done, ${failed} not.`), " Made passwords are shown this once."),
+			table([["Address", r => r[0]], ["Password", r => h("code", {}, r[1])], ["Outcome", r => h("span", { class: r[2] === "done" ? "good" : "bad" }, r[2])]], results));
+	}), place));
+}
+
 export async function mailboxes(ctx) {
 	const rows = await all(`${ctx.root}/mailboxes`);
 	const place = h("div", {});
@@ -41,19 +90,22 @@ export async function mailboxes(ctx) {
 		["Password", m => m.has_password ? "set" : "none: it cannot log in"],
 	], rows, { empty: "No mailbox yet." }));
 	draw();
-	const add = form([
+	const keep = made => {
+		const old = rows.findIndex(({ address }) => address === made.address);
+		rows.splice(old < 0 ? rows.length : old, old < 0 ? 0 : 1, made);
+		draw();
+	};
+	const add_form = form([
 		field("Address", "address", { type: "email", required: true, spellcheck: "false" }, "In one of your domains."),
 		field("Password", "password", { type: "password", autocomplete: "new-password" }, "Empty: one is made, and shown once."),
 	], "Add mailbox", async (said, self) => {
 		const password = said.password || made_password();
 		const made = await call("PUT", path_of(ctx, said.address.trim()), { password });
-		const old = rows.findIndex(({ address }) => address === made.address);
-		rows.splice(old < 0 ? rows.length : old, old < 0 ? 0 : 1, made);
-		draw();
+		keep(made);
 		put(place, said.password ? h("p", { role: "status" }, `${made.address} is there.`) : once(made.address, password));
 		self.reset();
 	});
-	return { title: "Mailboxes", content: [h("h1", {}, "Mailboxes"), card("", list), ctx.writes && h("section", { class: "card text" }, h("h2", {}, "New mailbox"), add, place)] };
+	return { title: "Mailboxes", content: [h("h1", {}, "Mailboxes"), card("", list), ctx.writes && h("section", { class: "card text" }, h("h2", {}, "New mailbox"), add_form, place), ctx.writes && import_card(ctx, keep)] };
 }
 
 // What ends a state, and who may: owners end their own pauses only.
@@ -137,12 +189,12 @@ export async function mailbox(ctx, address) {
 	const domain = row.address.slice(row.address.lastIndexOf("@") + 1);
 	const [usage, records, explain] = await Promise.all([maybe(`${path_of(ctx, address)}/usage`),
 		maybe(at`/v1/accounts/${ctx.account}/domains/${domain}/records`, { records: [] }), explain_card(ctx, row.address)]);
-	const remove = button("Remove this mailbox", async () => {
+	const remove = button("Remove it", async () => {
 		await call("DELETE", path_of(ctx, address));
 		location.href = ctx.href("/mailboxes");
 	});
 	return { title: row.address, content: [h("h1", {}, row.address), h("div", { class: "cards most" },
 		h("div", {}, explain, usage && card("Sent", usage_bars(usage))),
 		h("div", {}, state_card(ctx, row), devices_card(row.address, records.records), ctx.writes && password_card(ctx, row.address),
-			ctx.writes && card("Remove", h("p", {}, "It cannot log in any more. Its name can be used again."), remove)))] };
+			ctx.writes && removal_card("Remove this mailbox", h("p", {}, "It cannot log in any more. Its name can be used again."), remove)))] };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The form of a profile: presets that fill it in, a test of what stands in it before anything is saved, and the rest under "More".
-import { at, call, get, maybe } from "./api.js";
-import { button, clear_problem, field, form, h, put, say, show_problem, values } from "./dom.js";
+import { at, call, call_if, get_tagged, maybe } from "./api.js";
+import { button, clear_problem, field, form, h, put, removal_card, show_problem, values } from "./dom.js";
 import { run_test } from "./trial.js";
 
 const WAYS = [["587 starttls", "587, STARTTLS"], ["465 implicit", "465, TLS from the start"], ["2525 starttls", "2525, STARTTLS"], ["25 starttls", "25, STARTTLS"]];
@@ -35,8 +35,8 @@ function presets_of(presets, was, on_choice) {
 }
 
 class Form {
-	constructor(ctx, presets, name, was) {
-		Object.assign(this, { ctx, presets, name, was });
+	constructor(ctx, presets, name, [was, tag]) {
+		Object.assign(this, { ctx, presets, name, was, tag });
 		this.trial = h("section", { class: "card", hidden: true, "aria-label": "Test" });
 		this.login = h("span", {});
 		this.key = h("span", {});
@@ -111,16 +111,16 @@ class Form {
 				preset.hosts.map(({ region, host: name }) => h("option", { value: name, selected: name === host.value }, region)))]);
 	}
 
-	// The stored password was given for one host, port and encryption, and counts nowhere else.
+	// The stored password was given for one server and login, and counts nowhere else.
 	on_change() {
 		const e = this.element.elements;
 		this.other.hidden = e.way.value !== "other";
 		if (!this.was?.has_password) return;
 		const now = members(this.element);
-		const moved = ["host", "port", "tls"].some(member => now[member] !== this.was[member]);
+		const moved = ["provider", "host", "port", "tls", "username"].some(member => now[member] !== this.was[member]);
 		if (moved === this.moved) return;
 		this.moved = moved;
-		this.key.textContent = moved ? "The stored password was given for the old host, port and encryption: type the one for the new." : this.preset().key;
+		this.key.textContent = moved ? "The stored password was given for what stood here before; with another server or user name it is needed again." : this.preset().key;
 	}
 
 	async test() {
@@ -143,7 +143,7 @@ class Form {
 			return;
 		}
 		try {
-			await call(this.name ? "PATCH" : "PUT", at`/v1/accounts/${this.ctx.account}/profiles/${name}`, members(this.element));
+			await call_if(this.tag, this.name ? "PATCH" : "PUT", at`/v1/accounts/${this.ctx.account}/profiles/${name}`, members(this.element));
 		} catch (problem) {
 			show_problem(this.element, problem);
 			return;
@@ -152,11 +152,17 @@ class Form {
 	}
 }
 
+// For who may look, and no more.
+function read_only(was) {
+	if (!was) return h("p", {}, "Profiles are made by the account's owner or managers.");
+	return h("dl", {}, [["Provider", was.provider], ["Host", was.host], ["Port and encryption", `${was.port}, ${MODES[was.tls]}`], ["User name", was.username || "none"],
+		["Password", was.has_password ? "set" : "none"]].map(([title, text]) => [h("dt", {}, title), h("dd", {}, text)]));
+}
+
 function removal(ctx, name) {
-	return h("section", { class: "card text" }, h("h2", {}, "Remove"), h("p", {}, "A profile that a route names cannot be removed: change the route first."),
+	return removal_card("Remove this profile", h("p", {}, "A profile that a route names cannot be removed: change the route first."),
 		button("Remove this profile", async () => {
 			await call("DELETE", at`/v1/accounts/${ctx.account}/profiles/${name}`);
-			say("Removed.");
 			location.href = ctx.href("/smtp");
 		}));
 }
@@ -164,7 +170,8 @@ function removal(ctx, name) {
 export async function profile(ctx, said) {
 	const name = said === "new" ? "" : said;
 	const [presets, was] = await Promise.all([maybe("/v1/providers", { items: [{ name: "custom", title: "Custom SMTP", hosts: [], port: 587, tls: "starttls", username: "", login: "", key: "" }] }),
-		name ? get(at`/v1/accounts/${ctx.account}/profiles/${name}`) : null]);
+		name ? get_tagged(at`/v1/accounts/${ctx.account}/profiles/${name}`) : [null, null]]);
+	if (!ctx.writes) return { title: name || "Profile", content: [h("h1", {}, name ? `Profile ${name}` : "Profile"), h("section", { class: "card text" }, read_only(was[0]))] };
 	const made = new Form(ctx, presets.items, name, was);
 	return { title: name || "New profile", content: [
 		h("h1", {}, name ? `Profile ${name}` : "New profile"),

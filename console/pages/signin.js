@@ -10,10 +10,10 @@ function take_word() {
 	return word;
 }
 
-// Only to a page of ours: a path, and no other host's.
+// Only to a page of ours, whatever the address was made to say: its host is compared as the browser reads it.
 function go_on() {
-	const to = new URLSearchParams(location.search).get("to") || "/";
-	location.replace(/^\/(?![/\\])/.test(to) && !to.startsWith("/sign-in") ? to : "/");
+	const to = new URL(new URLSearchParams(location.search).get("to") || "/", location.origin);
+	location.replace(to.origin === location.origin && to.pathname !== "/sign-in" ? to.pathname.replace(/^\/+/, "/") + to.search : "/");
 }
 
 const narrow = (title, ...content) => ({ title, content: h("section", { class: "card narrow" }, h("h1", {}, title), content) });

@@ -192,10 +192,134 @@ def test_a_profile_is_made_from_a_preset_and_used(pages, sample):
         ["choose", "Route of shop.bakery.example", "inherit"],
         ["press", "Save routes"],
         ["open", "/smtp/sendgrid"],
+        ["unfold", "Remove this profile"],
         ["press", "Remove this profile"],
         ["see", "New profile"],
     ]})
-    assert {row["name"] for row in sample.byway.cli("profile", "list", json_out=True)} == {"bakery/mailgun", "bakery/postmark"}
+    assert {row["name"] for row in sample.byway.cli("profile", "list", json_out=True)} >= {"bakery/mailgun", "bakery/postmark"}
+    assert sample.byway.cli("profile", "show", "bakery/sendgrid", check=False).returncode != 0
+
+
+def test_check_1_an_owner_confirms_the_address(pages, sample):
+    """The banner's button sends the link, the link unlocks, and works once."""
+    walk(pages, {"link": pages.link("all@hoster.example"), "steps": [
+        ["open", "/?account=unsure"],
+        ["press", "Resend verification email"],
+        ["see", "The email is on its way"],
+    ]})
+    path = pages.mailed.removeprefix(pages.url)
+    walk(pages, {"steps": [["open", path], ["press", "Confirm"], ["see", "sending is unlocked"]]})
+    assert sample.byway.cli("account", "show", "unsure", json_out=True)["owner_verified"] is True
+    (seen,) = walk(pages, {"link": pages.link("all@hoster.example"), "paths": ["/?account=unsure"], "axe": False})
+    assert seen["banner"] == ""
+    walk(pages, {"steps": [["open", path], ["press", "Confirm"], ["see", "This link is not the latest one, or was used"]]})
+    sample.byway.cli("account", "set", "unsure", "--owner-verified", "no")
+
+
+def test_check_3_nano_sends_through_a_provider_of_its_own(pages, sample):
+    sample.upstream.take()
+    walk(pages, {"link": pages.link("nora@nano.example"), "steps": [
+        ["see", "Your plan does not send"],
+        ["press", "Use your own provider: SMTP Settings"],
+        ["press", "New profile"],
+        ["type", "Name", "own"],
+        ["type", "Host", "localhost"],
+        ["choose", "Port and encryption", "other"],
+        ["type", "Port", str(sample.upstream.port)],
+        ["choose", "Encryption", "none"],
+        ["type", "User name", "relay"],
+        ["type", "Password or key", pages_dev.PASSWORD],
+        ["press", "Test and save"],
+        ["choose", "Route of the account", "own"],
+        ["press", "Save routes"],
+        ["see", "The routes are saved."],
+        ["open", "/"],
+        ["see", "Your provider own sends your mail."],
+    ]})
+    assert sample.send("nora@nano.example", "guest@x.example") == {}
+    sample.byway.cli("route", "set", "nano", "inherit")
+    sample.byway.cli("profile", "remove", "nano/own")
+
+
+def test_checks_4_and_5_limits_and_what_is_used_of_them(pages, sample):
+    for n in range(3):
+        sample.send("tim@tiny.example", f"guest{n}@x.example")
+    (seen,) = walk(pages, {"link": pages.link("all@hoster.example"), "steps": [
+        ["open", "/mailboxes/tim@tiny.example?account=tiny"],
+        ["see", "2 of 2, "],
+        ["see", "4. Daily or hourly sending limit hit"],
+        ["see", "Up to 2 recipients per message"],
+        ["picture", "limit"],
+        ["open", "/account?account=tiny"],
+    ]})
+    assert re.search(r"Recipients of a message\n2\b", seen["text"]), seen["text"]
+
+
+def test_mailboxes_out_of_a_file(pages, sample):
+    csv = '\ufeffEmail;Password\r\n"one@bakery.example";"a ""long"" password; with all"\r\ntwo@bakery.example;\r\nno@where.example;x\r\n'
+    (seen,) = walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/mailboxes"], ["unfold", "Import a CSV file"], ["file", "CSV file", csv], ["press", "Import"],
+        ["see", "2 done, 1 not."], ["see", "there is no domain where.example"], ["picture", "imported"]]})
+    made = re.search(r"two@bakery.example\s+(\w{20})\s+done", seen["text"]).group(1)
+    for name, password in (("one", 'a "long" password; with all'), ("two", made)):
+        with smtplib.SMTP_SSL("127.0.0.1", sample.byway.ports["tls"], context=ssl._create_unverified_context()) as client:
+            assert client.login(f"{name}@bakery.example", password)[0] == 235
+        sample.byway.cli("mailbox", "remove", f"{name}@bakery.example")
+
+
+def test_a_viewer_changes_nothing(pages):
+    """No page offers a viewer what the API would refuse."""
+    for page in walk(pages, {"link": pages.link("vic@bakery.example"), "paths": OWNER_PATHS, "axe": False}):
+        for word in ("Save", "Set\n", "Resume", "Pause\n", "Remove", "Verify DNS", "Add mailbox", "New profile", "Test"):
+            assert word not in page["text"], (page["path"], word, page["text"])
+
+
+def test_a_stored_password_counts_for_its_own_server_only(pages):
+    walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/smtp/postmark"],
+        ["see", "Leave it empty to keep the one that is set."],
+        ["type", "Host", "smtp.elsewhere.example"],
+        ["unfold", "More"],
+        ["see", "with another server or user name it is needed again"],
+        ["press", "Save without a test"],
+        ["picture", "bound"],
+        ["see", "host is another: give it again"],
+    ]})
+
+
+def test_what_others_changed_is_not_overwritten(pages, sample):
+    walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/smtp/postmark"],
+        ["call", "PATCH", "/v1/accounts/bakery/profiles/postmark", 200, {"per_minute": 7}],
+        ["press", "Save without a test"],
+        ["see", "Somebody changed this meanwhile."],
+    ]})
+    assert sample.byway.cli("profile", "show", "bakery/postmark", json_out=True)["per_minute"] == 7
+
+
+def test_signing_in_by_password_leads_back_and_nowhere_else(pages):
+    for to, at in (("/domains?account=bakery", "/domains?account=bakery"), ("//evil.example/", "/"), ("/%09/evil.example", "/"),
+                   ("https://evil.example/x", "/"), ("/%5Cevil.example", "/"), ("javascript:alert(1)", "/")):
+        (seen,) = walk(pages, {"steps": [
+            ["open", f"/sign-in?to={to}"],
+            ["type", "Address", "ann@bakery.example"],
+            ["type", "Password", "wrong"],
+            ["press", "Sign in"],
+            ["see", "The address or the password is wrong"],
+            ["type", "Password", pages_dev.PASSWORD],
+            ["press", "Sign in"],
+            ["see", "Sign out"],
+        ]})
+        assert seen["url"] == pages.url + at, (to, seen["url"])
+
+
+def test_names_are_text(pages, sample):
+    """What others may have written is shown as it is, and is never part of the page."""
+    bad = "<img src=x onerror=alert(1)>&amp;"
+    sample.upstream.refuse["bad@x.example"] = f"550 5.1.1 {bad}"
+    assert sample.send("ann@bakery.example", "bad@x.example")
+    (seen,) = sound(walk(pages, {"link": pages.link("ann@bakery.example"), "paths": ["/"]}))
+    assert bad in seen["text"], seen["text"]
 
 
 def test_check_2_a_domain_is_looked_up(pages):

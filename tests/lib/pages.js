@@ -27,16 +27,16 @@ async function keyboard(page) {
 }
 
 // A call as the page makes it, which must answer STATUS; its status in the console's list of errors is that.
-async function called(page, method, path, status) {
-	const got = await page.evaluate(async ([method, path]) => {
+async function called(page, method, path, status, body = {}) {
+	const got = await page.evaluate(async ([method, path, body]) => {
 		const { csrf } = await (await fetch("/v1/session")).json();
-		return (await fetch(path, { method, headers: { "X-Byway-CSRF": csrf, "Content-Type": "application/json" }, body: method === "GET" ? undefined : "{}" })).status;
-	}, [method, path]);
+		return (await fetch(path, { method, headers: { "X-Byway-CSRF": csrf, "Content-Type": "application/json" }, body: method === "GET" ? undefined : JSON.stringify(body) })).status;
+	}, [method, path, body]);
 	if (got !== status) throw new Error(`${method} ${path} answered ${got}`);
 }
 
 // One step of a person: what is pressed, typed, chosen, and what must be seen then.
-async function step(page, base, [verb, what, value, status]) {
+async function step(page, base, [verb, what, value, status, body]) {
 	const by = what => page.getByRole("button", { name: what, exact: true }).or(page.getByRole("link", { name: what, exact: true })).first();
 	const label = what => page.getByLabel(what, { exact: true }).first();
 	if (verb === "press") await by(what).click();
@@ -45,8 +45,10 @@ async function step(page, base, [verb, what, value, status]) {
 	else if (verb === "mark") await label(what).check();
 	else if (verb === "open") await page.goto(base + what).then(() => page.waitForFunction(() => "ready" in document.body.dataset));
 	else if (verb === "see") await page.getByText(what).filter({ visible: true }).first().waitFor();
+	else if (verb === "file") await label(what).setInputFiles({ name: "mailboxes.csv", mimeType: "text/csv", buffer: Buffer.from(value) });
+	else if (verb === "unfold") await page.locator("summary", { hasText: what }).click();
 	else if (verb === "off") await page.locator("button[disabled]").filter({ hasText: what }).waitFor();
-	else if (verb === "call") await called(page, what, value, status);
+	else if (verb === "call") await called(page, what, value, status, body);
 	else if (verb === "picture") { if (value !== "-") await page.screenshot({ path: `${value}/${what}.png`, fullPage: true }); }
 	else throw new Error(`no such step: ${verb}`);
 }

@@ -71,6 +71,27 @@ owner_email = nora@nano.example
 account = nano
 [mailbox nora@nano.example]
 password_file = {secret}
+[plan tiny]
+can_send = yes
+mailbox_day = 2
+account_day = 20
+account_hour = 100
+recipients = 2
+[account tiny]
+plan = tiny
+owner_verified = yes
+owner_email = tim@tiny.example
+[profile tiny/own]
+host = localhost
+port = {port}
+tls = none
+username = relay
+password_file = {secret}
+[domain tiny.example]
+account = tiny
+route = own
+[mailbox tim@tiny.example]
+password_file = {secret}
 [account unpaid]
 plan = pro
 owner_verified = yes
@@ -101,7 +122,7 @@ ZONE = {
     "_dmarc.bakery.example": {"TXT": ["v=DMARC1; p=none"]},
     "localhost": {"A": ["127.0.0.1"]},
 }
-ALL = ("bakery", "nano", "unpaid", "bounced", "barred", "unsure")
+ALL = ("bakery", "nano", "tiny", "unpaid", "bounced", "barred", "unsure")
 PEOPLE = {
     "ann@bakery.example": {"name": "Ann Baker", "role": "none", "accounts": [{"name": "bakery", "role": "owner"}]},
     "nora@nano.example": {"name": "Nora", "role": "none", "accounts": [{"name": "nano", "role": "owner"}]},
@@ -110,8 +131,9 @@ PEOPLE = {
     "ops@hoster.example": {"name": "Olga", "role": "operator", "accounts": []},
 }
 # What the API will have: answered here, until it has them.
-MORE_CALLS = [("post", "/v1/accounts/{account}/profiles/test"), ("post", "/v1/accounts/{account}/profiles/{profile}/test")]
-MANAGERS = re.compile(r"/v1/accounts/[^/?]+/(mailboxes|profiles|domains/[^/]+/(verify|route)|route)\b")
+MORE_CALLS = [("post", "/v1/accounts/{account}/owner-verification"), ("post", "/v1/accounts/{account}/profiles/test"),
+              ("post", "/v1/accounts/{account}/profiles/{profile}/test")]
+MANAGERS = re.compile(r"/v1/accounts/[^/?]+/(owner-verification|mailboxes|profiles|domains/[^/]+/(verify|route)|route)\b")
 
 
 class Sample:
@@ -216,6 +238,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.problem(409, "This pause is not yours to end")
         elif not self.may(path):
             self.problem(404, "There is nothing of that name")
+        elif self.command == "POST" and path.endswith("/owner-verification"):
+            self.server.mailed = self.server.link(path.split("/")[3], "verify")
+            self.say(200, {})
         elif self.command == "POST" and re.fullmatch(r"/v1/accounts/[^/]+/profiles/([^/]+/)?test", path):
             self.try_profile(path, json.loads(body))
         else:
@@ -243,8 +268,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def sign_in(self, way, said):
         address = said.get("address", "").lower() if way == "password" else self.server.links.pop(said.get("token"), None)
-        if way == "owner-verification":
-            self.say(200, {"account": address}) if address else self.problem(410, "This link is not the latest one, or was used")
+        if way == "owner-verification" and address:
+            self.server.tool("verify", address, stdin="")
+            self.say(200, {"account": address})
+        elif way == "owner-verification":
+            self.problem(410, "This link is not the latest one, or was used")
         elif way == "password" and (said.get("password") != PASSWORD or address not in PEOPLE):
             self.problem(401, "The address or the password is wrong")
         elif address is None:
@@ -290,7 +318,7 @@ class Pages(http.server.ThreadingHTTPServer):
 
     def __init__(self, sample):
         super().__init__(("127.0.0.1", stage.free_port()), Handler)
-        self.api, self.sample, self.sessions, self.links = sample.socket, sample, {}, {}
+        self.api, self.sample, self.sessions, self.links, self.mailed = sample.socket, sample, {}, {}, None
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
