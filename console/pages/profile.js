@@ -40,6 +40,7 @@ class Form {
 		this.trial = h("section", { class: "card", hidden: true, "aria-label": "Test" });
 		this.login = h("span", {});
 		this.key = h("span", {});
+		this.keep = h("span", {}, was?.has_password ? "Leave it empty to keep the one that is set. " : "");
 		this.regions = h("div", { class: "field", hidden: true });
 		this.other = h("div", { hidden: true },
 			field("Port", "port", { type: "number", min: 1, max: 65535, value: was?.port || 587 }),
@@ -62,7 +63,7 @@ class Form {
 	make() {
 		const { was, name, ctx } = this;
 		const host = field("Host", "host", { value: was?.host || "", inputmode: "url", spellcheck: "false", required: true }, "The name that its certificate holds.");
-		const password = field("Password or key", "password", { type: "password", autocomplete: "new-password" }, h("span", {}, was?.has_password ? "Leave it empty to keep the one that is set. " : "", this.key));
+		const password = field("Password or key", "password", { type: "password", autocomplete: "new-password" }, h("span", {}, this.keep, this.key));
 		const fields = [
 			presets_of(this.presets, was, preset => this.choose(preset)),
 			!name && field("Name", "name", { required: true, spellcheck: "false", value: "" }, "Short, for these pages and your routes: mailgun, for instance."),
@@ -120,11 +121,20 @@ class Form {
 		const moved = ["provider", "host", "port", "tls", "username"].some(member => now[member] !== this.was[member]);
 		if (moved === this.moved) return;
 		this.moved = moved;
+		this.keep.hidden = moved;
 		this.key.textContent = moved ? "The stored password was given for what stood here before; with another server or user name it is needed again." : this.preset().key;
+	}
+
+	// Says so, and false, where the password that is stored does not count for what stands here.
+	has_password() {
+		if (!this.moved || this.element.elements.password.value) return true;
+		show_problem(this.element, { field: "password", message: "It is needed again for another server or user name" });
+		return false;
 	}
 
 	async test() {
 		clear_problem(this.element);
+		if (!this.has_password()) return false;
 		const { to } = values(this.element);
 		const path = this.name ? at`/v1/accounts/${this.ctx.account}/profiles/${this.name}/test` : `${this.ctx.root}/profiles/test`;
 		try {
@@ -137,6 +147,7 @@ class Form {
 	}
 
 	async save() {
+		if (!this.has_password()) return;
 		const name = this.name || this.element.elements.name.value.trim();
 		if (!name || name === "new") {
 			show_problem(this.element, { field: "name", message: name ? "new is the name of this page: take another" : "A name is wanted" });
@@ -175,7 +186,6 @@ export async function profile(ctx, said) {
 	const made = new Form(ctx, presets.items, name, was);
 	return { title: name || "New profile", content: [
 		h("h1", {}, name ? `Profile ${name}` : "New profile"),
-		h("div", { class: "cards most" }, h("section", { class: "card" }, made.element), made.trial),
-		name && ctx.writes && removal(ctx, name),
+		h("div", { class: "cards most" }, h("div", {}, h("section", { class: "card" }, made.element), name && removal(ctx, name)), made.trial),
 	] };
 }

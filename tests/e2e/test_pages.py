@@ -283,7 +283,7 @@ def test_a_stored_password_counts_for_its_own_server_only(pages):
         ["see", "with another server or user name it is needed again"],
         ["press", "Save without a test"],
         ["picture", "bound"],
-        ["see", "host is another: give it again"],
+        ["see", "It is needed again for another server or user name"],
     ]})
 
 
