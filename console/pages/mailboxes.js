@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mailboxes: their states, who may end which, passwords that are shown once, what a device is to be told, and why mail would not go.
 import { all, at, call, get, maybe } from "./api.js";
-import { add, badge, button, card, copy, field, form, h, put, removal_card, say, table, without_commands } from "./dom.js";
-import { usage_bars } from "./overview.js";
+import { add, badge, button, card, copy, field, form, h, number, put, removal_card, say, table, without_commands } from "./dom.js";
+import { sent_today, usage_bars } from "./overview.js";
 
 const STATES = {
 	active: ["Active", "good"], "paused-owner": ["Paused by you", "warn"], "paused-admin": ["Paused by admin", "bad"],
@@ -81,11 +81,14 @@ function import_card(ctx, on_made) {
 
 export async function mailboxes(ctx) {
 	const rows = await all(`${ctx.root}/mailboxes`);
+	const today = await sent_today(ctx, rows.map(({ address }) => address));
+	const share = day => !day ? "not counted" : day.cap ? `${number(day.used)} of ${number(day.cap)}` : number(day.used);
 	const place = h("div", {});
 	const list = h("div", {});
 	const draw = () => put(list, table([
 		["Address", m => h("a", { href: ctx.href(at`/mailboxes/${m.address}`) }, m.address)],
 		["State", m => badges(m, ctx.operator)],
+		...(rows.length && !today.size ? [] : [["Today", m => share(today.get(m.address))]]),
 		["Speed", m => m.rate_per_minute ? `${m.rate_per_minute} a minute` : "no limit of its own"],
 		["Password", m => m.has_password ? "set" : "none: it cannot log in"],
 	], rows, { empty: "No mailbox yet." }));

@@ -99,7 +99,8 @@ const SHOWN_MAX = 200;
 
 export async function accounts() {
 	const rows = await all("/v1/accounts");
-	const place = h("div", { role: "status" });
+	const place = h("div", {});
+	const count_line = h("p", { class: "soft small", role: "status" });
 	const draw = wanted => {
 		const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
 		const found = rows.filter(row => words.every(word => `${row.name} ${row.owner_email} ${row.plan} ${row.state}`.toLowerCase().includes(word)));
@@ -110,13 +111,13 @@ export async function accounts() {
 			["Owner", a => a.owner_email || "-"],
 			["Confirmed", a => a.owner_verified ? "yes" : h("span", { class: "warn" }, "no")],
 			["Since", a => a.registered?.slice(0, 10) || "-"],
-		], found.slice(0, SHOWN_MAX), { empty: "No account has that in its name, owner, plan or state." }),
-		found.length > SHOWN_MAX && h("p", { class: "soft" }, `and ${number(found.length - SHOWN_MAX)} more`));
+		], found.slice(0, SHOWN_MAX), { empty: "No account has that in its name, owner, plan or state." }));
+		count_line.textContent = `${number(found.length)} of ${number(rows.length)} accounts${found.length > SHOWN_MAX ? `, the first ${SHOWN_MAX} shown` : ""}`;
 	};
 	draw("");
 	return { title: "Accounts", content: [h("h1", {}, "Accounts"), card("",
 		h("div", { class: "field" }, h("label", { for: "search" }, "Search"), h("input", { id: "search", type: "search", autocomplete: "off", oninput: event => draw(event.target.value) }),
-			h("p", { class: "soft" }, "Name, owner, plan or state.")), place)] };
+			h("p", { class: "soft" }, "Name, owner, plan or state.")), count_line, place)] };
 }
 
 const rest_of = line => Object.entries(line).filter(([name, value]) => !["ts", "level", "proc", "ev", "id", "at"].includes(name) && value !== "").map(([name, value]) => `${name}=${value}`).join(" ");

@@ -32,6 +32,29 @@ const problems = (ctx, refusals) => table([
 	["Last", r => ctx.operator && r.id ? h("a", { href: `/ops/trace?id=${encodeURIComponent(r.id)}` }, moment(r.last)) : moment(r.last)],
 ], refusals, { empty: "Nothing was refused of late." });
 
+const COUNTED_MAX = 25; // mailboxes that are asked for one by one
+
+// How much each of ADDRESSES sent today, in a map; of none where they are too many to ask.
+export async function sent_today(ctx, addresses) {
+	const told = new Map();
+	if (addresses.length > COUNTED_MAX) return told;
+	const ask = async address => {
+		const usage = await maybe(at`/v1/accounts/${ctx.account}/mailboxes/${address}/usage`);
+		const day = usage?.limits.find(({ limit }) => limit === "mailbox_day");
+		if (day) told.set(address, day);
+	};
+	for (let i = 0; i < addresses.length; i += 5) await Promise.all(addresses.slice(i, i + 5).map(ask));
+	return told;
+}
+
+async function busiest_bar(ctx) {
+	const { items, next } = await get(`${ctx.root}/mailboxes?limit=${COUNTED_MAX}`);
+	if (next) return null;
+	const told = [...await sent_today(ctx, items.map(({ address }) => address))].filter(([, day]) => day.cap > 0);
+	const [address, day] = told.sort(([, a], [, b]) => b.used - a.used)[0] || [];
+	return day && bar(`Today, ${told.length > 1 ? "the busiest mailbox, " : ""}${address}`, day.used, day.cap, `back to 0 at ${clock(day.resets)}`);
+}
+
 function where(ctx, routes, profiles) {
 	const account = routes.find(({ domain }) => domain === null);
 	const name = account.effective;
@@ -50,6 +73,7 @@ function where(ctx, routes, profiles) {
 export async function overview(ctx) {
 	const [usage, routes, plan] = await Promise.all([
 		maybe(`${ctx.root}/usage`), get(`${ctx.root}/routes`), maybe(at`/v1/plans/${ctx.about.plan}`)]);
+	const busiest = usage && await busiest_bar(ctx);
 	const stuck = plan && !plan.can_send && routes.items.every(({ effective }) => effective === "native" || effective === "nowhere");
 	return { title: "Overview", content: [
 		h("h1", {}, `Overview of ${ctx.account}`),
@@ -58,7 +82,7 @@ export async function overview(ctx) {
 			h("p", {}, "It receives, and it relays through a provider of your own, Mailgun or SendGrid for instance."),
 			h("p", {}, h("a", { class: "button act", href: ctx.href("/smtp") }, "Use your own provider: SMTP Settings"))),
 		usage ? h("div", { class: "cards two" },
-			card(`Sent, plan ${usage.plan}`, usage_bars(usage)), where(ctx, routes.items, usage.profiles))
+			card(`Sent, plan ${usage.plan}`, busiest, usage_bars(usage)), where(ctx, routes.items, usage.profiles))
 			: card("Sent", h("p", {}, "The mail service does not answer now: what was sent cannot be told. What is set up can be looked at and changed.")),
 		usage && card("Last problems", problems(ctx, usage.refusals)),
 	] };

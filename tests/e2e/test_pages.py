@@ -82,7 +82,7 @@ def test_owner(pages):
                               "widths": WIDTHS}))
     first = seen[0]["text"]
     assert "3 of 500" in first and "3 of 6,000" in first and "550 5.1.1 No such user here" in first, first
-    assert "Mail of bakery.example goes by mailgun" in first, first
+    assert "Mail of bakery.example goes by mailgun" in first and "Today, the busiest mailbox, ann@bakery.example" in first, first
     assert seen[0]["banner"] == ""
 
 
@@ -390,6 +390,23 @@ def test_mistakes_stand_at_their_fields(pages):
         ["picture", "mistakes"],
     ]})
     assert seen["url"].endswith("/smtp/new") and "host: not" not in seen["text"], seen
+
+
+def test_what_cannot_be_reached_is_said(pages, sample):
+    """Without the daemon pages show what is set up; without any server what was typed stays."""
+    sample.byway.steady = False
+    sample.byway.stop()
+    seen = walk(pages, {"link": pages.link("ann@bakery.example"), "paths": ["/", "/smtp", "/mailboxes", "/mailboxes/ann@bakery.example"], "axe": False},
+                {"link": pages.link("ops@hoster.example"), "paths": ["/ops"], "axe": False})
+    sample.byway.start()
+    text = {page["path"]: page["text"] for page in seen}
+    assert "The mail service does not answer now" in text["/"] and "Mail of bakery.example goes by" not in text["/"]
+    assert "smtp.postmarkapp.com" in text["/smtp"] and "till@bakery.example" in text["/mailboxes"]
+    assert "is bywayd running?" in text["/mailboxes/ann@bakery.example"] and "The daemon does not answer" in text["/ops"]
+    (seen,) = walk(pages, {"link": pages.link("ann@bakery.example"), "steps": [
+        ["open", "/mailboxes"], ["offline", True], ["type", "Address", "late@bakery.example"], ["press", "Add mailbox"],
+        ["see", "The server cannot be reached. Nothing was changed"], ["offline", False], ["press", "Add mailbox"], ["see", "It is shown this once:"]]})
+    sample.byway.cli("mailbox", "remove", "late@bakery.example")
 
 
 def test_sizes():

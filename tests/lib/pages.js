@@ -47,6 +47,7 @@ async function step(page, base, [verb, what, value, status, body]) {
 	else if (verb === "see") await page.getByText(what).filter({ visible: true }).first().waitFor();
 	else if (verb === "file") await label(what).setInputFiles({ name: "mailboxes.csv", mimeType: "text/csv", buffer: Buffer.from(value) });
 	else if (verb === "unfold") await page.locator("summary", { hasText: what }).click();
+	else if (verb === "offline") await page.context().setOffline(what);
 	else if (verb === "off") await page.locator("button[disabled]").filter({ hasText: what }).waitFor();
 	else if (verb === "call") await called(page, what, value, status, body);
 	else if (verb === "picture") { if (value !== "-") await page.screenshot({ path: `${value}/${what}.png`, fullPage: true }); }
