@@ -90,6 +90,7 @@ struct stream {
 	uint8_t phase; /* stream.c: connecting, handshaking, open, finishing, ended */
 	uint8_t due;   /* stream.c: what AGAIN has to do */
 	uint8_t turn;  /* whether a handshake waits for its turn */
+	uint8_t held;  /* stream_io.c: whether output waits for what follows */
 	bool paused;
 	bool bulk;    /* the last read filled its room: read big */
 	bool blocked; /* the kernel takes no more output */
@@ -139,8 +140,18 @@ stream_room(const struct stream *s)
 {
 	return buf_room(&s->out);
 }
+static inline size_t
+stream_used(const struct stream *s)
+{
+	return buf_used(&s->out);
+}
 /* One LOWAT event as soon as at most N octets wait to be sent. */
 void stream_want_lowat(struct stream *s, size_t n);
+/* What was written in this turn may leave with what is written in the next ones; it does so by
+ * itself within 20 ms. */
+void stream_hold(struct stream *s);
+/* Large input is about to come: the next read makes room for it. */
+void stream_expect(struct stream *s);
 /* Sends now what can be sent, rather than at the end of the turn. */
 void stream_flush(struct stream *s);
 

@@ -17,30 +17,34 @@ enum {
 	DROPS_A_TURN = 4,
 };
 
+enum { HELD_NOT, HELD_NEW, HELD_LONG };
+
 static const double drain_s = 1;
+static const double held_tick_s = 0.01;
 
 static struct stream *dirty_first;
 static struct stream *line_first;
 static struct stream **line_end = &line_first;
 static uint64_t handshakes_turn; /* the turn in which HANDSHAKES were begun */
 static unsigned handshakes;
-static unsigned coming;   /* of the next turn's they are taken already */
+static unsigned coming;           /* of the next turn's they are taken already */
+static struct stream *held_first; /* whose output waits for more, a tick or two */
+static ev_timer held_tick;
 static char scrap[16384]; /* where dropped input goes */
 
 /* ---- the list of those that have something to send ------------------------------------------- */
 
-void
-stream_dirty_put(struct stream *s)
+static void
+link_first(struct stream **list, struct stream *s)
 {
-	if (s->at_dirty)
-		return;
-	s->next_dirty = dirty_first;
-	if (dirty_first)
-		dirty_first->at_dirty = &s->next_dirty;
-	dirty_first = s;
-	s->at_dirty = &dirty_first;
+	s->next_dirty = *list;
+	if (*list)
+		(*list)->at_dirty = &s->next_dirty;
+	*list = s;
+	s->at_dirty = list;
 }
 
+/* From the list of those that are sent at the turn's end, or of those that are held. */
 static void
 dirty_remove(struct stream *s)
 {
@@ -51,6 +55,50 @@ dirty_remove(struct stream *s)
 		s->next_dirty->at_dirty = s->at_dirty;
 	s->at_dirty = NULL;
 	s->next_dirty = NULL;
+	if (s->held != HELD_NOT && !held_first)
+		ev_timer_stop(loop_ev(s->loop), &held_tick);
+	s->held = HELD_NOT;
+}
+
+void
+stream_dirty_put(struct stream *s)
+{
+	if (s->held != HELD_NOT)
+		dirty_remove(s);
+	if (!s->at_dirty)
+		link_first(&dirty_first, s);
+}
+
+/* Who has been held for a whole tick is sent with this turn's. */
+static void
+on_held_tick(struct ev_loop *ev, ev_timer *t, int revents)
+{
+	struct stream *next;
+
+	(void)ev;
+	(void)t;
+	(void)revents;
+	for (struct stream *s = held_first; s; s = next) {
+		next = s->next_dirty;
+		if (s->held == HELD_LONG)
+			stream_dirty_put(s);
+		else
+			s->held = HELD_LONG;
+	}
+}
+
+void
+stream_hold(struct stream *s)
+{
+	if (!s->at_dirty || s->held != HELD_NOT || s->phase != PHASE_OPEN)
+		return;
+	dirty_remove(s);
+	if (!held_first) {
+		ev_timer_init(&held_tick, on_held_tick, held_tick_s, held_tick_s);
+		ev_timer_start(loop_ev(s->loop), &held_tick);
+	}
+	link_first(&held_first, s);
+	s->held = HELD_NEW;
 }
 
 /* ---- the line of handshakes ------------------------------------------------------------------ */
@@ -256,6 +304,12 @@ read_tls(struct stream *s)
 		stream_end(s, error_of_tls(r));
 		return;
 	}
+}
+
+void
+stream_expect(struct stream *s)
+{
+	s->bulk = true;
 }
 
 static void

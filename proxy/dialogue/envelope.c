@@ -616,6 +616,7 @@ go_ahead(struct session *s)
 		(void)refuse_message(s, SAY_NO_MEMORY);
 	} else {
 		session_enter(s, STATE_DATA);
+		stream_expect(&s->stream);
 		session_reply(s, SAY_GO_AHEAD);
 	}
 }

@@ -454,6 +454,18 @@ take_commands(struct session *s)
 	}
 }
 
+/* What a client pipelines behind MAIL is answered when the upstream has said what it says of the
+ * recipients: MAIL's own answer leaves with theirs, in one segment (RFC 2920, 3.2). */
+static void
+take_commands_together(struct session *s)
+{
+	bool silent = stream_used(&s->stream) == 0;
+
+	take_commands(s);
+	if (silent && s->state == STATE_MAIL && txn_has_unsaid(&s->txn))
+		stream_hold(&s->stream);
+}
+
 static void
 start_dialogue(struct session *s)
 {
@@ -564,7 +576,7 @@ on_data(struct session *s)
 	if (s->state == STATE_PROXY)
 		take_proxy_header(s);
 	if (s->state != STATE_PROXY && s->state != STATE_GONE && !s->parked)
-		take_commands(s);
+		take_commands_together(s);
 	/* What is left is half a line or waits for the relay: the deadline of the command in hand
 	 * stays as it is. */
 }
@@ -666,7 +678,7 @@ run(struct task *t)
 	struct session *s = (struct session *)(void *)((char *)t - offsetof(struct session, run));
 
 	if (s->state != STATE_GONE && !s->parked)
-		take_commands(s);
+		take_commands_together(s);
 }
 
 void

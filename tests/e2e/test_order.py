@@ -103,6 +103,25 @@ def test_the_answer_follows_the_verdicts(rig, up, form, answer):
     assert len(up.messages) == (answer == "354 go on")
 
 
+def test_MAIL_is_answered_while_the_upstream_thinks_of_a_recipient(rig, up):
+    """Its 250 may leave with the first verdict, but waits for none."""
+    heard = threading.Event()
+
+    def slow(peer):
+        heard.wait(20)
+        peer.say("250 2.1.5 ok")
+
+    up.fresh({"rcpt": slow})
+    with rig.user(ME, timeout=10) as c:
+        for _ in range(3):
+            heard.clear()
+            c.send(f"MAIL FROM:<{ME}>\r\nRCPT TO:<a@elsewhere.example>\r\n".encode())
+            assert c.reply().startswith("250 2.1.0")
+            heard.set()
+            assert c.reply().startswith("250 2.1.5")
+            assert c.say("RSET").startswith("250")
+
+
 def test_commands_behind_a_crowd(rig, up):
     """What is answered by us waits for the verdicts before it; RSET then ends the transaction."""
     up.fresh({"rcpt": verdict})

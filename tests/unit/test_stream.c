@@ -2,6 +2,8 @@
 /* Plain streams; test_tls.c has those with TLS. */
 #include "tests/unit/duo.h"
 
+#include "wire/stream_private.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -91,6 +93,54 @@ test_one_send_a_turn(void **state)
 	stream_flush(&a->s);
 	assert_int_equal(recv(fd[1], mem, sizeof(mem), 0), 3);
 	close(fd[1]);
+	duo_fini();
+}
+
+/* What is held leaves with what follows it, or by itself. */
+static void
+test_hold(void **state)
+{
+	char mem[256];
+	int fd[2];
+
+	(void)state;
+	duo_init(4096, 4096);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fd), 0);
+	stream_adopt(&a->s, fd[0]);
+	stream_hold(&a->s); /* nothing is there to be held */
+
+	for (unsigned round = 0; round < 2; round++) {
+		assert_true(stream_write(&a->s, SLICE("250 mail\r\n")));
+		stream_hold(&a->s);
+		stream_hold(&a->s);
+		stream_turn_end(NULL);
+		assert_int_equal(recv(fd[1], mem, sizeof(mem), 0), -1);
+		assert_true(stream_write(&a->s, SLICE("250 rcpt\r\n")));
+		stream_turn_end(NULL);
+		assert_int_equal(recv(fd[1], mem, sizeof(mem), 0), 20);
+	}
+	assert_true(stream_write(&a->s, SLICE("250 mail\r\n")));
+	stream_hold(&a->s);
+	run_for(0.1);
+	assert_int_equal(recv(fd[1], mem, sizeof(mem), 0), 10);
+
+	/* An owner that ends it, in one way or the other. */
+	assert_true(stream_write(&a->s, SLICE("221 bye\r\n")));
+	stream_hold(&a->s);
+	stream_finish(&a->s, end_gone);
+	stream_turn_end(NULL);
+	assert_int_equal(recv(fd[1], mem, sizeof(mem), 0), 9);
+	close(fd[1]);
+	duo_fini();
+
+	duo_init(4096, 4096);
+	duo_pair(SOCK_STREAM);
+	assert_true(stream_write(&a->s, SLICE("lost")));
+	stream_hold(&a->s);
+	stream_close(&a->s);
+	assert_true(stream_write(&b->s, SLICE("kept")));
+	stream_hold(&b->s);
+	run_for(0.1);
 	duo_fini();
 }
 
@@ -614,6 +664,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_octets_arrive_and_idle_costs_nothing),
 		cmocka_unit_test(test_one_send_a_turn),
+		cmocka_unit_test(test_hold),
 		cmocka_unit_test(test_slow_reader_over_tcp),
 		cmocka_unit_test(test_slow_reader_small_buffers),
 		cmocka_unit_test(test_pause_and_resume),
