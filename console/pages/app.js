@@ -35,9 +35,9 @@ function bar(ctx) {
 		h("a", { class: "brand", href: ctx.operator ? "/ops" : "/" }, "Byway"),
 		h("nav", { "aria-label": "Pages" }, h("ul", {}, (ctx.base ? [] : ops).map(link), (ctx.operator && !ctx.base ? [] : entries).map(link))),
 		h("div", { class: "who" },
-			!ctx.operator && accounts.length > 1 && h("label", { class: "check" }, "Account",
-				h("select", { onchange: e => { location.href = `/?account=${encodeURIComponent(e.target.value)}`; } },
-					accounts.map(({ name }) => h("option", { value: name, selected: name === ctx.account }, name)))),
+			!ctx.operator && accounts.length > 1 && h("form", { class: "row", action: "/", method: "get" }, h("label", { class: "check", for: "account" }, "Account"),
+				h("select", { id: "account", name: "account" }, accounts.map(({ name }) => h("option", { value: name, selected: name === ctx.account }, name))),
+				h("button", { class: "little" }, "Switch")),
 			h("span", { class: "soft" }, ctx.session.person.name || ctx.session.person.email),
 			button("Sign out", async () => {
 				await call("DELETE", "/v1/session");

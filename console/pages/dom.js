@@ -54,15 +54,16 @@ export const copy = (text, what) => button("Copy", async self => {
 	setTimeout(() => { self.textContent = "Copy"; }, 2000);
 }, { class: "little", "aria-label": `Copy ${what}` });
 
-// A table. COLUMNS: [name, cell of a row, class]; on a phone each row becomes a block unless DENSE.
+// A table. COLUMNS: [name, cell of a row, class]; on a phone each row becomes a block unless DENSE. The roles are said because what
+// is laid out as blocks is no table to screen readers otherwise.
 export function table(columns, rows, { dense = false, caption = "", empty = "Nothing yet." } = {}) {
 	if (!rows.length) return h("p", { class: "soft" }, caption && h("strong", {}, `${caption}: `), empty);
-	const cells = row => columns.map(([name, cell, kind]) => h("td", { "data-name": name, class: kind }, cell(row)));
-	return h("div", { class: "wide", tabindex: dense ? 0 : undefined, role: dense ? "group" : undefined, "aria-label": dense ? caption : undefined },
-		h("table", { class: dense ? "dense" : "rows" },
-			caption && h("caption", {}, caption),
-			h("thead", {}, h("tr", {}, columns.map(([name, , kind]) => h("th", { scope: "col", class: kind === "n" ? "n" : undefined }, name)))),
-			h("tbody", {}, rows.map(row => h("tr", {}, cells(row))))));
+	const title = ([name, , kind]) => h("th", { scope: "col", role: "columnheader", class: kind === "n" ? "n" : undefined }, name);
+	const line = row => h("tr", { role: "row" }, columns.map(([name, cell, kind]) => h("td", { role: "cell", "data-name": name, class: kind }, cell(row))));
+	// What may be wider than the page is scrolled by the keyboard, too.
+	const wide = dense ? { class: "wide", tabindex: 0, role: "group", "aria-label": caption } : { class: "wide" };
+	return h("div", wide, h("table", { role: "table", class: dense ? "dense" : "rows" }, caption && h("caption", {}, caption),
+		h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(title))), h("tbody", { role: "rowgroup" }, rows.map(line))));
 }
 
 // How much of a limit is used: green to 80 %, amber to 95, red.

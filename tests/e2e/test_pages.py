@@ -143,6 +143,12 @@ def test_banners(pages):
     assert {(page["path"].partition("=")[2], page["banner"].split("\n")[0]) for page in seen} == set(BANNERS.items())
 
 
+def test_accounts_are_switched(pages):
+    (seen,) = walk(pages, {"link": pages.link("all@hoster.example"), "steps": [
+        ["choose", "Account", "tiny"], ["press", "Switch"], ["see", "Overview of tiny"], ["press", "Mailboxes"], ["see", "tim@tiny.example"]]})
+    assert seen["url"] == f"{pages.url}/mailboxes?account=tiny"
+
+
 def test_nano(pages):
     (seen,) = sound(walk(pages, {"name": "nano", "link": pages.link("nora@nano.example"), "paths": ["/"]}))
     assert "Your plan does not send" in seen["text"] and "SMTP Settings" in seen["text"]
