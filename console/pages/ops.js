@@ -108,8 +108,7 @@ export async function accounts() {
 			["Account", a => h("a", { href: `/ops/accounts/${encodeURIComponent(a.name)}` }, a.name)],
 			["Plan", a => a.plan],
 			["State", a => badge(a.state, a.state === "active" ? "good" : "bad")],
-			["Owner", a => a.owner_email || "-"],
-			["Confirmed", a => a.owner_verified ? "yes" : h("span", { class: "warn" }, "no")],
+			["Owner", a => h("span", {}, a.owner_email || "not told", !a.owner_verified && [" ", h("span", { class: "warn small" }, "not confirmed")])],
 			["Since", a => a.registered?.slice(0, 10) || "-", "day"],
 		], found.slice(0, SHOWN_MAX), { empty: "No account has that in its name, owner, plan or state." }));
 		count_line.textContent = `${number(found.length)} of ${number(rows.length)} accounts${found.length > SHOWN_MAX ? `, the first ${SHOWN_MAX} shown` : ""}`;

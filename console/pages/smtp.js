@@ -15,14 +15,12 @@ function profiles_card(ctx, profiles, routes, usage) {
 		{ to: ctx.about.owner_email || undefined, check_only: true }, trial), { class: "little", "aria-label": `Test ${name_of(profile)}` });
 	const columns = [
 		["Name", p => h("a", { href: ctx.href(at`/smtp/${name_of(p)}`) }, name_of(p))],
-		["Provider", p => p.provider],
-		["Host", p => `${p.host}:${p.port}`],
-		["Login", p => p.username || "none"],
-		["Password", p => p.password_set ? `set ${ago(p.password_set)}` : "none"],
+		["Server", p => h("span", {}, `${p.host}:${p.port}`, h("br", {}), h("span", { class: "soft small" }, p.provider))],
+		["Login", p => h("span", {}, p.username || "none", h("br", {}), h("span", { class: "soft small" }, p.password_set ? `password set ${ago(p.password_set)}` : "no password"))],
 		["Health", p => state(name_of(p)) ? health(state(name_of(p))) : "not known"],
 		["Used by", p => users(name_of(p)).join(", ") || "nobody"],
 	];
-	if (ctx.writes && ctx.can("POST /v1/accounts/{account}/profiles/{profile}/test")) columns.push(["Does it work?", test]);
+	if (ctx.writes && ctx.can("POST /v1/accounts/{account}/profiles/{profile}/test")) columns.push(["Try it", test]);
 	return [card("Profiles", table(columns, profiles, { empty: "No provider of your own is set up. With one, your mail goes through its servers, on any plan." })), trial];
 }
 

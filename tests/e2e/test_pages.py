@@ -58,6 +58,7 @@ def sound(seen):
         assert page["errors"] == [], at
         assert page["axe"] == [], at
         assert page["wide"] <= 0, f"{at}: wider than its window by {page['wide']}"
+        assert page["cut"] == [], at
         assert page["scripts"] == page["styles"] == 0, at
         assert not re.search(r"falsefalse|undefined|\bnull\b|\[object|NaN", page["text"]), (at, page["text"])
         assert page["title"].endswith(" - Byway") and not page["title"].startswith("Not "), at

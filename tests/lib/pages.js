@@ -92,6 +92,8 @@ async function step(page, base, [verb, what, value, status, body]) {
 				banner: document.querySelector("#banner").innerText.trim(),
 				text: document.querySelector("main").innerText,
 				wide: document.documentElement.scrollWidth - innerWidth,
+				// Tables that must be scrolled, which only those that Tab reaches may.
+				cut: [...document.querySelectorAll(".wide:not([tabindex])")].filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText.slice(0, 60)),
 				scripts: [...document.scripts].filter(s => !s.src).length,
 				styles: document.querySelectorAll("style, [style]").length,
 			}));
