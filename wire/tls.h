@@ -61,6 +61,7 @@ struct tls_client_options {
 	struct slice ca_pem; /* a private CA, PEM text; replaces ca_file */
 	bool pinned; /* then the leaf's SHA-256 must be pin; chain and name are not looked at */
 	unsigned char pin[32]; /* SHA-256 of the certificate (DER) */
+	bool old_servers;      /* offer CBC and the key exchange by RSA, behind all else */
 	/* The last session is kept and offered to the next connection, which then sees no
 	 * certificate: only for a context that connects to one host. */
 	bool resume;

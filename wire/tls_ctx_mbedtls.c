@@ -582,7 +582,7 @@ load_private_ca(struct tls_ctx *ctx, struct slice pem, struct text *why)
 }
 
 static bool
-conf_client(struct tls_ctx *ctx, mbedtls_x509_crt *trust, bool pss, struct text *why)
+conf_client(struct tls_ctx *ctx, mbedtls_x509_crt *trust, bool pss, bool old, struct text *why)
 {
 	mbedtls_ssl_config *c = &ctx->conf;
 
@@ -590,7 +590,7 @@ conf_client(struct tls_ctx *ctx, mbedtls_x509_crt *trust, bool pss, struct text 
 		return false;
 	mbedtls_ssl_conf_ca_chain(c, trust, NULL);
 	mbedtls_ssl_conf_sig_algs(c, tls_client_signatures(pss));
-	mbedtls_ssl_conf_ciphersuites(c, tls_suites(false, false));
+	mbedtls_ssl_conf_ciphersuites(c, tls_suites(false, old));
 	mbedtls_ssl_conf_authmode(c, MBEDTLS_SSL_VERIFY_REQUIRED);
 	mbedtls_ssl_conf_max_tls_version(c,
 	    pss ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
@@ -622,7 +622,7 @@ load_trust(struct tls_ctx *ctx, const struct tls_client_options *o, struct text 
 }
 
 static bool
-add_second(struct tls_ctx *ctx, mbedtls_x509_crt *trust, struct text *why)
+add_second(struct tls_ctx *ctx, mbedtls_x509_crt *trust, bool old, struct text *why)
 {
 	ctx->second = ctx_new(false);
 	if (!ctx->second) {
@@ -631,7 +631,7 @@ add_second(struct tls_ctx *ctx, mbedtls_x509_crt *trust, struct text *why)
 	ctx->second->parent = ctx;
 	ctx->second->pinned = ctx->pinned;
 	memcpy(ctx->second->pin, ctx->pin, sizeof(ctx->pin));
-	return conf_client(ctx->second, trust, false, why);
+	return conf_client(ctx->second, trust, false, old, why);
 }
 
 struct tls_ctx *
@@ -646,7 +646,8 @@ tls_client_ctx(const struct tls_client_options *o, struct text *why)
 	}
 	ctx->resume = o->resume;
 	trust = load_trust(ctx, o, why);
-	if (trust && conf_client(ctx, trust, true, why) && add_second(ctx, trust, why))
+	if (trust && conf_client(ctx, trust, true, o->old_servers, why) &&
+	    add_second(ctx, trust, o->old_servers, why))
 		return ctx;
 	ctx_free(ctx);
 	return NULL;

@@ -132,7 +132,7 @@ tls_ctx_second(struct tls_ctx *ctx)
 
 /* What both sides have in common. */
 static struct tls_ctx *
-ctx_new(bool server, bool tls13, bool old_devices, struct text *why)
+ctx_new(bool server, bool tls13, bool old, struct text *why)
 {
 	struct tls_ctx *ctx = calloc(1, sizeof(*ctx));
 	SSL_CTX *c = ctx ? SSL_CTX_new(server ? TLS_server_method() : TLS_client_method()) : NULL;
@@ -146,7 +146,7 @@ ctx_new(bool server, bool tls13, bool old_devices, struct text *why)
 	ctx->refs = 1;
 	ctx->server = server;
 	ctx->inner = c;
-	if (!tls_lists_put(c, server, old_devices) ||
+	if (!tls_lists_put(c, server, old) ||
 	    SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(c, tls13 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1) {
 		ctx_free(ctx);
@@ -380,7 +380,7 @@ tls_ctx_offer_session(const struct tls_ctx *ctx, struct ssl_st *ssl)
 struct tls_ctx *
 tls_client_ctx(const struct tls_client_options *o, struct text *why)
 {
-	struct tls_ctx *ctx = ctx_new(false, true, false, why);
+	struct tls_ctx *ctx = ctx_new(false, true, o->old_servers, why);
 
 	if (!ctx)
 		return NULL;

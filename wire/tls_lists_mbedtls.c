@@ -26,28 +26,35 @@
 static const int server_suites[] = { SUITES_13, SUITES_12, 0 };
 
 /* Some servers have no elliptic curves for RSA certificates but with CBC. */
-static const int client_suites[] = { SUITES_13, SUITES_12,
-	MBEDTLS_TLS_DHE_RSA_WITH_AES_256_GCM_SHA384, MBEDTLS_TLS_DHE_RSA_WITH_AES_128_GCM_SHA256,
-	0 };
+#define SUITES_DHE \
+	MBEDTLS_TLS_DHE_RSA_WITH_AES_256_GCM_SHA384, MBEDTLS_TLS_DHE_RSA_WITH_AES_128_GCM_SHA256
 
-/* Printers and scanners of ten years ago: CBC, and the key exchange by RSA. AES only. */
-static const int old_device_suites[] = { SUITES_13, SUITES_12,
-	MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,
-	MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384,
-	MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
-	MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256, MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
-	MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA, MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
-	MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, MBEDTLS_TLS_RSA_WITH_AES_256_GCM_SHA384,
-	MBEDTLS_TLS_RSA_WITH_AES_128_GCM_SHA256, MBEDTLS_TLS_RSA_WITH_AES_256_CBC_SHA256,
-	MBEDTLS_TLS_RSA_WITH_AES_128_CBC_SHA256, MBEDTLS_TLS_RSA_WITH_AES_256_CBC_SHA,
-	MBEDTLS_TLS_RSA_WITH_AES_128_CBC_SHA, 0 };
+static const int client_suites[] = { SUITES_13, SUITES_12, SUITES_DHE, 0 };
+
+/* Printers, scanners and appliances of ten years ago: CBC, and the key exchange by RSA. AES
+ * only. */
+#define SUITES_OLD                                                                               \
+	MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA384,                                         \
+	    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384,                                       \
+	    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,                                     \
+	    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,                                       \
+	    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,                                        \
+	    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA,                                          \
+	    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,                                        \
+	    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, MBEDTLS_TLS_RSA_WITH_AES_256_GCM_SHA384, \
+	    MBEDTLS_TLS_RSA_WITH_AES_128_GCM_SHA256, MBEDTLS_TLS_RSA_WITH_AES_256_CBC_SHA256,    \
+	    MBEDTLS_TLS_RSA_WITH_AES_128_CBC_SHA256, MBEDTLS_TLS_RSA_WITH_AES_256_CBC_SHA,       \
+	    MBEDTLS_TLS_RSA_WITH_AES_128_CBC_SHA
+
+static const int old_device_suites[] = { SUITES_13, SUITES_12, SUITES_OLD, 0 };
+static const int old_server_suites[] = { SUITES_13, SUITES_12, SUITES_DHE, SUITES_OLD, 0 };
 
 const int *
-tls_suites(bool server, bool old_devices)
+tls_suites(bool server, bool old)
 {
 	if (!server)
-		return client_suites;
-	return old_devices ? old_device_suites : server_suites;
+		return old ? old_server_suites : client_suites;
+	return old ? old_device_suites : server_suites;
 }
 
 /* What we take as a client, PKCS#1 before PSS. TLS 1.3 may not use the first. mbedTLS does not take

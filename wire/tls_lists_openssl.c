@@ -22,14 +22,15 @@
 /* Some servers have no elliptic curves for RSA certificates but with CBC. */
 #define CLIENT_SUITES SUITES_12 ":DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256"
 
-/* Printers and scanners of ten years ago: CBC, and the key exchange by RSA. AES only. */
-#define OLD_DEVICE_SUITES                                               \
-	SUITES_12 ":ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:" \
-	          "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:"  \
-	          "ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:"        \
-	          "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:"        \
-	          "AES256-GCM-SHA384:AES128-GCM-SHA256:AES256-SHA256:"  \
-	          "AES128-SHA256:AES256-SHA:AES128-SHA"
+/* Printers, scanners and appliances of ten years ago: CBC, and the key exchange by RSA. AES
+ * only. */
+#define OLD_SUITES                                            \
+	":ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:" \
+	"ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:"  \
+	"ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:"        \
+	"ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:"        \
+	"AES256-GCM-SHA384:AES128-GCM-SHA256:AES256-SHA256:"  \
+	"AES128-SHA256:AES256-SHA:AES128-SHA"
 
 #define GROUPS "X25519:P-256:P-384:P-521"
 
@@ -42,9 +43,10 @@
 enum { SECURITY_LEVEL = 2 };
 
 bool
-tls_lists_put(struct ssl_ctx_st *c, bool server, bool old_devices)
+tls_lists_put(struct ssl_ctx_st *c, bool server, bool old)
 {
-	const char *suites = !server ? CLIENT_SUITES : old_devices ? OLD_DEVICE_SUITES : SUITES_12;
+	const char *suites = server ? (old ? SUITES_12 OLD_SUITES : SUITES_12)
+	                            : (old ? CLIENT_SUITES OLD_SUITES : CLIENT_SUITES);
 
 	SSL_CTX_set_security_level(c, SECURITY_LEVEL);
 	return SSL_CTX_set_ciphersuites(c, SUITES_13) == 1 &&

@@ -26,7 +26,7 @@ void tls_ctx_keep_session(struct tls_ctx *ctx, const struct mbedtls_ssl_context 
 void tls_ctx_offer_session(struct tls_ctx *ctx, struct mbedtls_ssl_context *ssl);
 
 /* tls_lists_mbedtls.c: static, ended as mbedTLS wants them. */
-const int *tls_suites(bool server, bool old_devices);
+const int *tls_suites(bool server, bool old);
 const uint16_t *tls_client_signatures(bool pss);
 
 /* tls_mbedtls.c, called by a context during a handshake. */

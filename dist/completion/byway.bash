@@ -200,9 +200,9 @@ _byway_know() {
 		;;
 	'profile add')
 		found=1
-		options='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --strict --domain --force --password-stdin --password-file'
+		options='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --strict --old-tls --domain --force --password-stdin --password-file'
 		arguments=('names:profile')
-		values=([--config]='file' [--provider]='names:provider' [--transport]='smtp api' [--region]='' [--host]='' [--port]='' [--tls]='none starttls implicit' [--username]='' [--auth]='password oauth2' [--oauth-client]='' [--oauth-scope]='' [--token-endpoint]='' [--ca]='file' [--pin]='' [--keep-headers]='' [--max-connections]='' [--messages-per-connection]='' [--per-minute]='' [--on-quota]='default defer reject' [--strict]='yes no' [--domain]='names:domain' [--password-file]='file')
+		values=([--config]='file' [--provider]='names:provider' [--transport]='smtp api' [--region]='' [--host]='' [--port]='' [--tls]='none starttls implicit' [--username]='' [--auth]='password oauth2' [--oauth-client]='' [--oauth-scope]='' [--token-endpoint]='' [--ca]='file' [--pin]='' [--keep-headers]='' [--max-connections]='' [--messages-per-connection]='' [--per-minute]='' [--on-quota]='default defer reject' [--strict]='yes no' [--old-tls]='yes no' [--domain]='names:domain' [--password-file]='file')
 		;;
 	'profile list')
 		found=1
@@ -218,9 +218,9 @@ _byway_know() {
 		;;
 	'profile set')
 		found=1
-		options='--config --json --help --provider --transport --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --strict --force --password-stdin --password-file'
+		options='--config --json --help --provider --transport --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --strict --old-tls --force --password-stdin --password-file'
 		arguments=('names:profile')
-		values=([--config]='file' [--provider]='names:provider' [--transport]='smtp api' [--host]='' [--port]='' [--tls]='none starttls implicit' [--username]='' [--auth]='password oauth2' [--oauth-client]='' [--oauth-scope]='' [--token-endpoint]='' [--ca]='file' [--pin]='' [--keep-headers]='' [--max-connections]='' [--messages-per-connection]='' [--per-minute]='' [--on-quota]='default defer reject' [--strict]='yes no' [--password-file]='file')
+		values=([--config]='file' [--provider]='names:provider' [--transport]='smtp api' [--host]='' [--port]='' [--tls]='none starttls implicit' [--username]='' [--auth]='password oauth2' [--oauth-client]='' [--oauth-scope]='' [--token-endpoint]='' [--ca]='file' [--pin]='' [--keep-headers]='' [--max-connections]='' [--messages-per-connection]='' [--per-minute]='' [--on-quota]='default defer reject' [--strict]='yes no' [--old-tls]='yes no' [--password-file]='file')
 		;;
 	'profile passwd')
 		found=1
@@ -242,9 +242,9 @@ _byway_know() {
 		;;
 	'profile test')
 		found=1
-		options='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --strict --domain --to --from --check-only --own --transcript --password-stdin --password-file'
+		options='--config --json --help --provider --transport --region --host --port --tls --username --auth --oauth-client --oauth-scope --token-endpoint --ca --pin --keep-headers --max-connections --messages-per-connection --per-minute --on-quota --strict --old-tls --domain --to --from --check-only --own --transcript --password-stdin --password-file'
 		arguments=('names:profile')
-		values=([--config]='file' [--provider]='names:provider' [--transport]='smtp api' [--region]='' [--host]='' [--port]='' [--tls]='none starttls implicit' [--username]='' [--auth]='password oauth2' [--oauth-client]='' [--oauth-scope]='' [--token-endpoint]='' [--ca]='file' [--pin]='' [--keep-headers]='' [--max-connections]='' [--messages-per-connection]='' [--per-minute]='' [--on-quota]='default defer reject' [--strict]='yes no' [--domain]='names:domain' [--to]='' [--from]='' [--password-file]='file')
+		values=([--config]='file' [--provider]='names:provider' [--transport]='smtp api' [--region]='' [--host]='' [--port]='' [--tls]='none starttls implicit' [--username]='' [--auth]='password oauth2' [--oauth-client]='' [--oauth-scope]='' [--token-endpoint]='' [--ca]='file' [--pin]='' [--keep-headers]='' [--max-connections]='' [--messages-per-connection]='' [--per-minute]='' [--on-quota]='default defer reject' [--strict]='yes no' [--old-tls]='yes no' [--domain]='names:domain' [--to]='' [--from]='' [--password-file]='file')
 		;;
 	'profile remove')
 		found=1

@@ -349,6 +349,7 @@ _byway() {
 			'--per-minute[messages a minute; 0\: the preset'\''s (default)]:N: _byway_may_be ""' \
 			'--on-quota[a quota used up there\: defer, reject, or default, as configured]:WHAT: _byway_may_be "default defer reject"' \
 			'--strict[an API that takes messages apart\: refuse (554 5.6.3) what could go on only when mended]:yes|no: _byway_may_be "yes no"' \
+			'--old-tls[offer ciphers with CBC and the key exchange by RSA too, which RFC 9325 advises against\: for a server that has nothing better]:yes|no: _byway_may_be "yes no"' \
 			'--domain[mailgun\: the sending domain; the user name is postmaster@DOMAIN then, or DOMAIN with --transport api]:DOMAIN: _byway_may_be "names\:domain"' \
 			'--force[take a port whose usual TLS mode is another]' \
 			'--password-stdin[take the password from standard input (one line)]' \
@@ -389,6 +390,7 @@ _byway() {
 			'--per-minute[messages a minute; 0\: the preset'\''s (default)]:N: _byway_may_be ""' \
 			'--on-quota[a quota used up there\: defer, reject, or default, as configured]:WHAT: _byway_may_be "default defer reject"' \
 			'--strict[an API that takes messages apart\: refuse (554 5.6.3) what could go on only when mended]:yes|no: _byway_may_be "yes no"' \
+			'--old-tls[offer ciphers with CBC and the key exchange by RSA too, which RFC 9325 advises against\: for a server that has nothing better]:yes|no: _byway_may_be "yes no"' \
 			'--force[take a port whose usual TLS mode is another]' \
 			'--password-stdin[take the password from standard input (one line)]' \
 			'--password-file[take the password from a file that only you can read]:FILE: _byway_may_be "file"' \
@@ -441,6 +443,7 @@ _byway() {
 			'--per-minute[messages a minute; 0\: the preset'\''s (default)]:N: _byway_may_be ""' \
 			'--on-quota[a quota used up there\: defer, reject, or default, as configured]:WHAT: _byway_may_be "default defer reject"' \
 			'--strict[an API that takes messages apart\: refuse (554 5.6.3) what could go on only when mended]:yes|no: _byway_may_be "yes no"' \
+			'--old-tls[offer ciphers with CBC and the key exchange by RSA too, which RFC 9325 advises against\: for a server that has nothing better]:yes|no: _byway_may_be "yes no"' \
 			'--domain[mailgun\: the sending domain; the user name is postmaster@DOMAIN then, or DOMAIN with --transport api]:DOMAIN: _byway_may_be "names\:domain"' \
 			'--to[send a message there; without it the test ends after AUTH]:ADDRESS: _byway_may_be ""' \
 			'--from[as this sender (default\: the user name, or the address of --to)]:ADDRESS: _byway_may_be ""' \

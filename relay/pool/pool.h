@@ -65,6 +65,8 @@ struct upstream {
 	const char *kin;               /* whose rows of rule.def hold; static */
 	unsigned connections_max, messages_max, per_minute;
 	bool refuse_quota;
+	bool old_tls;           /* what RFC 9325 advises against is offered too */
+	bool trust_old;         /* TRUST does */
 	bool strict;            /* content is refused rather than mended for an API */
 	uint64_t conf_revision; /* the one TRUST was made with */
 	struct tls_ctx *trust;  /* of its own; NULL: the relay's */

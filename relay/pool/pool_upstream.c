@@ -239,6 +239,7 @@ set_preset(struct upstream *u, const struct profile *p)
 	u->messages_max = p->messages_per_connection;
 	u->per_minute = p->per_minute;
 	u->strict = p->strict;
+	u->old_tls = p->old_tls;
 	u->refuse_quota = p->on_quota == ON_QUOTA_REJECT ||
 	    (p->on_quota == ON_QUOTA_DEFAULT && u->r->conf->upstream.on_quota == QUOTA_REJECT);
 }

@@ -36,14 +36,17 @@ smtp_connected(struct smtp *c)
 static struct tls_ctx *
 own_trust(struct upstream *u, struct text *why)
 {
-	struct tls_client_options o = { .ca_file = u->ca_file, .ca_pem = slice_str(u->ca_pem) };
+	struct tls_client_options o = {
+		.ca_file = u->ca_file, .ca_pem = slice_str(u->ca_pem), .old_servers = u->old_tls
+	};
 
-	if (u->trust && u->conf_revision == u->r->conf->revision)
+	if (u->trust && u->conf_revision == u->r->conf->revision && u->trust_old == u->old_tls)
 		return u->trust;
 	if (u->trust)
 		tls_ctx_unref(u->trust);
 	u->trust = NULL;
 	u->conf_revision = u->r->conf->revision;
+	u->trust_old = u->old_tls;
 	if (u->pin && *u->pin) {
 		o.pinned = true;
 		if (!pin_parse(u->pin, o.pin)) {
@@ -63,7 +66,7 @@ trust_of(struct upstream *u, struct text *why)
 	struct relay *r = u->r;
 	struct tls_client_options o = { .ca_file = r->conf->upstream.ca_file };
 
-	if (u->ca_file || (u->ca_pem && *u->ca_pem) || (u->pin && *u->pin))
+	if (u->ca_file || (u->ca_pem && *u->ca_pem) || (u->pin && *u->pin) || u->old_tls)
 		return own_trust(u, why);
 	if (!r->trust)
 		r->trust = tls_client_ctx(&o, why);

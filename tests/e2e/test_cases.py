@@ -176,7 +176,9 @@ LAYERS = {
     "C18": [("rsa", ["localhost"], [], "localhost", as_it_is, "250"), ("ecdsa", ["localhost"], [], "localhost", as_it_is, "250"),
             ("rsa4096", ["localhost"], [], "localhost", as_it_is, "250"), ("rsa", ["localhost"], [], "localhost", finite_field, "250")],
     "C18e": ("rsa", ["localhost"], [], "localhost", at_most(ssl.TLSVersion.TLSv1, "ALL"), "451 4.7.5"),
-    "C18c": ("rsa", ["localhost"], [], "localhost", at_most(OLD, "ECDHE-RSA-AES128-SHA"), "451 4.7.5"),
+    # CBC and the key exchange by RSA: not by default (RFC 9325), and for who says old_tls.
+    "C18c": [("rsa", ["localhost"], [], host, at_most(OLD, cipher), want) for cipher in ("ECDHE-RSA-AES128-SHA", "AES128-SHA", "AES256-GCM-SHA384")
+             for host, want in (("localhost", "451 4.7.5"), ("localhost\nold_tls = yes", "250"))],
     "C19a": ("ecdsa", [], ["127.0.0.1"], "127.0.0.1", as_it_is, "250"),
     "C19d": [("ecdsa", [], [], "127.0.0.1", as_it_is, "451 4.7.5"), ("ecdsa", ["127.0.0.1"], [], "127.0.0.1", as_it_is, "451 4.7.5")],
     "C19g": [("ecdsa", ["*.wild.test"], [], "mx.wild.test", as_it_is, "250"), ("ecdsa", ["*.wild.test"], [], "a.mx.wild.test", as_it_is, "451 4.7.5"),

@@ -77,7 +77,8 @@ def offered(data):
     return {data[at + 2 + i:at + 4 + i].hex() for i in range(0, n, 2)}
 
 
-def test_R4_our_own_hello_offers_these(byway):
+@pytest.mark.parametrize("old", ["no", "yes"])
+def test_R4_our_own_hello_offers_these(byway, old):
     seen = []
 
     def hear(listening):
@@ -89,12 +90,12 @@ def test_R4_our_own_hello_offers_these(byway):
         thread = threading.Thread(target=hear, args=(listening,), daemon=True)
         thread.start()
         port = listening.getsockname()[1]
-        byway.cli("account", "add", "one", "--plan", "agency")
-        byway.cli("profile", "add", "one/x", "--host", "127.0.0.1", "--port", port, "--tls", "implicit", "--username", "",
+        byway.cli("account", "add", old, "--plan", "agency")
+        byway.cli("profile", "add", f"{old}/x", "--host", "127.0.0.1", "--port", port, "--tls", "implicit", "--username", "", "--old-tls", old,
                   check=False)
-        byway.cli("profile", "test", "one/x", check=False)
+        byway.cli("profile", "test", f"{old}/x", check=False)
         thread.join(20 * stage.SLOW)
     out = subprocess.run(["openssl", "ciphers", "-V", "-s", f"{ALL}"], capture_output=True, text=True, check=True).stdout
     names = {m[1].replace("0x", "").replace(",", "").lower(): m[2] for m in re.finditer(r"(0x..,0x..) - (\S+)", out)}
     got = {names.get(c, c) for c in offered(seen[0])} - {"00ff"}
-    assert got == OURS | GOOD_13
+    assert got == OURS | GOOD_13 | (OLD if old == "yes" else set())
