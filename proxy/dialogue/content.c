@@ -297,11 +297,22 @@ content_keeps_pace(struct session *s, size_t n)
 	return true;
 }
 
+unsigned
+content_cost(const struct session *s)
+{
+	const struct content *c = s->txn.content;
+
+	return c != NULL && c->outcome == OUTCOME_OPEN && !c->header.over ? HEADER_COST : 1;
+}
+
 bool
 content_take(struct session *s, uint64_t max, size_t *used_r)
 {
 	struct slice in = stream_in(&s->stream);
 	size_t may = budget(s);
+
+	if (content_cost(s) > 1 && max > HEADER_PIECE)
+		max = HEADER_PIECE;
 
 	if (in.n == 0)
 		return false;

@@ -49,6 +49,9 @@ enum {
 	/* What one session may do in one turn of the loop (P6). */
 	TURN_COMMANDS = 16,
 	TURN_OCTETS = 65536,
+	/* An octet of a header section is looked at field by field: it costs as many of content. */
+	HEADER_COST = 8,
+	HEADER_PIECE = TURN_OCTETS / HEADER_COST,
 };
 
 /* What the look-up for the command in hand has said already. */
@@ -236,6 +239,8 @@ bool content_feed(struct session *s) MUST_CHECK;
 /* Takes at most MAX octets of content, and no more than there is room for. False: none, as
  * above. */
 bool content_take(struct session *s, uint64_t max, size_t *used_r) MUST_CHECK;
+/* How many octets of a turn's share one octet of what comes next takes. */
+unsigned content_cost(const struct session *s);
 /* N octets have come from the client. False: it is too slow, and the session has ended. */
 bool content_keeps_pace(struct session *s, size_t n) MUST_CHECK;
 /* BDAT LAST is in. False: the upstream's last word is awaited. */

@@ -430,8 +430,10 @@ take_commands(struct session *s)
 
 		if (s->state == STATE_DATA || s->state == STATE_CHUNK ||
 		    s->state == STATE_SWALLOW) {
+			unsigned cost = content_cost(s);
+
 			more = take_content(s);
-			s->turn_octets += waits - stream_in(&s->stream).n;
+			s->turn_octets += (waits - stream_in(&s->stream).n) * cost;
 			continue;
 		}
 		if (s->worker->draining && !txn_has_unsaid(&s->txn)) {
