@@ -93,9 +93,9 @@ GMIME_LIBS   := $(shell pkg-config --libs gmime-3.0 2>/dev/null)
 ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DBYWAY_VERSION='"$(VERSION)"' $(MBED_CFLAGS) $(GMIME_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS   = -std=c17 $(WARN) $(OPT) -pthread $(CFLAGS)
 ALL_LDFLAGS  = $(LDOPT) -pthread $(LDFLAGS)
-LIBS         = $(MBED_LIBS) -lev -linih -lsqlite3 -lcrypt -lmemcached -lcurl -lcares -lidn2 -lresolv -lssl -lcrypto $(GMIME_LIBS) -lseccomp -lm $(LDLIBS)
+LIBS         = $(MBED_LIBS) -lev -linih -lsqlite3 -lcrypt -lmemcached -lcurl -lcares -lidn2 -lresolv -lssl -lcrypto $(GMIME_LIBS) -lseccomp -ljansson -lm $(LDLIBS)
 # What speaks HTTP alone needs.
-HTTP_LIBS    = -lmicrohttpd -ljansson
+HTTP_LIBS    = -lmicrohttpd
 
 # ---- what there is ------------------------------------------------------------------------------
 

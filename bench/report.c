@@ -6,7 +6,7 @@
 
 #include "bench/bench.h"
 #include "bench/options.h"
-#include "wire/json_read.h"
+#include "wire/json_doc.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -91,7 +91,6 @@ read_run(const char *path, struct slice *run_r)
 {
 	FILE *f = fopen(path, "re");
 	struct stat st;
-	struct json_value v;
 	char *mem = NULL;
 	bool good = false;
 
@@ -104,9 +103,12 @@ read_run(const char *path, struct slice *run_r)
 		size_t n = fread(mem, 1, (size_t)st.st_size, f);
 
 		*run_r = slice_of(mem, n);
-		/* The last member: what is cut short has none. */
-		good = json_find(*run_r, "byway_bench", &v) && json_find(*run_r, "own", &v) &&
-		    v.kind == JSON_OBJECT;
+		/* What is cut short is no document. */
+		struct json_t *doc = json_doc_read(*run_r);
+
+		good =
+		    json_doc_at(doc, "byway_bench") != NULL && json_doc_at(doc, "own.name") != NULL;
+		json_doc_free(doc);
 	}
 	fclose(f);
 	if (!good) {

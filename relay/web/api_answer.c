@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "wire/json_read.h"
+#include "wire/json_doc.h"
 
 enum { WORDS_MAX = 400, SAID_MAX = 4096, ERRORS_MAX = 100 };
 
@@ -45,13 +45,12 @@ api_class_of(const char *provider, int status, struct slice said)
 /* ---- words ----------------------------------------------------------------------------------- */
 
 static bool
-put_value(struct text *t, struct slice body, const char *path)
+put_value(struct text *t, const struct json_t *doc, const char *path)
 {
 	char mem[WORDS_MAX + 1];
 	struct text value = text_over(mem, sizeof(mem));
-	struct json_value v;
 
-	if (!path || !json_find(body, path, &v) || !json_to_text(&v, &value) || value.n == 0)
+	if (!path || !json_doc_text(json_doc_at(doc, path), &value) || value.n == 0)
 		return false;
 	if (t->n)
 		text_char(t, ' ');
@@ -59,32 +58,33 @@ put_value(struct text *t, struct slice body, const char *path)
 	return true;
 }
 
-/* What an error says for people, wherever this provider puts it. */
+/* What an error says for people, wherever this provider puts it. BODY as DOC, if it is one. */
 static void
-put_error(struct text *t, struct slice body)
+put_error(struct text *t, struct slice body, const struct json_t *doc)
 {
 	static const char *const places[] = { "message", "Message", "errors.0.message", "error",
 		"data.error" };
 	size_t before = t->n;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		if (put_value(t, body, places[i]))
+		if (put_value(t, doc, places[i]))
 			break;
-	(void)put_value(t, body, "errors.0.description");
+	(void)put_value(t, doc, "errors.0.description");
 	if (t->n == before && body.n && *body.p != '{' && *body.p != '[' && *body.p != '<')
 		text_put(t, slice_head(body, WORDS_MAX));
 }
 
 /* For the rules: words as they are meant, then the whole body, without blanks that nobody means. */
 static void
-put_said(struct text *t, const struct http_answer *answer, struct slice words)
+put_said(struct text *t, const struct http_answer *answer, const struct json_t *doc,
+    struct slice words)
 {
 	text_put(t, slice_head(answer->kind, HTTP_WORD_MAX));
 	text_char(t, ' ');
 	text_put(t, words);
 	text_char(t, ' ');
-	if (answer->body.n && (*answer->body.p == '{' || *answer->body.p == '['))
-		json_compact(slice_head(answer->body, SAID_MAX / 2), t);
+	if (doc != NULL)
+		json_doc_compact(doc, t);
 	else
 		text_put(t, slice_head(answer->body, SAID_MAX / 2));
 }
@@ -117,19 +117,15 @@ say(const struct api *a, enum verdict_class class, int status, struct slice word
 
 /* SparkPost: some recipients are refused inside a good answer. */
 static bool
-count_refused(struct slice body, uint64_t *refused_r, uint64_t *accepted_r)
+count_refused(const struct json_t *doc, uint64_t *refused_r, uint64_t *accepted_r)
 {
-	struct json_value refused;
-	struct json_value accepted;
-
-	return json_find(body, "results.total_rejected_recipients", &refused) &&
-	    json_to_u64(&refused, refused_r) && *refused_r > 0 &&
-	    json_find(body, "results.total_accepted_recipients", &accepted) &&
-	    json_to_u64(&accepted, accepted_r);
+	return json_doc_u64(json_doc_at(doc, "results.total_rejected_recipients"), refused_r) &&
+	    *refused_r > 0 &&
+	    json_doc_u64(json_doc_at(doc, "results.total_accepted_recipients"), accepted_r);
 }
 
 static void
-put_refused(struct text *t, struct slice body, uint64_t refused, uint64_t all)
+put_refused(struct text *t, const struct json_t *doc, uint64_t refused, uint64_t all)
 {
 	static const char *const places[] = { "results.rcpt_to_errors.0.message",
 		"results.rcpt_to_errors.0.description" };
@@ -137,7 +133,7 @@ put_refused(struct text *t, struct slice body, uint64_t refused, uint64_t all)
 	text_fmt(t, "; %llu of %llu recipients refused:", (unsigned long long)refused,
 	    (unsigned long long)all);
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		(void)put_value(t, body, places[i]);
+		(void)put_value(t, doc, places[i]);
 }
 
 static bool
@@ -180,7 +176,7 @@ whom(const struct api *a, struct slice words)
 
 /* The recipients that the errors inside a good answer name. Without memory none is. */
 static void
-find_left(const struct api *a, struct slice body, struct relay_verdict *v)
+find_left(const struct api *a, const struct json_t *doc, struct relay_verdict *v)
 {
 	struct arena *arena = &a->txn->arena;
 	struct relay_left *left = arena_alloc(arena, ERRORS_MAX * sizeof(*left));
@@ -191,9 +187,9 @@ find_left(const struct api *a, struct slice body, struct relay_verdict *v)
 		struct text words = text_over(mem, sizeof(mem));
 
 		(void)snprintf(place, sizeof(place), "results.rcpt_to_errors.%u.message", i);
-		(void)put_value(&words, body, place);
+		(void)put_value(&words, doc, place);
 		(void)snprintf(place, sizeof(place), "results.rcpt_to_errors.%u.description", i);
-		(void)put_value(&words, body, place);
+		(void)put_value(&words, doc, place);
 		if (words.n == 0)
 			break;
 		const struct rcpt *rcpt = whom(a, text_slice(&words));
@@ -207,22 +203,23 @@ find_left(const struct api *a, struct slice body, struct relay_verdict *v)
 }
 
 static struct relay_verdict
-accepted(const struct api *a, const struct http_answer *answer, struct text *mem)
+accepted(const struct api *a, const struct http_answer *answer, const struct json_t *doc,
+    struct text *mem)
 {
 	char said[WORDS_MAX + 1];
 	struct text t = text_over(said, sizeof(said));
 	uint64_t refused = 0;
 	uint64_t taken = 0;
-	bool partial = count_refused(answer->body, &refused, &taken);
+	bool partial = count_refused(doc, &refused, &taken);
 
-	(void)put_value(&t, answer->body, a->kind->words);
-	if (!put_value(&t, answer->body, a->kind->id) && answer->id.n) {
+	(void)put_value(&t, doc, a->kind->words);
+	if (!put_value(&t, doc, a->kind->id) && answer->id.n) {
 		if (t.n)
 			text_char(&t, ' ');
 		text_put(&t, slice_head(answer->id, HTTP_WORD_MAX));
 	}
 	if (partial)
-		put_refused(&t, answer->body, refused, refused + taken);
+		put_refused(&t, doc, refused, refused + taken);
 	if (t.n == 0)
 		text_put(&t, SLICE("Accepted"));
 	struct relay_verdict v = say(a, partial && taken == 0 ? VERDICT_RCPT : VERDICT_OK,
@@ -230,12 +227,13 @@ accepted(const struct api *a, const struct http_answer *answer, struct text *mem
 
 	v.left_out = partial ? refused : 0;
 	if (partial)
-		find_left(a, answer->body, &v);
+		find_left(a, doc, &v);
 	return v;
 }
 
 static struct relay_verdict
-refused(const struct api *a, const struct http_answer *answer, struct text *mem)
+refused(const struct api *a, const struct http_answer *answer, const struct json_t *doc,
+    struct text *mem)
 {
 	char words_mem[2 * WORDS_MAX + 2];
 	char said_mem[SAID_MAX];
@@ -243,8 +241,8 @@ refused(const struct api *a, const struct http_answer *answer, struct text *mem)
 	struct text said = text_over(said_mem, sizeof(said_mem));
 	enum verdict_class class;
 
-	put_error(&words, answer->body);
-	put_said(&said, answer, text_slice(&words));
+	put_error(&words, answer->body, doc);
+	put_said(&said, answer, doc, text_slice(&words));
 	class = api_class_of(a->up->provider, answer->status, text_slice(&said));
 	return say(a, class, answer->status, text_slice(&words), mem);
 }
@@ -265,7 +263,10 @@ api_verdict(const struct api *a, const struct http_answer *answer, struct text *
 
 	if (answer->end != HTTP_ANSWERED)
 		return transaction_verdict(classes[answer->end]);
-	if (answer->status < 300)
-		return accepted(a, answer, mem);
-	return refused(a, answer, mem);
+	struct json_t *doc = json_doc_read(answer->body);
+	struct relay_verdict v =
+	    answer->status < 300 ? accepted(a, answer, doc, mem) : refused(a, answer, doc, mem);
+
+	json_doc_free(doc);
+	return v;
 }

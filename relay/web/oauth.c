@@ -6,7 +6,7 @@
 #include "relay/web/refresh.h"
 #include "wire/crypto.h"
 #include "wire/https_url.h"
-#include "wire/json_read.h"
+#include "wire/json_doc.h"
 #include "wire/log.h"
 
 #include <stdlib.h>
@@ -212,26 +212,24 @@ is_the_same(struct oauth *o, struct slice refresh)
 }
 
 static void
-take_token(struct oauth *o, struct slice body)
+take_token(struct oauth *o, const struct json_t *doc)
 {
 	char mem[TOKEN_MAX];
 	struct text token = text_over(mem, sizeof(mem));
-	struct json_value v;
 	uint64_t life;
 
-	if (!json_find(body, "access_token", &v) || !json_to_text(&v, &token) || token.overflow ||
-	    token.n == 0 || !slice_is_ascii(text_slice(&token)) ||
-	    !secret_init(&o->fresh, text_slice(&token))) {
+	if (!json_doc_text(json_doc_at(doc, "access_token"), &token) || token.overflow ||
+	    !slice_is_ascii(text_slice(&token)) || !secret_init(&o->fresh, text_slice(&token))) {
 		crypto_wipe(mem, sizeof(mem));
 		fail(o, OAUTH_FAILED, "an answer without a token");
 		return;
 	}
-	o->life_s = json_find(body, "expires_in", &v) && json_to_u64(&v, &life) && life < 86400 * 7
+	o->life_s = json_doc_u64(json_doc_at(doc, "expires_in"), &life) && life < 86400 * 7
 	    ? (double)life
 	    : LIFE_S;
 	text_reset(&token);
-	if ((*o->refresh.blob || o->u->refresh.n) && json_find(body, "refresh_token", &v) &&
-	    json_to_text(&v, &token) && token.n && !token.overflow &&
+	if ((*o->refresh.blob || o->u->refresh.n) &&
+	    json_doc_text(json_doc_at(doc, "refresh_token"), &token) && !token.overflow &&
 	    !is_the_same(o, text_slice(&token)))
 		keep(o, text_slice(&token));
 	else
@@ -257,14 +255,12 @@ tells_secret(struct oauth *o, struct slice words)
 
 /* What it says for people; fail() cleans it. */
 static void
-put_description(struct slice body, struct text *words)
+put_description(const struct json_t *doc, struct text *words)
 {
 	char mem[DESCRIPTION_MAX];
 	struct text more = text_over(mem, sizeof(mem));
-	struct json_value v;
 
-	if (!json_find(body, "error_description", &v) || !json_to_text(&v, &more) || !more.n ||
-	    more.overflow)
+	if (!json_doc_text(json_doc_at(doc, "error_description"), &more) || more.overflow)
 		return;
 	text_put(words, SLICE(": "));
 	text_put(words, slice_head(text_slice(&more), WHY_MAX - words->n - 1));
@@ -272,19 +268,18 @@ put_description(struct slice body, struct text *words)
 
 /* RFC 6749, 5.2: "invalid_grant" and its like are for a human to mend. */
 static void
-take_error(struct oauth *o, const struct http_answer *a)
+take_error(struct oauth *o, const struct http_answer *a, const struct json_t *doc)
 {
 	char mem[WHY_MAX];
 	struct text words = text_over(mem, sizeof(mem));
-	struct json_value v;
-	bool told = json_find(a->body, "error", &v) && json_to_text(&v, &words);
+	bool told = json_doc_text(json_doc_at(doc, "error"), &words);
 	bool temporary = a->status == 429 || a->status == 408 || a->status >= 500 ||
 	    (told && slice_eq(text_slice(&words), SLICE("temporarily_unavailable")));
 
 	if (!told)
 		text_fmt(&words, "HTTP status %d", a->status);
 	else if (!words.overflow && words.n < WHY_MAX / 2)
-		put_description(a->body, &words);
+		put_description(doc, &words);
 	if (words.overflow || tells_secret(o, a->body) || tells_secret(o, text_slice(&words))) {
 		text_reset(&words);
 		text_fmt(&words, "HTTP status %d", a->status);
@@ -300,12 +295,17 @@ on_answer(void *ctx, const struct http_answer *a)
 	o->request = NULL;
 	spool_wipe(&o->form);
 	spool_init(&o->form, &o->budget, 0);
-	if (a->end != HTTP_ANSWERED)
+	if (a->end != HTTP_ANSWERED) {
 		fail(o, OAUTH_FAILED, a->why);
-	else if (a->status == 200)
-		take_token(o, a->body);
+		return;
+	}
+	struct json_t *doc = json_doc_read(a->body);
+
+	if (a->status == 200)
+		take_token(o, doc);
 	else
-		take_error(o, a);
+		take_error(o, a, doc);
+	json_doc_free(doc);
 }
 
 /* ---- a request ------------------------------------------------------------------------------- */

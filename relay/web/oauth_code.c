@@ -5,7 +5,7 @@
 
 #include "wire/base64.h"
 #include "wire/crypto.h"
-#include "wire/json_read.h"
+#include "wire/json_doc.h"
 
 enum { FORM_MAX = 16 * 1024, TOKEN_MAX = 4096, ANSWER_MAX = 64 * 1024, RANDOM = 32 };
 
@@ -152,19 +152,21 @@ read_answer(struct slice body, struct secret *refresh_r, struct text *why)
 {
 	char mem[TOKEN_MAX];
 	struct text token = text_over(mem, sizeof(mem));
-	struct json_value v;
-	bool good = json_find(body, "refresh_token", &v) && json_to_text(&v, &token) && token.n &&
-	    !token.overflow && secret_init(refresh_r, text_slice(&token));
+	struct json_t *doc = json_doc_read(body);
+	bool good = json_doc_text(json_doc_at(doc, "refresh_token"), &token) && !token.overflow &&
+	    secret_init(refresh_r, text_slice(&token));
 
 	crypto_wipe(mem, sizeof(mem));
-	if (good)
-		return true;
-	text_put(why, SLICE("the token endpoint gave no refresh token"));
-	if (json_find(body, "error", &v) && v.raw.n < 64) {
-		text_put(why, SLICE(": "));
-		text_escaped(why, v.raw, 64);
+	if (!good) {
+		text_put(why, SLICE("the token endpoint gave no refresh token"));
+		text_reset(&token);
+		if (json_doc_text(json_doc_at(doc, "error"), &token) && token.n < 64) {
+			text_put(why, SLICE(": "));
+			text_escaped(why, text_slice(&token), 64);
+		}
 	}
-	return false;
+	json_doc_free(doc);
+	return good;
 }
 
 static bool
